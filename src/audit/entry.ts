@@ -1,0 +1,47 @@
+import type { JsonObject } from '../lib/json.ts';
+
+export type EntryKind =
+  | 'open'
+  | 'intent'
+  | 'outcome'
+  | 'aborted'
+  | 'approval'
+  | 'policy'
+  | 'config'
+  | 'access'
+  | 'recovery'
+  | 'close';
+
+/** One thing to put on record. The log adds id, times of its own, nonce, sequence number and commitment. */
+export interface AuditEntry {
+  readonly kind: EntryKind;
+  /** The exchange it belongs to; empty for entries that belong to none (policy, config, open). */
+  readonly exchange: string;
+  readonly session: string;
+  /** Everything that may stand in the manifest: facts and decisions, no prompt text, no credential, no matched value. */
+  readonly facts: JsonObject;
+  /** Texts that are sealed: by name (`prompt_original`, `prompt_sent`, `output`, `caller`), as bytes. */
+  readonly bodies: Readonly<Record<string, SealedBodySource>>;
+}
+
+export interface SealedBodySource {
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface Receipt {
+  /** Id of the record (UUID version 7). */
+  readonly id: string;
+  /** Position in this writer's log. */
+  readonly sequence: bigint;
+}
+
+/**
+ * The record of what happened. `append` MUST resolve only when the entry is durable on stable storage; it MUST reject with
+ * Fault `audit_unavailable` when that cannot be said within the deadline, and from then on until it has recovered. It does
+ * not take the caller's signal: what happened is recorded even when nobody waits for it. The entry's buffers belong to
+ * the log from the call on.
+ */
+export interface AuditLog {
+  append(entry: AuditEntry): Promise<Receipt>;
+}

@@ -1,0 +1,123 @@
+import type { JsonObject } from '../lib/json.ts';
+
+/** What Envoy tells of a request before its body. Header names lower-case; repeated headers joined by `, `. */
+export interface RequestHead {
+  readonly method: string;
+  /** Path with query. */
+  readonly path: string;
+  readonly host: string;
+  readonly headers: ReadonlyMap<string, string>;
+  /** Source address and verified principal, where Envoy told. */
+  readonly source: { readonly address: string; readonly principal: string | null };
+  readonly destination: string;
+  readonly contextExtensions: Readonly<Record<string, string>>;
+  /** Envoy-written dynamic metadata (`filter_metadata`), by namespace: it cannot be set by a client. */
+  readonly metadata: JsonObject;
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** Header changes in the direction in question; names lower-case. */
+export interface HeaderChanges {
+  readonly set: ReadonlyMap<string, string>;
+  readonly remove: readonly string[];
+}
+
+/** A whole HTTP answer of ours, in the caller's dialect. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Buffer;
+  /** For Envoy's access log (`%RESPONSE_CODE_DETAILS%`): `countersign_<code>`. */
+  readonly details: string;
+}
+
+export type RequestVerdict =
+  /** Send it on. `body` null: byte for byte as it came. The record is durable. */
+  | {
+      readonly kind: 'forward';
+      readonly body: Buffer | null;
+      readonly headers: HeaderChanges;
+      readonly exchange: OpenExchange;
+    }
+  /** Answer in the model's place: denied, held, or failed closed. The record is durable, or the reply says that it is not. */
+  | { readonly kind: 'reply'; readonly reply: Reply };
+
+/** How the Envoy filter that asks can act on the verdict. */
+export interface RequestPhaseOptions {
+  /** ext_authz cannot rewrite a body: a decision that demands masking is then a deny with code `masking_not_possible`. */
+  readonly canRewrite: boolean;
+  /** A decision for this exchange that the ext_authz filter already took, from Envoy-written metadata; null: decide. */
+  readonly handover: Handover | null;
+}
+
+/** What ext_authz hands to ext_proc by dynamic metadata: enough not to decide, record or consume a grant twice. */
+export interface Handover {
+  readonly exchangeId: string;
+  readonly bodyDigest: string;
+}
+
+/** An exchange that was forwarded: the response phase goes on from it. */
+export interface OpenExchange {
+  readonly id: string;
+  /**
+   * Decides about the answer. Called once, when its headers are known. `buffered`: the PEP will deliver the whole body in
+   * one piece before the headers go out, so that a fault can still be answered with a clean status.
+   */
+  openResponse(head: ResponseHead): ResponsePhase;
+  /**
+   * The exchange is over without a (further) answer: the client or Envoy went away, the upstream failed. Idempotent;
+   * after `complete` it does nothing. Resolves when the outcome is recorded (or recording failed and was logged).
+   */
+  abort(why: AbortCause): Promise<void>;
+}
+
+export type AbortCause = 'client_gone' | 'upstream_gone' | 'protocol_violation' | 'draining' | 'local_reply';
+
+/**
+ * The answer as it flows. Calls are strictly in order: `begin`, then `push` for each piece, then `finish` once.
+ * A throw is a Fault: the PEP ends the exchange closed (`failed` gives the words, `abort` the record) and sends no byte of what it held.
+ */
+export interface ResponsePhase {
+  /**
+   * `stream`: header changes now, and body bytes as `push` releases them. `whole`: withhold the headers until `finish`, because the
+   * body can only be judged whole (JSON). `pass`: nothing to read (no text media type and policy lets it pass).
+   */
+  readonly mode: 'stream' | 'whole' | 'pass' | 'reply';
+  readonly headers: HeaderChanges;
+  /** Only in mode `reply`: the answer is denied before a byte of it went out. */
+  readonly reply: Reply | null;
+  /** Takes the next piece, returns what may go out now (often empty). Never returns a byte that could still be part of a finding. */
+  push(piece: Buffer): Buffer;
+  /**
+   * No more body. Resolves when the outcome record is durable, with the last bytes to send. In mode `whole` these are the
+   * whole body, and `headers` the final header changes.
+   */
+  finish(): Promise<ResponseEnd>;
+  /** The last bytes for a stream that must end closed in the middle: an in-dialect error event; null when there is none to give. */
+  failureTail(fault: unknown): Buffer | null;
+  /** A clean error answer in the caller's dialect, for as long as no header has been sent. */
+  failureReply(fault: unknown): Reply;
+}
+
+export interface ResponseEnd {
+  readonly tail: Buffer;
+  readonly headers: HeaderChanges;
+  /** Set when the whole answer is refused (policy, fault) and can still be replaced: mode `whole` only. */
+  readonly reply: Reply | null;
+}
+
+/** The product as the PEP sees it: one method, two phases. */
+export interface ExchangeService {
+  request(
+    head: RequestHead,
+    body: Buffer | null,
+    options: RequestPhaseOptions,
+    signal: AbortSignal,
+  ): Promise<RequestVerdict>;
+  /** A reply for a fault that happened outside of a phase (protocol violation, draining), in the dialect the path suggests. */
+  faultReply(head: RequestHead | null, fault: unknown): Reply;
+}

@@ -1,0 +1,116 @@
+import type { Result } from '../lib/result.ts';
+import type { Conversation, Role, SegmentKind, Uninspected } from './conversation.ts';
+
+/** Why a body could not be read. Each is answered with 400 (or 413) in the caller's dialect, and recorded. */
+export type BodyError = {
+  readonly kind:
+    | 'invalid_json'
+    | 'invalid_utf8'
+    | 'too_deep'
+    | 'too_many_values'
+    | 'body_too_large'
+    | 'unsupported_encoding'
+    | 'unsupported_media_type'
+    | 'truncated';
+  /** Safe to show: says where (byte or character offset), never what. */
+  readonly message: string;
+};
+
+/** A body that was read and can be written again with some texts changed. */
+export interface ParsedBody {
+  readonly conversation: Conversation;
+  /**
+   * The bytes with segment `i`'s text replaced by `replacements.get(i)`, and values that repeat a changed text (log
+   * probabilities, annotations with offsets into it) dropped by the dialect's documented rule. All else byte for byte.
+   * With no replacement the original buffer itself is returned.
+   */
+  rewrite(replacements: ReadonlyMap<number, string>): Buffer;
+}
+
+/** What is known of a request before its body is read. Header names are lower-case. */
+export interface RouteFacts {
+  readonly method: string;
+  /** Path with query. */
+  readonly path: string;
+  header(name: string): string | null;
+}
+
+/** An error of ours, to be said in the caller's dialect so that the official SDK raises its typed error with our code. */
+export interface ClientError {
+  readonly status: number;
+  /** Stable code: `approval_pending`, `policy_denied`, `audit_unavailable`, … */
+  readonly code: string;
+  readonly message: string;
+  /** Extra members of the error object (`approval_id`, `expires_at`, `rules`), strings only. */
+  readonly details: Readonly<Record<string, string>>;
+  /** Exchange id, so that a caller can quote it. */
+  readonly exchange: string;
+}
+
+export interface ErrorBody {
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+/** A provider's wire format. One file each; registered in `dialects.ts`. Pure: no I/O, no clock. */
+export interface Dialect {
+  readonly id: string;
+  /** True when path (and shape, for ambiguous paths) say that this dialect speaks. Never by model name. */
+  matches(route: RouteFacts): boolean;
+  readRequest(body: Buffer, route: RouteFacts): Result<ParsedBody, BodyError>;
+  /** A whole (non-streamed) JSON answer. */
+  readResponse(body: Buffer): Result<ParsedBody, BodyError>;
+  /** A reader for one streamed answer; it may keep state from event to event. */
+  openStream(): StreamReader;
+  errorBody(error: ClientError): ErrorBody;
+  /** The same error as the last event(s) of a stream that has already begun, framing included. */
+  errorEvent(error: ClientError): Buffer;
+}
+
+/**
+ * Reads the payloads of a stream, one by one. `payload` is the decoded text of one event: the joined `data:` lines of an
+ * SSE event, one NDJSON line. `event` is the SSE event name or null.
+ */
+export interface StreamReader {
+  read(payload: string, event: string | null): Result<EventReading, BodyError>;
+}
+
+/** What one event of a stream carries. Offsets are UTF-16 indexes into `payload`. */
+export interface EventReading {
+  /** Texts that continue a running text (a delta). Emitted in the order in which they stand in the payload. */
+  readonly deltas: readonly EventDelta[];
+  /** Complete texts: terminal copies, blocks that arrive whole, unknown string leaves. Masked as a batch. */
+  readonly wholes: readonly EventText[];
+  /** Running texts that end with (before) this event: nothing of them may stay held back beyond it. */
+  readonly closes: readonly string[];
+  /** True for the event after which no text comes (`[DONE]`, `message_stop`): closes every running text. */
+  readonly closesAll: boolean;
+  /** Values to overwrite with `null` (or the given source) when a delta with the same key in this event was changed. */
+  readonly dependents: readonly EventDependent[];
+  readonly uninspected: readonly Uninspected[];
+}
+
+export interface EventText {
+  /** Offsets of the value's source in the payload, quotes included. */
+  readonly start: number;
+  readonly end: number;
+  /** The decoded string. */
+  readonly text: string;
+  readonly role: Role;
+  readonly kind: SegmentKind;
+  /** True when the text itself is (part of) a JSON document inside a string: tool arguments. */
+  readonly json: boolean;
+}
+
+export interface EventDelta extends EventText {
+  /** Names the running text: choice, item, block, tool call, … unique within the stream. */
+  readonly key: string;
+}
+
+export interface EventDependent {
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+  /** JSON source put in its place. */
+  readonly source: string;
+}

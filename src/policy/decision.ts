@@ -1,0 +1,109 @@
+import type { JsonObject, JsonValue } from '../lib/json.ts';
+
+export type Phase = 'request' | 'response';
+
+/** `input` of both entry points; its JSON schema is policies/schemas/input.json. snake_case: it is Rego's face. */
+export interface PolicyInput {
+  readonly version: 1;
+  readonly phase: Phase;
+  readonly exchange: { readonly id: string; readonly session: string; readonly received_at: string };
+  readonly subject: {
+    readonly authenticated: boolean;
+    readonly kind: 'human' | 'service' | 'anonymous';
+    readonly id: string;
+    readonly issuer: string;
+    readonly tenant: string;
+    readonly groups: readonly string[];
+    readonly roles: readonly string[];
+    readonly claims: JsonObject;
+    readonly workload: string | null;
+  };
+  readonly resource: {
+    readonly host: string;
+    readonly path: string;
+    readonly method: string;
+    readonly dialect: string;
+    readonly operation: string;
+    readonly model: string | null;
+    readonly stream: boolean;
+    /** Status of the model's answer; response phase only. */
+    readonly status?: number;
+  };
+  readonly conversation: {
+    readonly segments: readonly {
+      readonly pointer: string;
+      readonly role: string;
+      readonly kind: string;
+      readonly text: string;
+    }[];
+    readonly tools: readonly string[];
+    readonly uninspected: readonly { readonly pointer: string; readonly kind: string }[];
+  };
+  /** Counted per entity, detector and pointer. Never the matched value. */
+  readonly findings: readonly {
+    readonly entity: string;
+    readonly detector: string;
+    readonly score: number;
+    readonly pointer: string;
+    readonly role: string;
+    readonly count: number;
+  }[];
+  readonly approval: { readonly state: string; readonly grant: string } | null;
+  readonly http: { readonly headers: Readonly<Record<string, string>> };
+  readonly envoy: {
+    readonly source: string;
+    readonly destination: string;
+    readonly context_extensions: Readonly<Record<string, string>>;
+    readonly metadata: JsonObject;
+  };
+}
+
+export type MaskMethod = 'label' | 'token' | 'partial' | 'hash' | 'drop';
+
+/** One line of the masking plan: entity glob (`SECRET_*`, `*`) to method. */
+export interface Redaction {
+  readonly entity: string;
+  readonly method: MaskMethod;
+  /** Only in texts of these roles; absent: all. */
+  readonly roles?: readonly string[];
+  readonly minScore?: number;
+}
+
+export interface HoldTerms {
+  readonly approverGroups: readonly string[];
+  readonly quorum: number;
+  /** Seconds a pending approval lives. */
+  readonly ttlS: number;
+  /** Seconds the request waits in-band before it is answered `approval_pending`; 0: not at all. */
+  readonly waitS: number;
+  readonly grant: { readonly uses: number; readonly ttlS: number };
+  readonly requireReason: boolean;
+}
+
+/** What policy decided, validated: unknown or malformed results never get this far (Fault `policy_failed`). */
+export interface Decision {
+  readonly action: 'allow' | 'hold' | 'deny';
+  readonly rules: readonly string[];
+  readonly reasons: readonly { readonly rule: string; readonly message: string }[];
+  readonly redact: readonly Redaction[];
+  readonly deny: { readonly status: number; readonly code: string; readonly message: string } | null;
+  readonly hold: HoldTerms | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capture: 'full' | 'masked' | 'metadata';
+}
+
+/** One immutable revision of the policy. An exchange keeps the one it started with, whatever is loaded meanwhile. */
+export interface PinnedPolicy {
+  /** Content address of the bundle: `sha256:<hex>`. */
+  readonly revision: string;
+  /** One Rego evaluation. Synchronous. Throws Fault `policy_failed` on a trap, an undefined or a malformed result. */
+  evaluate(input: PolicyInput): Decision;
+}
+
+/** Policy decision point: where the current revision comes from. Throws Fault `policy_unavailable` when there is none. */
+export interface Pdp {
+  current(): PinnedPolicy;
+}
+
+/** The raw result of an entry point, before validation. */
+export type RawResult = JsonValue;

@@ -1,0 +1,65 @@
+import type { FaultCode } from '../lib/fault.ts';
+
+/** The only fields that a log line may carry. None of them can hold a prompt, a matched value or a credential. */
+export interface LogFields {
+  readonly exchange?: string;
+  readonly approval?: string;
+  readonly phase?: string;
+  readonly action?: string;
+  readonly code?: string;
+  readonly rule?: string;
+  readonly entity?: string;
+  readonly dialect?: string;
+  readonly revision?: string;
+  readonly address?: string;
+  readonly path?: string;
+  readonly file?: string;
+  readonly origin?: string;
+  readonly state?: string;
+  readonly status?: number;
+  readonly count?: number;
+  readonly bytes?: number;
+  readonly ms?: number;
+  /** An operator-facing message of a Fault; its author keeps values out of it. */
+  readonly reason?: string;
+  readonly traceId?: string;
+}
+
+/** Structured log. `event` is a short constant phrase, never built from data. */
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+/** What is counted. Labels come from closed sets (codes, entities, rule ids), never from traffic. */
+export interface Metrics {
+  decision(phase: 'request' | 'response', action: 'allow' | 'hold' | 'deny' | 'fault'): void;
+  findings(phase: 'request' | 'response', entity: string, count: number): void;
+  masked(phase: 'request' | 'response', method: string, count: number): void;
+  hold(outcome: 'granted' | 'pending' | 'rejected' | 'expired' | 'revoked'): void;
+  approvalTransition(state: string): void;
+  /** Seconds from the first message of a phase to its answer. */
+  latency(phase: 'check' | 'request' | 'response' | 'policy' | 'detect' | 'audit', seconds: number): void;
+  /** Characters held back when an event of a stream was released. */
+  streamHoldBack(characters: number): void;
+  auditPending(records: number, bytes: number): void;
+  failure(code: FaultCode): void;
+  exchangesOpen(delta: 1 | -1): void;
+}
+
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export const noMetrics: Metrics = {
+  decision() {},
+  findings() {},
+  masked() {},
+  hold() {},
+  approvalTransition() {},
+  latency() {},
+  streamHoldBack() {},
+  auditPending() {},
+  failure() {},
+  exchangesOpen() {},
+};

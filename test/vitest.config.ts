@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project a kind of test. `npx vitest run --config test/vitest.config.ts --project unit` runs one kind. */
+const kinds = {
+  unit: { timeoutMs: 10_000, parallel: true },
+  contract: { timeoutMs: 30_000, parallel: true },
+  parity: { timeoutMs: 60_000, parallel: true },
+  e2e: { timeoutMs: 120_000, parallel: false },
+  fault: { timeoutMs: 180_000, parallel: false },
+} as const;
+
+export default defineConfig({
+  test: {
+    projects: Object.entries(kinds).map(([name, kind]) => ({
+      test: {
+        name,
+        root: new URL('..', import.meta.url).pathname,
+        include: [`test/${name}/**/*.test.ts`],
+        testTimeout: kind.timeoutMs,
+        hookTimeout: 120_000,
+        fileParallelism: kind.parallel,
+        pool: 'forks',
+      },
+    })),
+  },
+});
