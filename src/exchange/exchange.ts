@@ -42,6 +42,8 @@ export type RequestVerdict =
       readonly body: Buffer | null;
       readonly headers: HeaderChanges;
       readonly exchange: OpenExchange;
+      /** What ext_authz puts into dynamic metadata (its namespace, key `countersign`) for the ext_proc filter behind it. */
+      readonly handover: JsonObject;
     }
   /** Answer in the model's place: denied, held, or failed closed. The record is durable, or the reply says that it is not. */
   | { readonly kind: 'reply'; readonly reply: Reply };
@@ -50,14 +52,11 @@ export type RequestVerdict =
 export interface RequestPhaseOptions {
   /** ext_authz cannot rewrite a body: a decision that demands masking is then a deny with code `masking_not_possible`. */
   readonly canRewrite: boolean;
-  /** A decision for this exchange that the ext_authz filter already took, from Envoy-written metadata; null: decide. */
-  readonly handover: Handover | null;
-}
-
-/** What ext_authz hands to ext_proc by dynamic metadata: enough not to decide, record or consume a grant twice. */
-export interface Handover {
-  readonly exchangeId: string;
-  readonly bodyDigest: string;
+  /**
+   * The object that ext_authz's verdict on this same exchange put into Envoy-written dynamic metadata (`handover` of the
+   * forward verdict), found by ext_proc in `metadata_context`; null: decide. Sealed with a MAC, so a forged one is refused.
+   */
+  readonly handover: JsonObject | null;
 }
 
 /** An exchange that was forwarded: the response phase goes on from it. */
