@@ -1,7 +1,7 @@
 /** Every bound of the hot path, in one place. Reaching one is a named outcome with a test, never a crash. */
 export const limits = {
   /** A request or response body, decoded. Envoy's own buffer limit should be a little above. */
-  bodyBytesMax: 16 * 1024 * 1024,
+  bodyBytesMax: 16_777_216,
   /** Decompression stops when the output passes this many times the input (and bodyBytesMax in any case). */
   inflateRatioMax: 200,
   jsonDepthMax: 256,
@@ -9,19 +9,26 @@ export const limits = {
   /** JSON inside a JSON string inside a JSON string … */
   nestedJsonDepthMax: 4,
   /** One event of a stream: an SSE event, an NDJSON line. */
-  eventBytesMax: 1024 * 1024,
+  eventBytesMax: 1_048_576,
   /** Events of one stream that wait behind a held text. */
   eventsHeldMax: 16_384,
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,
   /** A gRPC message from Envoy: a buffered body with its framing. */
-  grpcMessageBytesMax: 24 * 1024 * 1024,
+  grpcMessageBytesMax: 25_165_824,
   /** Streams on one HTTP/2 connection before GOAWAY asks Envoy for a new one; Node closes a connection after 1,000 resets. */
   streamsPerConnectionMax: 500,
-  headerValueBytesMax: 16 * 1024,
+  headerValueBytesMax: 16_384,
   /** An identity token. */
-  tokenBytesMax: 16 * 1024,
+  tokenBytesMax: 16_384,
+  /** Verified tokens that are remembered; the oldest are verified again. */
+  tokensCachedMax: 4_096,
+  /** An issuer's key set, as JSON. */
+  jwksBytesMax: 1_048_576,
+  jwksKeysMax: 100,
+  /** Keys tried for one token that names none. */
+  keyCandidatesMax: 4,
   maskedViewCharsMax: 16_384,
   reasonCharsMax: 1_000,
 } as const;

@@ -31,7 +31,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   '@open-policy-agent/opa-wasm': ['policy/opa-wasm.ts'],
   ioredis: ['approval/redis-store.ts', 'approval/redis-client.ts'],
   'classic-level': ['approval/level-store.ts'],
-  jose: ['identity/'],
+  jose: ['identity/', 'main/demo/'],
   pino: ['telemetry/'],
   'prom-client': ['telemetry/'],
   re2js: ['detect/custom-pattern.ts'],
