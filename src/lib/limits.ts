@@ -29,6 +29,30 @@ export const limits = {
   jwksKeysMax: 100,
   /** Keys tried for one token that names none. */
   keyCandidatesMax: 4,
+  /** Log lines that wait for a slow reader of standard output. */
+  logBufferBytesMax: 4_194_304,
+  /** Values of one metric label; further ones are counted as `other`. */
+  metricLabelsMax: 256,
   maskedViewCharsMax: 16_384,
   reasonCharsMax: 1_000,
+  /** A held request's life, and a grant's. */
+  approvalTtlSecondsMax: 30 * 24 * 3600,
+  /** How long a request may wait in-band for people. */
+  holdWaitSecondsMax: 3600,
+  /** Requests of one process that wait in-band at the same time; one more is answered `approval_pending` at once. */
+  holdWaitersMax: 10_000,
+  grantUsesMax: 1_000_000,
+  /** Attempts of one approval transition that keeps losing its race. */
+  approvalAttemptsMax: 64,
+  /** Approvals looked at for one page of a list. */
+  approvalsScannedMax: 2_000,
+  approvalPageMax: 200,
+  /** Due, orphaned or outlived approvals handled by one sweep. */
+  approvalsSweptMax: 500,
+  /** Calls to the approval store that are under way at the same time; one more is `approval_unavailable`. */
+  storeCallsMax: 2_048,
+  /** Watch streams of one process, the changes queued for one of them, and how long one may last. */
+  approvalWatchersMax: 256,
+  approvalWatchQueueMax: 1_024,
+  approvalWatchSecondsMax: 900,
 } as const;
