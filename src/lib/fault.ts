@@ -11,6 +11,7 @@ export type FaultCode =
   | 'detection_failed'
   | 'masking_failed'
   | 'key_unavailable'
+  | 'body_too_large'
   | 'protocol_violation'
   | 'draining'
   | 'internal';
@@ -25,6 +26,7 @@ export const faultStatus: Readonly<Record<FaultCode, number>> = {
   detection_failed: 500,
   masking_failed: 500,
   key_unavailable: 503,
+  body_too_large: 413,
   protocol_violation: 500,
   draining: 503,
   internal: 500,
