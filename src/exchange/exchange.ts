@@ -74,7 +74,7 @@ export interface OpenExchange {
   abort(why: AbortCause): Promise<void>;
 }
 
-export type AbortCause = 'client_gone' | 'upstream_gone' | 'protocol_violation' | 'draining' | 'local_reply';
+export type AbortCause = 'client_gone' | 'upstream_gone' | 'protocol_violation' | 'draining' | 'local_reply' | 'fault';
 
 /**
  * The answer as it flows. Calls are strictly in order: `begin`, then `push` for each piece, then `finish` once.
