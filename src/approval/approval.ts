@@ -68,6 +68,7 @@ export type GateOutcome =
   | { readonly kind: 'pending'; readonly approval: Approval }
   | { readonly kind: 'rejected'; readonly approval: Approval }
   | { readonly kind: 'expired'; readonly approval: Approval }
+  /** Taken back: by an approver (`approval.state` is `revoked`) or, while it was held, by its requester (`cancelled`). */
   | { readonly kind: 'revoked'; readonly approval: Approval };
 
 /**

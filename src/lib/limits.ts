@@ -36,7 +36,7 @@ export const limits = {
   maskedViewCharsMax: 16_384,
   reasonCharsMax: 1_000,
   /** A held request's life, and a grant's. */
-  approvalTtlSecondsMax: 30 * 24 * 3600,
+  approvalTtlSecondsMax: 2_592_000,
   /** How long a request may wait in-band for people. */
   holdWaitSecondsMax: 3600,
   /** Requests of one process that wait in-band at the same time; one more is answered `approval_pending` at once. */
@@ -55,4 +55,10 @@ export const limits = {
   approvalWatchersMax: 256,
   approvalWatchQueueMax: 1_024,
   approvalWatchSecondsMax: 900,
+  /** A policy bundle, unpacked. */
+  policyBundleBytesMax: 67_108_864,
+  /** Memory of one policy evaluation; a multiple of 64 KiB. */
+  policyMemoryBytesMax: 536_870_912,
+  /** WebAssembly memory never shrinks: an instance that has grown beyond this is replaced after the evaluation. */
+  policyMemoryKeptBytesMax: 33_554_432,
 } as const;

@@ -1,0 +1,261 @@
+import { type BatchOperation, ClassicLevel } from 'classic-level';
+import { Fault } from '../lib/fault.ts';
+import { limits } from '../lib/limits.ts';
+import type { Approval } from './approval.ts';
+import { approvalFrom, object, parse } from './codec.ts';
+import { createHints } from './hints.ts';
+import { createRecordedStore, type RecordedStoreDeps, type RecordedStoreOptions } from './recorded-store.ts';
+import { consume } from './state-machine.ts';
+import type { ApprovalStore } from './store.ts';
+import type { ApprovalTable, Keeping, Row, Unsettled } from './table.ts';
+
+export interface LevelStoreOptions extends RecordedStoreOptions {
+  /** Made when it is not there. */
+  readonly directory: string;
+}
+
+/**
+ * Approvals in an embedded LevelDB: durable (each write is synced), for one process. Throws Fault `approval_unavailable`
+ * when another process has the directory open: replicas share approvals by Redis, never by a shared directory.
+ */
+export async function createLevelStore(options: LevelStoreOptions, deps: RecordedStoreDeps): Promise<ApprovalStore> {
+  return createRecordedStore(await openLevelTable(options.directory), deps, options);
+}
+
+/** A row with what is needed to find its index entries again. */
+interface Stored extends Row {
+  readonly nextAtMs: number;
+  /** When each unsettled transition was written. */
+  readonly writtenAtMs: Readonly<Record<string, number>>;
+}
+
+type Operation = BatchOperation<ClassicLevel, string, string>;
+
+/**
+ * Keys: `a!<id>` row · `d!<digest>` id of the latest row · `s!<state>!<id>` · `n!<next look>!<id>` ·
+ * `u!<written at>!<id>!<version>` unsettled transition. Each change is one synced batch, and changes run one at a time.
+ */
+export async function openLevelTable(directory: string): Promise<ApprovalTable> {
+  const db = new ClassicLevel(directory);
+  try {
+    await db.open();
+  } catch (thrown) {
+    throw openFailure(directory, thrown);
+  }
+  const hints = createHints();
+  const exclusively = createTurns(limits.storeCallsMax);
+
+  const load = async (id: string): Promise<Stored | null> => {
+    const value = await guarded(() => db.get(`a!${id}`));
+    return value === undefined ? null : decodeStored(value);
+  };
+  const write = (operations: Operation[]) => guarded(() => db.batch(operations, { sync: true }));
+  const latestId = (digest: string) => guarded(() => db.get(`d!${digest}`));
+  const keys = (gt: string, lt: string, limit: number) => guarded(() => db.keys({ gt, lt, limit }).all());
+
+  /** Row and index entries after a change, the old entries removed. */
+  const replace = (old: Stored | null, row: Stored): Operation[] => {
+    const { id, state } = row.approval;
+    const operations: Operation[] = [];
+    if (old !== null) {
+      operations.push({ type: 'del', key: `s!${old.approval.state}!${id}` });
+      operations.push({ type: 'del', key: nextKey(old.nextAtMs, id) });
+    }
+    operations.push({
+      type: 'put',
+      key: `a!${id}`,
+      value: JSON.stringify(row),
+    });
+    operations.push({ type: 'put', key: `s!${state}!${id}`, value: '' });
+    operations.push({ type: 'put', key: nextKey(row.nextAtMs, id), value: '' });
+    return operations;
+  };
+  const unsettledPut = (approval: Approval, before: Approval | null, atMs: number): Operation => {
+    return {
+      type: 'put',
+      key: unsettledKey(atMs, approval),
+      value: JSON.stringify({ approval, before }),
+    };
+  };
+
+  return {
+    read: load,
+    latest: async (digest) => {
+      const id = await latestId(digest);
+      return id === undefined ? null : load(id);
+    },
+    insert: (approval, replaces, keeping, nowMs) =>
+      exclusively(async () => {
+        if (((await latestId(approval.digest)) ?? null) !== replaces) return false;
+        const row = stored(approval, null, keeping, {
+          [approval.version]: nowMs,
+        });
+        await write([
+          ...replace(null, row),
+          { type: 'put', key: `d!${approval.digest}`, value: approval.id },
+          unsettledPut(approval, null, nowMs),
+        ]);
+        return true;
+      }),
+    stage: (after, nowMs) =>
+      exclusively(async () => {
+        const row = await load(after.id);
+        if (row === null || row.staged !== null || row.approval.version !== after.version - 1) return false;
+        const staged = {
+          ...row,
+          staged: after,
+          writtenAtMs: { ...row.writtenAtMs, [after.version]: nowMs },
+        };
+        await write([...replace(row, staged), unsettledPut(after, row.approval, nowMs)]);
+        return true;
+      }),
+    consume: (id, keeping, nowMs) =>
+      exclusively(async () => {
+        const row = await load(id);
+        if (row === null || row.staged !== null) return null;
+        const consumed = consume(row.approval, nowMs);
+        if (!consumed.ok) return null;
+        const after = consumed.value;
+        const writtenAtMs = { ...row.writtenAtMs, [after.version]: nowMs };
+        const next = after.state === 'approved' ? keeping : { ...keeping, nextAtMs: keeping.purgeAtMs };
+        await write([
+          ...replace(row, stored(after, null, next, writtenAtMs)),
+          unsettledPut(after, row.approval, nowMs),
+        ]);
+        return after;
+      }),
+    settle: async (after, keeping) => {
+      await exclusively(async () => {
+        const row = await load(after.id);
+        const atMs = row?.writtenAtMs[after.version];
+        if (row === null || atMs === undefined) return;
+        const { [after.version]: _settled, ...writtenAtMs } = row.writtenAtMs;
+        const promoted = row.staged !== null && row.staged.version === after.version;
+        const settled = promoted ? stored(row.staged, null, keeping, writtenAtMs) : { ...row, writtenAtMs };
+        await write([...replace(row, settled), { type: 'del', key: unsettledKey(atMs, after) }]);
+      });
+      hints.tell({ kind: 'changed', id: after.id });
+    },
+    unsettled: async (untilMs, count) => {
+      const options = {
+        gt: 'u!',
+        lt: `u!${padded(untilMs + 1)}`,
+        limit: count,
+      };
+      return (await guarded(() => db.values(options).all())).map(decodeUnsettled);
+    },
+    due: async (nowMs, count) => {
+      const found = await keys('n!', `n!${padded(nowMs + 1)}`, count);
+      return found.map((key) => key.slice(key.indexOf('!', 2) + 1));
+    },
+    remove: (approval) =>
+      exclusively(async () => {
+        const row = await load(approval.id);
+        if (row === null || Object.keys(row.writtenAtMs).length > 0) return;
+        const { id, digest, state } = row.approval;
+        const operations: Operation[] = [
+          { type: 'del', key: `a!${id}` },
+          { type: 'del', key: `s!${state}!${id}` },
+          { type: 'del', key: nextKey(row.nextAtMs, id) },
+        ];
+        if ((await latestId(digest)) === id) operations.push({ type: 'del', key: `d!${digest}` });
+        await write(operations);
+      }),
+    scan: async (state, after, count) => {
+      const prefix = state === null ? 'a!' : `s!${state}!`;
+      const range = {
+        gt: prefix,
+        lt: after === null ? `${prefix}\uffff` : `${prefix}${after}`,
+        reverse: true,
+      };
+      const ids = (await guarded(() => db.keys({ ...range, limit: count }).all())).map((key) =>
+        key.slice(prefix.length),
+      );
+      const rows = await guarded(() => db.getMany(ids.map((id) => `a!${id}`)));
+      return {
+        approvals: rows.flatMap((value) => (value === undefined ? [] : [decodeStored(value).approval])),
+        last: ids.length < count ? null : (ids.at(-1) ?? null),
+      };
+    },
+    subscribe: hints.subscribe,
+    close: () => guarded(() => db.close()),
+  };
+}
+
+function stored(
+  approval: Approval,
+  staged: Approval | null,
+  keeping: Keeping,
+  writtenAtMs: Readonly<Record<string, number>>,
+): Stored {
+  return { approval, staged, nextAtMs: keeping.nextAtMs, writtenAtMs };
+}
+
+function decodeStored(json: string): Stored {
+  const from = object(parse(json), 'row');
+  const { nextAtMs, writtenAtMs } = from;
+  const written: Record<string, number> = {};
+  for (const [version, atMs] of Object.entries(object(writtenAtMs, 'writtenAtMs'))) written[version] = Number(atMs);
+  return {
+    approval: approvalFrom(object(from['approval'], 'approval')),
+    staged: from['staged'] === null ? null : approvalFrom(object(from['staged'], 'staged')),
+    nextAtMs: Number(nextAtMs),
+    writtenAtMs: written,
+  };
+}
+
+function decodeUnsettled(json: string): Unsettled {
+  const from = object(parse(json), 'unsettled');
+  return {
+    approval: approvalFrom(object(from['approval'], 'approval')),
+    before: from['before'] === null ? null : approvalFrom(object(from['before'], 'before')),
+  };
+}
+
+function nextKey(atMs: number, id: string): string {
+  return `n!${padded(atMs)}!${id}`;
+}
+
+function unsettledKey(atMs: number, approval: Approval): string {
+  return `u!${padded(atMs)}!${approval.id}!${String(approval.version).padStart(10, '0')}`;
+}
+
+/** Decimal of fixed width, so that keys sort as numbers do. */
+function padded(ms: number): string {
+  return String(Math.max(0, ms)).padStart(16, '0');
+}
+
+/** Runs functions one after the other, at most `waitingMax` of them waiting. */
+function createTurns(waitingMax: number): <T>(run: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  return async (run) => {
+    if (waiting >= waitingMax) throw new Fault('approval_unavailable', 'too many changes wait for the embedded store');
+    waiting += 1;
+    const turn = last.then(run);
+    // The next turn must come whatever becomes of this one; its caller sees the failure.
+    last = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } finally {
+      waiting -= 1;
+    }
+  };
+}
+
+async function guarded<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (thrown) {
+    throw thrown instanceof Fault ? thrown : new Fault('approval_unavailable', 'the embedded store failed', thrown);
+  }
+}
+
+function openFailure(directory: string, thrown: unknown): Fault {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  const locked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
+  const why = locked
+    ? 'is in use by another process: the embedded store serves one process, use Redis for several'
+    : 'cannot be opened';
+  return new Fault('approval_unavailable', `the approval store ${directory} ${why}`, thrown);
+}

@@ -1,0 +1,229 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../lib/clock.ts';
+import { Fault } from '../lib/fault.ts';
+import { limits } from '../lib/limits.ts';
+import { err, ok } from '../lib/result.ts';
+import type { Approval } from './approval.ts';
+import {
+  approve,
+  cancel,
+  consume,
+  create,
+  deadlineMs,
+  expire,
+  governs,
+  isDue,
+  reject,
+  revoke,
+  type Step,
+} from './state-machine.ts';
+import type { ApprovalStore, Intent, ListQuery, OnTransition, Opened, Opening, Outcome, Page, Swept } from './store.ts';
+import type { ApprovalTable, Keeping, Unsettled } from './table.ts';
+
+export interface RecordedStoreDeps {
+  readonly clock: Clock;
+  readonly onTransition: OnTransition;
+}
+
+export interface RecordedStoreOptions {
+  /** How long an approval is kept after its last possible deadline. Default: 7 days. */
+  readonly retentionMs?: number;
+  /** How old an unsettled transition must be before another than its author finishes it. Default: 10 s. */
+  readonly orphanAfterMs?: number;
+  /** How long a transition waits for another one of the same approval. Default: 2 s. */
+  readonly contentionMs?: number;
+}
+
+/**
+ * Approvals over a table, every transition of them on record.
+ *
+ * Order of a decision, a withdrawal, an expiry: *stage* (durable in the table, no effect), *record* (durable in the audit
+ * log), *settle* (takes effect, waiters are told). So nobody acts on a decision that is not on record, and the record
+ * never tells of a decision that lost its race. A crash before the record, or a record that cannot be written, leaves the
+ * transition staged; one after it leaves it recorded and staged: in both cases the next sweep of any replica records (at
+ * least once) and settles. A staged transition is never taken back, because a failed append may have been written.
+ *
+ * A new approval and a consumption have effect in the table at once and are recorded before the call returns: the new
+ * approval permits nothing, and the consumption only takes away. A crash in between costs one use and is recorded later.
+ */
+export function createRecordedStore(
+  table: ApprovalTable,
+  deps: RecordedStoreDeps,
+  options: RecordedStoreOptions = {},
+): ApprovalStore {
+  const { clock, onTransition } = deps;
+  const { retentionMs = 7 * 24 * 3_600_000, orphanAfterMs = 10_000, contentionMs = 2_000 } = options;
+
+  const record = async (approval: Approval, before: Approval | null): Promise<void> => {
+    await onTransition(approval, before);
+    await table.settle(approval, keepingOf(approval, retentionMs), clock.nowMs());
+  };
+
+  /** Reads, asks the state machine, stages, records, settles; again when another was quicker. */
+  const transition = async (id: string, step: (approval: Approval, nowMs: number) => Step): Promise<Outcome> => {
+    const contention = contentionOf(contentionMs);
+    while (await contention.mayTry()) {
+      const row = await table.read(id);
+      if (row === null) return err({ kind: 'not_found' });
+      if (row.staged !== null) continue;
+      const stepped = step(row.approval, clock.nowMs());
+      if (!stepped.ok) {
+        if (stepped.error.kind !== 'due') return stepped;
+        await expireNow(id);
+        contention.progressed();
+        continue;
+      }
+      if (!(await table.stage(stepped.value, clock.nowMs()))) continue;
+      await record(stepped.value, row.approval);
+      return ok(stepped.value);
+    }
+    return err({ kind: 'lost_race' });
+  };
+
+  const expireNow = (id: string): Promise<Outcome> => transition(id, expire);
+
+  const decide = (step: typeof approve) => (id: string, intent: Intent) =>
+    transition(id, (approval, nowMs) => step(approval, { ...intent, atMs: nowMs }));
+
+  const open = async (opening: Opening): Promise<Opened> => {
+    const contention = contentionOf(contentionMs);
+    while (await contention.mayTry()) {
+      const nowMs = clock.nowMs();
+      const latest = await table.latest(opening.digest);
+      if (latest !== null && isDue(latest.approval, nowMs)) {
+        await expireNow(latest.approval.id);
+        contention.progressed();
+        continue;
+      }
+      if (latest !== null && governs(latest.approval, nowMs)) return { kind: 'attached', approval: latest.approval };
+      const approval = create(opening.id, opening.digest, opening.held, opening.terms, nowMs);
+      const keeping = keepingOf(approval, retentionMs);
+      if (!(await table.insert(approval, latest?.approval.id ?? null, keeping, nowMs))) continue;
+      await record(approval, null);
+      return { kind: 'created', approval };
+    }
+    throw new Fault('approval_unavailable', 'the approvals of one digest change faster than they can be read');
+  };
+
+  const consumeOne = async (id: string): Promise<Outcome> => {
+    const contention = contentionOf(contentionMs);
+    while (await contention.mayTry()) {
+      const row = await table.read(id);
+      if (row === null) return err({ kind: 'not_found' });
+      if (row.staged !== null) continue;
+      const nowMs = clock.nowMs();
+      const foreseen = consume(row.approval, nowMs);
+      if (!foreseen.ok) {
+        if (foreseen.error.kind !== 'due') return foreseen;
+        await expireNow(id);
+        contention.progressed();
+        continue;
+      }
+      // The table takes whatever use is left, not the one foreseen: many consumers of one grant need no second try.
+      const after = await table.consume(id, keepingOf(row.approval, retentionMs), nowMs);
+      if (after === null) continue;
+      await record(after, beforeConsumption(after));
+      return ok(after);
+    }
+    return err({ kind: 'lost_race' });
+  };
+
+  const list = async (query: ListQuery): Promise<Page> => {
+    const found: Approval[] = [];
+    let after = query.after;
+    let scanned = 0;
+    while (found.length < query.pageSize && scanned < limits.approvalsScannedMax) {
+      const wanted = Math.min(query.pageSize, limits.approvalPageMax);
+      const piece = await table.scan(query.state, after, wanted);
+      scanned += wanted;
+      for (const approval of piece.approvals) {
+        if (!query.accepts(approval)) continue;
+        found.push(approval);
+        if (found.length === query.pageSize) return { approvals: found, next: approval.id };
+      }
+      after = piece.last;
+      if (after === null) return { approvals: found, next: null };
+    }
+    return { approvals: found, next: after };
+  };
+
+  const sweep = async (): Promise<Swept> => {
+    const nowMs = clock.nowMs();
+    const orphans: readonly Unsettled[] = await table.unsettled(nowMs - orphanAfterMs, limits.approvalsSweptMax);
+    for (const orphan of orphans) await record(orphan.approval, orphan.before);
+    let expired = 0;
+    let purged = 0;
+    for (const id of await table.due(nowMs, limits.approvalsSweptMax)) {
+      const row = await table.read(id);
+      if (row === null || row.staged !== null) continue;
+      if (isDue(row.approval, nowMs)) {
+        if ((await expireNow(id)).ok) expired += 1;
+      } else if (deadlineMs(row.approval) === null && nowMs >= keepingOf(row.approval, retentionMs).purgeAtMs) {
+        await table.remove(row.approval);
+        purged += 1;
+      }
+    }
+    return { expired, settled: orphans.length, purged };
+  };
+
+  return {
+    open,
+    list,
+    sweep,
+    get: async (id) => (await table.read(id))?.approval ?? null,
+    approve: decide(approve),
+    reject: decide(reject),
+    cancel: decide(cancel),
+    revoke: decide(revoke),
+    consume: consumeOne,
+    expire: expireNow,
+    subscribe: (listener) => table.subscribe(listener),
+    close: () => table.close(),
+  };
+}
+
+/** Dates of an approval, from its own clocks. */
+function keepingOf(approval: Approval, retentionMs: number): Keeping {
+  const lastMs = Math.max(approval.pendingUntilMs, approval.grantUntilMs ?? 0);
+  const grantMs = approval.state === 'pending' ? Math.round(approval.terms.grant.ttlS * 1000) : 0;
+  const purgeAtMs = lastMs + grantMs + retentionMs;
+  return { nextAtMs: deadlineMs(approval) ?? purgeAtMs, purgeAtMs };
+}
+
+function beforeConsumption(after: Approval): Approval {
+  return {
+    ...after,
+    state: 'approved',
+    usesLeft: after.usesLeft + 1,
+    version: after.version - 1,
+  };
+}
+
+interface Contention {
+  /** False when another try makes no sense any more. Waits a little from the second try on. */
+  mayTry(): Promise<boolean>;
+  /** The last try changed something itself: the next needs no wait. */
+  progressed(): void;
+}
+
+function contentionOf(maxMs: number): Contention {
+  let attempts = 0;
+  let waitedMs = 0;
+  let wait = false;
+  return {
+    mayTry: async () => {
+      attempts += 1;
+      if (attempts > limits.approvalAttemptsMax || waitedMs >= maxMs) return false;
+      if (wait) {
+        const ms = Math.min(2 ** Math.min(attempts, 6), 50);
+        waitedMs += ms;
+        await pause(ms);
+      }
+      wait = true;
+      return true;
+    },
+    progressed: () => {
+      wait = false;
+    },
+  };
+}
