@@ -12,6 +12,8 @@ export const limits = {
   eventBytesMax: 1_048_576,
   /** Events of one stream that wait behind a held text. */
   eventsHeldMax: 16_384,
+  /** Bytes of one stream that wait behind a held text. */
+  streamHeldBytesMax: 8 * 1024 * 1024,
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { Fault } from '../lib/fault.ts';
+import type { Decision } from './decision.ts';
+
+const message = z.string().min(1).max(1000);
+const name = z.string().min(1).max(256);
+const seconds = z
+  .int()
+  .positive()
+  .max(366 * 24 * 3600);
+
+const redaction = z
+  .strictObject({
+    entity: z.string().regex(/^[A-Z0-9_*]{1,128}$/),
+    method: z.enum(['label', 'token', 'partial', 'hash', 'drop']),
+    roles: z.array(name).max(16).optional(),
+    min_score: z.number().min(0).max(1).optional(),
+  })
+  .transform(({ entity, method, roles, min_score }) => ({
+    entity,
+    method,
+    ...(roles === undefined ? {} : { roles }),
+    ...(min_score === undefined ? {} : { minScore: min_score }),
+  }));
+
+const denial = z.strictObject({
+  status: z.int().min(400).max(599),
+  code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
+  message,
+});
+
+const hold = z
+  .strictObject({
+    approvers: z.strictObject({ groups: z.array(name).min(1).max(64), quorum: z.int().min(1).max(16) }),
+    ttl_s: seconds,
+    wait_s: z.int().min(0).max(3600),
+    grant: z.strictObject({ uses: z.int().min(1).max(1000), ttl_s: seconds }),
+    require_reason: z.boolean(),
+  })
+  .transform(({ approvers, ttl_s, wait_s, grant, require_reason }) => ({
+    approverGroups: approvers.groups,
+    quorum: approvers.quorum,
+    ttlS: ttl_s,
+    waitS: wait_s,
+    grant: { uses: grant.uses, ttlS: grant.ttl_s },
+    requireReason: require_reason,
+  }));
+
+const decision = z
+  .strictObject({
+    action: z.enum(['allow', 'hold', 'deny']),
+    rules: z.array(name).max(256),
+    reasons: z.array(z.strictObject({ rule: name, message })).max(256),
+    redact: z.array(redaction).max(1024),
+    deny: denial.nullable(),
+    hold: hold.nullable(),
+    labels: z.record(z.string().min(1).max(64), z.string().max(1000)),
+    capture: z.enum(['full', 'masked', 'metadata']),
+  })
+  .refine((result) => (result.action === 'deny') === (result.deny !== null), { path: ['deny'] })
+  .refine((result) => (result.action === 'hold') === (result.hold !== null), { path: ['hold'] })
+  .refine((result) => result.action === 'allow' || result.reasons.length > 0, { path: ['reasons'] });
+
+/**
+ * Validates what an entry point returned. Strict: a member that is not of the contract is as wrong as one that is
+ * missing, because it may be a misspelt obligation. Throws Fault `policy_failed` naming the place, never a value.
+ */
+export function parseDecision(result: unknown): Decision {
+  const parsed = decision.safeParse(result);
+  if (parsed.success) return parsed.data;
+  const places = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join('.') || 'result'} (${issue.code})`);
+  throw new Fault('policy_failed', `the policy's result is malformed at ${places.join(', ')}`);
+}
