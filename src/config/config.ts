@@ -1,0 +1,112 @@
+import type { JwksOptions } from '../identity/jwks.ts';
+import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
+import type { TokenHeader } from '../identity/token-header.ts';
+import type { LogLevel } from '../telemetry/pino-log.ts';
+import type { Secret } from './secret.ts';
+
+/**
+ * The whole configuration, checked: durations in milliseconds, paths absolute, references resolved, defaults filled in.
+ * What each setting means is said once, in schema.ts, from which docs/configuration.md is made.
+ */
+export interface Config {
+  readonly listen: { readonly pep: Listener; readonly api: Listener; readonly http: Listener };
+  readonly identity: IdentityConfig;
+  readonly policy: {
+    readonly bundle: string;
+    /** 0: the bundle is read once. */
+    readonly reloadMs: number;
+    /** Lower-case names of request headers that policy may see. */
+    readonly headers: readonly string[];
+  };
+  readonly detection: DetectionConfig;
+  readonly masking: {
+    readonly scope: 'session' | 'tenant' | 'request';
+    /** Null: a key of this process, forgotten when it ends. */
+    readonly key: Secret | null;
+  };
+  readonly approval: ApprovalConfig;
+  readonly audit: AuditConfig;
+  readonly limits: { readonly bodyBytesMax: number };
+  readonly session: { readonly header: string };
+  readonly access: { readonly auditorGroups: readonly string[] };
+  readonly log: { readonly level: LogLevel };
+  /** In order: the first whose prefix fits speaks for the path. */
+  readonly routes: readonly { readonly pathPrefix: string; readonly dialect: string }[];
+  readonly envoy: { readonly messageTimeoutMs: number };
+}
+
+export interface Listener {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly tls: TlsFiles | null;
+}
+
+/** PEM files. With `clientCaFile`, clients must show a certificate that it signed. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string | null;
+}
+
+export interface IdentityConfig {
+  readonly token: TokenHeader;
+  readonly forwardToken: boolean;
+  readonly issuers: readonly IssuerConfig[];
+  readonly workload: { readonly xfccTrusted: boolean };
+  readonly cache: { readonly ttlMs: number; readonly entriesMax: number };
+}
+
+/** A trusted issuer, with the place of its keys instead of the keys. */
+export type IssuerConfig = Omit<TrustedIssuer, 'keys'> & { readonly jwks: JwksOptions };
+
+export interface DetectionConfig {
+  readonly tier: 'core' | 'extended';
+  readonly custom: readonly CustomDetector[];
+  /** Exact values that are never findings. */
+  readonly allow: readonly string[];
+}
+
+export interface CustomDetector {
+  readonly id: string;
+  readonly entity: string;
+  /** RE2 syntax. */
+  readonly pattern: string;
+  readonly score: number;
+  /** Words near a match that raise its score. */
+  readonly context: readonly string[];
+}
+
+export interface ApprovalConfig {
+  readonly store: { readonly kind: 'embedded'; readonly directory: string } | RedisConfig;
+  /** Longest in-band wait of a held request; 0: none. */
+  readonly maxWaitMs: number;
+  /** How long an approval is kept after its last deadline. */
+  readonly retentionMs: number;
+}
+
+export interface RedisConfig {
+  readonly kind: 'redis';
+  readonly topology:
+    | { readonly kind: 'single'; readonly url: Secret }
+    | { readonly kind: 'cluster'; readonly urls: readonly Secret[] }
+    | { readonly kind: 'sentinel'; readonly urls: readonly Secret[]; readonly master: string };
+  readonly username: string | null;
+  readonly password: Secret | null;
+  readonly keyPrefix: string;
+  /** PEM file of the authority that signed the server's certificate (`rediss:` addresses); null: the system's. */
+  readonly caFile: string | null;
+  readonly timeoutMs: number;
+}
+
+export interface AuditConfig {
+  readonly directory: string;
+  /** Names this writer's log, for ever: `audit.example.com/prod/gateway-0`. */
+  readonly origin: string;
+  /** Null: the keys come from the environment. */
+  readonly keyFile: string | null;
+  readonly createKeyFile: boolean;
+  readonly onFailure: 'block' | 'allow';
+  readonly intentBeforeEgress: boolean;
+  readonly retentionMs: number;
+}

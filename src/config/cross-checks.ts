@@ -1,0 +1,145 @@
+import type { Config, Listener } from './config.ts';
+import type { Complaint, SettingPath } from './problem.ts';
+import { referenceForms } from './references.ts';
+
+/** What stands at a path of the file system. */
+export type FileKind = 'file' | 'directory' | 'missing' | 'unreadable';
+
+/** What a schema cannot say: settings against each other, and against the machine. */
+export function crossChecks(config: Config, kindOf: (path: string) => FileKind): readonly Complaint[] {
+  return [...ports(config), ...waits(config), ...issuers(config), ...audit(config), ...files(config, kindOf)];
+}
+
+function error(path: SettingPath, message: string, fix: string): Complaint {
+  return { severity: 'error', path, message, fix };
+}
+
+function warning(path: SettingPath, message: string, fix: string): Complaint {
+  return { severity: 'warning', path, message, fix };
+}
+
+function ports({ listen }: Config): Complaint[] {
+  const found: Complaint[] = [];
+  const entries = Object.entries(listen);
+  entries.forEach(([name, one], index) => {
+    const taken = entries.slice(0, index).find(([, other]) => overlaps(one, other));
+    if (taken === undefined) return;
+    found.push(
+      error(['listen', name, 'address'], `has the port of listen.${taken[0]}`, 'Give each listener a port of its own.'),
+    );
+  });
+  return found;
+}
+
+function overlaps(one: Listener, other: Listener): boolean {
+  const isWild = (host: string): boolean => host === '0.0.0.0' || host === '::';
+  return (
+    one.port !== 0 && one.port === other.port && (one.host === other.host || isWild(one.host) || isWild(other.host))
+  );
+}
+
+/** Time for what happens around the wait: reading, deciding, recording, answering. */
+const marginMs = 1_000;
+
+function waits({ approval, envoy }: Config): Complaint[] {
+  if (approval.maxWaitMs === 0 || approval.maxWaitMs + marginMs <= envoy.messageTimeoutMs) return [];
+  return [
+    error(
+      ['approval', 'max_wait'],
+      `is not at least ${marginMs / 1000}s below envoy.message_timeout: Envoy would give up on a held request`,
+      'Wait less, or raise the time-outs in the Envoy configuration and say so in envoy.message_timeout.',
+    ),
+  ];
+}
+
+function issuers({ identity }: Config): Complaint[] {
+  const found: Complaint[] = [];
+  identity.issuers.forEach(({ issuer, jwks }, index) => {
+    if (identity.issuers.findIndex((other) => other.issuer === issuer) < index) {
+      found.push(
+        error(['identity', 'issuers', index, 'issuer'], 'is there twice', 'Join the two; audiences is a list.'),
+      );
+    }
+    if (jwks.staleMs < jwks.freshMs) {
+      found.push(
+        error(
+          ['identity', 'issuers', index, 'jwks', 'stale'],
+          'is shorter than fresh',
+          'Keys are fresh first, then stale: make it longer.',
+        ),
+      );
+    }
+  });
+  return found;
+}
+
+function audit({ audit, masking, approval }: Config): Complaint[] {
+  const found: Complaint[] = [];
+  if (audit.onFailure === 'allow') {
+    found.push(
+      warning(
+        ['audit', 'on_failure'],
+        'lets exchanges pass unrecorded while the log cannot be written',
+        'Use block unless that is wanted.',
+      ),
+    );
+  }
+  if (audit.createKeyFile && audit.keyFile === null) {
+    found.push(error(['audit', 'create_key_file'], 'has no file to create', 'Name one in audit.key_file.'));
+  }
+  if (masking.key === null && approval.store.kind === 'redis') {
+    found.push(
+      error(
+        ['masking', 'key'],
+        'is missing, but a store in Redis means several replicas',
+        `Give all replicas the same: ${referenceForms}.`,
+      ),
+    );
+  }
+  return found;
+}
+
+function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] {
+  const found: Complaint[] = [];
+  const readable = (path: SettingPath, file: string | null): void => {
+    if (file === null) return;
+    const kind = kindOf(file);
+    if (kind === 'file') return;
+    const what = kind === 'missing' ? 'does not exist' : kind === 'directory' ? 'is a directory' : 'cannot be read';
+    found.push(
+      error(
+        path,
+        `names ${file}, which ${what}`,
+        'Put the file there, readable for this user. Relative paths count from this file.',
+      ),
+    );
+  };
+  const directory = (path: SettingPath, name: string): void => {
+    const kind = kindOf(name);
+    if (kind === 'directory' || kind === 'missing') return;
+    found.push(
+      error(
+        path,
+        `names ${name}, which is no directory that can be used`,
+        'Name a directory; it is made when missing.',
+      ),
+    );
+  };
+  for (const [name, { tls }] of Object.entries(config.listen)) {
+    if (tls === null) continue;
+    readable(['listen', name, 'tls', 'cert_file'], tls.certFile);
+    readable(['listen', name, 'tls', 'key_file'], tls.keyFile);
+    readable(['listen', name, 'tls', 'client_ca_file'], tls.clientCaFile);
+  }
+  config.identity.issuers.forEach(({ jwks }, index) => {
+    if (jwks.source.kind === 'file') readable(['identity', 'issuers', index, 'jwks', 'file'], jwks.source.path);
+  });
+  const bundle = kindOf(config.policy.bundle);
+  if (bundle !== 'directory') readable(['policy', 'bundle'], config.policy.bundle);
+  const { store } = config.approval;
+  if (store.kind === 'embedded') directory(['approval', 'store', 'embedded', 'directory'], store.directory);
+  else readable(['approval', 'store', 'redis', 'ca_file'], store.caFile);
+  directory(['audit', 'directory'], config.audit.directory);
+  if (!config.audit.createKeyFile) readable(['audit', 'key_file'], config.audit.keyFile);
+  return found;
+}

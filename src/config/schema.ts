@@ -1,0 +1,343 @@
+import { z } from 'zod';
+import { limits } from '../lib/limits.ts';
+import { logLevels } from '../telemetry/pino-log.ts';
+import type {
+  ApprovalConfig,
+  AuditConfig,
+  Config,
+  CustomDetector,
+  DetectionConfig,
+  Listener,
+  RedisConfig,
+} from './config.ts';
+import { identitySection } from './identity-section.ts';
+import { createSecret, type Secret } from './secret.ts';
+import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
+
+/**
+ * Where secrets stand. There a value is written as a reference (`${env:NAME}`, `${file:path}`), never in the file itself;
+ * check.ts refuses it otherwise.
+ */
+export const secretPaths: readonly string[] = ['masking.key', 'approval.store.redis.password'];
+
+/**
+ * The configuration file as a schema: unknown keys are errors, everything but the policy bundle has a default, and every
+ * setting says what it means. Relative paths count from `base`. docs/configuration.md and the JSON schema are made of it.
+ */
+export function configSchema(base: string): z.ZodType<Config> {
+  return z.strictObject({
+    listen: z
+      .strictObject({
+        pep: listener(base, '127.0.0.1:9191', 'Where Envoy asks: ext_authz and ext_proc.'),
+        api: listener(base, '127.0.0.1:9192', 'Where people and tools ask: approvals and audit.'),
+        http: listener(base, '127.0.0.1:9193', '`/metrics`, `/healthz` and `/readyz`.'),
+      })
+      .prefault({})
+      .meta({
+        description: 'Addresses to listen on. Away from loopback an address needs `tls`, or `allow_plaintext`.',
+      }),
+    identity: identitySection(base).prefault({}).meta({ description: 'Who is asking.' }),
+    policy: z
+      .strictObject({
+        bundle: path(base).meta({
+          description: 'Rego compiled to WebAssembly: a bundle as `opa build -t wasm` writes it.',
+        }),
+        reload: duration('0s', '1h')
+          .prefault('5s')
+          .meta({ description: 'How often the bundle is looked at for a new revision; `0s`: never.' }),
+        headers: distinct(headerName, 64).prefault([]).meta({ description: 'Request headers that policy may see.' }),
+      })
+      .transform(({ bundle, reload, headers }) => ({ bundle, reloadMs: reload, headers }))
+      .meta({ description: 'Who decides.' }),
+    detection: detection().prefault({}).meta({ description: 'What counts as sensitive.' }),
+    masking: z
+      .strictObject({
+        scope: z.enum(['session', 'tenant', 'request']).default('session').meta({
+          description: 'Within what one value keeps one placeholder.',
+        }),
+        key: secret(32).nullable().default(null).meta({
+          description:
+            'Secret of at least 32 characters that placeholders, pseudonyms and the hand-over between Envoy filters are keyed with; replicas share it. Null: made at start, for a single process.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'How values are replaced.' }),
+    approval: approval(base).prefault({}).meta({ description: 'Requests that wait for people.' }),
+    audit: audit(base).prefault({}).meta({ description: 'The record.' }),
+    limits: z
+      .strictObject({
+        body_bytes: z.int().min(1_024).max(limits.bodyBytesMax).default(limits.bodyBytesMax).meta({
+          description: 'Largest body, decoded, that is read. Larger ones are refused.',
+        }),
+      })
+      .transform(({ body_bytes }) => ({ bodyBytesMax: body_bytes }))
+      .prefault({})
+      .meta({ description: 'Bounds that an operator may lower.' }),
+    session: z
+      .strictObject({
+        header: headerName.prefault('x-session-id').meta({
+          description: 'Header that names the session; else the body may hint at one, else each exchange is its own.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'What groups exchanges in the record.' }),
+    access: z
+      .strictObject({
+        auditor_groups: distinct(text, 64)
+          .prefault([])
+          .meta({ description: 'Groups whose members may read records and see all approvals.' }),
+      })
+      .transform(({ auditor_groups }) => ({ auditorGroups: auditor_groups }))
+      .prefault({})
+      .meta({ description: 'Rights of people on the API. Who may approve is said by policy.' }),
+    log: z
+      .strictObject({
+        level: z
+          .enum(logLevels)
+          .default('info')
+          .meta({ description: 'Least severe line that is written to standard output.' }),
+      })
+      .prefault({})
+      .meta({ description: 'The operators’ log. It never holds prompts, matched values or credentials.' }),
+    routes: z
+      .array(
+        z
+          .strictObject({
+            path_prefix: z
+              .string()
+              .startsWith('/', 'must begin with /')
+              .meta({ description: 'Beginning of the request path.' }),
+            dialect: z
+              .string()
+              .regex(/^[a-z0-9][a-z0-9_.-]{0,63}$/, 'must be the name of a dialect')
+              .meta({ description: 'Dialect that is spoken there.' }),
+          })
+          .transform(({ path_prefix, dialect }) => ({ pathPrefix: path_prefix, dialect })),
+      )
+      .max(256)
+      .default([])
+      .meta({ description: 'Dialects by path, where the usual paths do not tell. The first prefix that fits counts.' }),
+    envoy: z
+      .strictObject({
+        message_timeout: duration('1ms', '1h').prefault('60s').meta({
+          description:
+            'How long Envoy waits for an answer, as its own configuration says (`message_timeout` of ext_proc, `timeout` of ext_authz). A held request must be answered before.',
+        }),
+      })
+      .transform(({ message_timeout }) => ({ messageTimeoutMs: message_timeout }))
+      .prefault({})
+      .meta({ description: 'What the gateway’s configuration says, for cross-checks.' }),
+  });
+}
+
+function listener(base: string, fallback: string, description: string) {
+  return z
+    .strictObject({
+      address: address.prefault(fallback).meta({ description: 'Host and port; port 0 picks a free one.' }),
+      tls: z
+        .strictObject({
+          cert_file: path(base).meta({ description: 'Certificate chain, PEM.' }),
+          key_file: path(base).meta({ description: 'Private key, PEM.' }),
+          client_ca_file: path(base)
+            .nullable()
+            .default(null)
+            .meta({ description: 'Clients must show a certificate that this authority signed (mTLS).' }),
+        })
+        .transform((given) => ({
+          certFile: given.cert_file,
+          keyFile: given.key_file,
+          clientCaFile: given.client_ca_file,
+        }))
+        .nullable()
+        .default(null)
+        .meta({ description: 'TLS; null: plain text.' }),
+      allow_plaintext: z.boolean().default(false).meta({
+        description: 'Plain text beyond this machine: where a mesh encrypts, or the network namespace is shared.',
+      }),
+    })
+    .refine((given) => given.tls !== null || given.allow_plaintext || isLoopback(given.address.host), {
+      path: ['address'],
+      error: 'is reachable from other machines in plain text: add tls, or set allow_plaintext where a mesh encrypts',
+    })
+    .transform((given): Listener => ({ ...given.address, tls: given.tls }))
+    .prefault({})
+    .meta({ description });
+}
+
+function detection() {
+  const custom = z
+    .strictObject({
+      id: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9_.-]{0,63}$/, 'must be a name such as employee_number')
+        .meta({ description: 'Names the detector in records.' }),
+      entity: z
+        .string()
+        .regex(/^[A-Z][A-Z0-9_]{1,63}$/, 'must be a name such as EMPLOYEE_NUMBER')
+        .meta({ description: 'What it finds; policy speaks of it by this name.' }),
+      pattern: z
+        .string()
+        .min(1)
+        .max(2_048)
+        .meta({ description: 'Regular expression, RE2 syntax: linear time, no back-references.' }),
+      score: z.number().min(0).max(1).default(0.8).meta({ description: 'How sure a match is, 0 to 1.' }),
+      context: distinct(text, 64).prefault([]).meta({ description: 'Words nearby that make a match surer.' }),
+    })
+    .transform((given): CustomDetector => given);
+  return z
+    .strictObject({
+      tier: z.enum(['core', 'extended']).default('core').meta({
+        description:
+          '`core`: what has a checksum or an unmistakable form. `extended`: more kinds, more doubtful ones among them.',
+      }),
+      custom: z
+        .array(custom)
+        .max(256)
+        .refine((list) => new Set(list.map((each) => each.id)).size === list.length, 'must not use an id twice')
+        .default([])
+        .meta({ description: 'Detectors of your own.' }),
+      allow: distinct(text, 1_024)
+        .prefault([])
+        .meta({ description: 'Exact values that are never findings, such as published test card numbers.' }),
+    })
+    .transform((given): DetectionConfig => given);
+}
+
+function approval(base: string) {
+  return z
+    .strictObject({
+      store: z
+        .strictObject({
+          embedded: z
+            .strictObject({
+              directory: path(base)
+                .prefault('data/approvals')
+                .meta({ description: 'Where approvals are kept. One process only.' }),
+            })
+            .optional()
+            .meta({ description: 'A durable store inside the process; the default.' }),
+          redis: redis(base).optional().meta({ description: 'Redis, for several replicas.' }),
+        })
+        .refine((given) => given.embedded === undefined || given.redis === undefined, {
+          path: ['redis'],
+          error: 'must not stand beside embedded: there is one store',
+        })
+        .transform(({ embedded, redis }) =>
+          redis !== undefined
+            ? redis
+            : { kind: 'embedded' as const, directory: embedded?.directory ?? path(base).parse('data/approvals') },
+        )
+        .prefault({})
+        .meta({ description: 'Where approvals are kept: `embedded` or `redis`.' }),
+      max_wait: duration('0s', '1h').prefault('50s').meta({
+        description:
+          'Longest time a held request waits in-band before it is answered `approval_pending`; `0s`: not at all.',
+      }),
+      retention: duration('1h', '365d')
+        .prefault('7d')
+        .meta({ description: 'How long an approval is kept after its last deadline.' }),
+    })
+    .transform(
+      ({ store, max_wait, retention }): ApprovalConfig => ({ store, maxWaitMs: max_wait, retentionMs: retention }),
+    );
+}
+
+function redis(base: string) {
+  const url = z
+    .url({ protocol: /^rediss?$/, error: 'must be a redis: or rediss: URL' })
+    .transform(createSecret)
+    .meta({ description: 'Address, `redis://host:port/db`; `rediss:` for TLS.' });
+  const urls = z.array(url).min(1).max(32);
+  return z
+    .strictObject({
+      url: url.optional().meta({ description: 'Address of a single server.' }),
+      cluster: urls.optional().meta({ description: 'Addresses of a Redis Cluster, to begin with.' }),
+      sentinel: z
+        .strictObject({
+          urls: urls.meta({ description: 'Addresses of the sentinels.' }),
+          master: text.meta({ description: 'Name of the master set.' }),
+        })
+        .optional()
+        .meta({ description: 'Redis behind Sentinel.' }),
+      username: text.nullable().default(null).meta({ description: 'User of the access control list.' }),
+      password: secret(1).nullable().default(null).meta({ description: 'Password; a reference.' }),
+      key_prefix: z
+        .string()
+        .regex(/^[A-Za-z0-9:_.-]{0,64}$/, 'must be letters, digits and :_.-')
+        .default('countersign:')
+        .meta({ description: 'Begins every key.' }),
+      ca_file: path(base)
+        .nullable()
+        .default(null)
+        .meta({ description: "Authority of the server's certificate, PEM; null: those of the system." }),
+      timeout: duration('10ms', '30s')
+        .prefault('2s')
+        .meta({ description: 'Longest wait for one answer; then the store counts as away.' }),
+    })
+    .transform((given, context): RedisConfig => {
+      const topologies: RedisConfig['topology'][] = [];
+      if (given.url !== undefined) topologies.push({ kind: 'single', url: given.url });
+      if (given.cluster !== undefined) topologies.push({ kind: 'cluster', urls: given.cluster });
+      if (given.sentinel !== undefined) topologies.push({ kind: 'sentinel', ...given.sentinel });
+      const [topology] = topologies;
+      if (topology === undefined || topologies.length > 1) {
+        context.addIssue('must have exactly one of url, cluster and sentinel');
+        return z.NEVER;
+      }
+      return {
+        kind: 'redis',
+        topology,
+        username: given.username,
+        password: given.password,
+        keyPrefix: given.key_prefix,
+        caFile: given.ca_file,
+        timeoutMs: given.timeout,
+      };
+    });
+}
+
+function audit(base: string) {
+  return z
+    .strictObject({
+      directory: path(base)
+        .prefault('data/audit')
+        .meta({ description: 'Where records are written. One writer a directory.' }),
+      origin: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, 'must be a name such as audit.example.com/prod/gateway-0')
+        .default('countersign.local/gateway-0')
+        .meta({ description: "Names this writer's log in every checkpoint, for ever; each replica has its own." }),
+      key_file: path(base).nullable().default(null).meta({
+        description:
+          'File with the keys that seal records and sign checkpoints. Null: from the variables `COUNTERSIGN_AUDIT_KEK` and `COUNTERSIGN_AUDIT_SIGNING_KEY`.',
+      }),
+      create_key_file: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Makes the key file when it is missing; for first steps.' }),
+      on_failure: z.enum(['block', 'allow']).default('block').meta({
+        description: '`allow` lets exchanges pass without a record while the log cannot be written.',
+      }),
+      intent_before_egress: z.boolean().default(true).meta({
+        description:
+          'Whether the intent record is durable before the prompt leaves. False: in parallel, and a crash can leave a prompt sent and not recorded.',
+      }),
+      retention: duration('1d', '3650d').prefault('90d').meta({ description: 'Age at which records are destroyed.' }),
+    })
+    .transform(
+      (given): AuditConfig => ({
+        directory: given.directory,
+        origin: given.origin,
+        keyFile: given.key_file,
+        createKeyFile: given.create_key_file,
+        onFailure: given.on_failure,
+        intentBeforeEgress: given.intent_before_egress,
+        retentionMs: given.retention,
+      }),
+    );
+}
+
+/** The value of a reference, at least so many characters long; see `secretPaths`. */
+function secret(least: number): z.ZodType<Secret, string> {
+  return z.string().min(least, `must be at least ${least} characters long`).max(65_536).transform(createSecret);
+}

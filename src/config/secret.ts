@@ -1,0 +1,11 @@
+/**
+ * A value that must not be shown. It lives in a closure: printing, logging or serialising the object that carries it yields
+ * nothing, and whoever needs the value has to say so.
+ */
+export interface Secret {
+  reveal(): string;
+}
+
+export function createSecret(value: string): Secret {
+  return { reveal: () => value };
+}
