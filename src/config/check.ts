@@ -132,18 +132,10 @@ function literalSecrets(raw: unknown): Complaint[] {
       found.push({ severity: 'error', path, message: 'holds a secret in the file itself', fix });
     }
   }
-  const redis = ['approval', 'store', 'redis'];
-  const addresses: SettingPath[] = [
-    [...redis, 'url'],
-    [...redis, 'cluster'],
-    [...redis, 'sentinel', 'urls'],
-  ];
-  for (const path of addresses) {
-    const value = valueAt(raw, path);
-    for (const address of Array.isArray(value) ? value : [value]) {
-      if (typeof address !== 'string' || !/^[a-z]+:\/\/[^/]*:[^/]*@/.test(address) || isReference(address)) continue;
-      found.push({ severity: 'error', path, message: 'holds a password in the file itself', fix });
-    }
+  const path = ['approval', 'store', 'redis', 'url'];
+  const url = valueAt(raw, path);
+  if (typeof url === 'string' && /^[a-z]+:\/\/[^/]*:[^/]*@/.test(url) && !isReference(url)) {
+    found.push({ severity: 'error', path, message: 'holds a password in the file itself', fix });
   }
   return found;
 }

@@ -1,3 +1,4 @@
+import type { RedisTarget } from '../approval/redis-client.ts';
 import type { JwksOptions } from '../identity/jwks.ts';
 import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
@@ -62,6 +63,8 @@ export type IssuerConfig = Omit<TrustedIssuer, 'keys'> & { readonly jwks: JwksOp
 
 export interface DetectionConfig {
   readonly tier: 'core' | 'extended';
+  /** Null: all. */
+  readonly countries: readonly string[] | null;
   readonly custom: readonly CustomDetector[];
   /** Exact values that are never findings. */
   readonly allow: readonly string[];
@@ -87,16 +90,10 @@ export interface ApprovalConfig {
 
 export interface RedisConfig {
   readonly kind: 'redis';
-  readonly topology:
-    | { readonly kind: 'single'; readonly url: Secret }
-    | { readonly kind: 'cluster'; readonly urls: readonly Secret[] }
-    | { readonly kind: 'sentinel'; readonly urls: readonly Secret[]; readonly master: string };
-  readonly username: string | null;
-  readonly password: Secret | null;
+  /** Addresses and credentials. */
+  readonly target: Secret<RedisTarget>;
   readonly keyPrefix: string;
-  /** PEM file of the authority that signed the server's certificate (`rediss:` addresses); null: the system's. */
-  readonly caFile: string | null;
-  readonly timeoutMs: number;
+  readonly deadlineMs: number;
 }
 
 export interface AuditConfig {

@@ -138,7 +138,6 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
   if (bundle !== 'directory') readable(['policy', 'bundle'], config.policy.bundle);
   const { store } = config.approval;
   if (store.kind === 'embedded') directory(['approval', 'store', 'embedded', 'directory'], store.directory);
-  else readable(['approval', 'store', 'redis', 'ca_file'], store.caFile);
   directory(['audit', 'directory'], config.audit.directory);
   if (!config.audit.createKeyFile) readable(['audit', 'key_file'], config.audit.keyFile);
   return found;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { RedisTarget } from '../approval/redis-client.ts';
 import { limits } from '../lib/limits.ts';
 import { logLevels } from '../telemetry/pino-log.ts';
 import type {
@@ -18,7 +19,11 @@ import { address, distinct, duration, headerName, isLoopback, path, text } from 
  * Where secrets stand. There a value is written as a reference (`${env:NAME}`, `${file:path}`), never in the file itself;
  * check.ts refuses it otherwise.
  */
-export const secretPaths: readonly string[] = ['masking.key', 'approval.store.redis.password'];
+export const secretPaths: readonly string[] = [
+  'masking.key',
+  'approval.store.redis.password',
+  'approval.store.redis.sentinel.password',
+];
 
 /**
  * The configuration file as a schema: unknown keys are errors, everything but the policy bundle has a default, and every
@@ -190,6 +195,12 @@ function detection() {
         description:
           '`core`: what has a checksum or an unmistakable form. `extended`: more kinds, more doubtful ones among them.',
       }),
+      countries: z
+        .array(z.string().regex(/^[A-Z]{2}$/, 'must be a country code such as DE'))
+        .max(64)
+        .nullable()
+        .default(null)
+        .meta({ description: 'ISO 3166 codes of the countries whose extended kinds are looked for; null: all.' }),
       custom: z
         .array(custom)
         .max(256)
@@ -216,7 +227,7 @@ function approval(base: string) {
             })
             .optional()
             .meta({ description: 'A durable store inside the process; the default.' }),
-          redis: redis(base).optional().meta({ description: 'Redis, for several replicas.' }),
+          redis: redis().optional().meta({ description: 'Redis, for several replicas.' }),
         })
         .refine((given) => given.embedded === undefined || given.redis === undefined, {
           path: ['redis'],
@@ -242,58 +253,79 @@ function approval(base: string) {
     );
 }
 
-function redis(base: string) {
-  const url = z
-    .url({ protocol: /^rediss?$/, error: 'must be a redis: or rediss: URL' })
-    .transform(createSecret)
-    .meta({ description: 'Address, `redis://host:port/db`; `rediss:` for TLS.' });
-  const urls = z.array(url).min(1).max(32);
+const addresses = z.array(address).min(1, 'must name at least one address').max(32, 'must have at most 32 entries');
+
+function redis() {
   return z
     .strictObject({
-      url: url.optional().meta({ description: 'Address of a single server.' }),
-      cluster: urls.optional().meta({ description: 'Addresses of a Redis Cluster, to begin with.' }),
+      url: z
+        .url({ protocol: /^rediss?$/, error: 'must be a redis: or rediss: URL' })
+        .optional()
+        .meta({ description: 'A single server, `redis://host:port/db`; `rediss:` for TLS.' }),
+      cluster: addresses
+        .optional()
+        .meta({ description: 'Nodes of a Redis Cluster, host:port; some of them are enough.' }),
       sentinel: z
         .strictObject({
-          urls: urls.meta({ description: 'Addresses of the sentinels.' }),
-          master: text.meta({ description: 'Name of the master set.' }),
+          addresses: addresses.meta({ description: 'The sentinels, host:port.' }),
+          master: text.meta({ description: 'Name of the master group.' }),
+          password: secret(1).optional().meta({ description: 'Password of the sentinels themselves; a reference.' }),
         })
         .optional()
         .meta({ description: 'Redis behind Sentinel.' }),
-      username: text.nullable().default(null).meta({ description: 'User of the access control list.' }),
-      password: secret(1).nullable().default(null).meta({ description: 'Password; a reference.' }),
+      username: text.optional().meta({ description: 'User of the access control list.' }),
+      password: secret(1).optional().meta({ description: 'Password; a reference.' }),
+      tls: z.boolean().default(false).meta({
+        description: 'TLS to `cluster` and `sentinel` servers. An authority of your own goes into NODE_EXTRA_CA_CERTS.',
+      }),
       key_prefix: z
         .string()
-        .regex(/^[A-Za-z0-9:_.-]{0,64}$/, 'must be letters, digits and :_.-')
-        .default('countersign:')
-        .meta({ description: 'Begins every key.' }),
-      ca_file: path(base)
-        .nullable()
-        .default(null)
-        .meta({ description: "Authority of the server's certificate, PEM; null: those of the system." }),
+        .regex(
+          /^[A-Za-z0-9:_.-]*\{[A-Za-z0-9:_.-]{1,32}\}[A-Za-z0-9:_.-]*$/,
+          'must be letters, digits and :_.- with a part in braces',
+        )
+        .max(96)
+        .default('countersign:{approval}:')
+        .meta({ description: 'Begins every key. The part in braces keeps all keys in one slot of a cluster.' }),
       timeout: duration('10ms', '30s')
         .prefault('2s')
         .meta({ description: 'Longest wait for one answer; then the store counts as away.' }),
     })
     .transform((given, context): RedisConfig => {
-      const topologies: RedisConfig['topology'][] = [];
-      if (given.url !== undefined) topologies.push({ kind: 'single', url: given.url });
-      if (given.cluster !== undefined) topologies.push({ kind: 'cluster', urls: given.cluster });
-      if (given.sentinel !== undefined) topologies.push({ kind: 'sentinel', ...given.sentinel });
-      const [topology] = topologies;
-      if (topology === undefined || topologies.length > 1) {
+      const targets: RedisTarget[] = [];
+      const { username, tls } = given;
+      const password = given.password?.reveal();
+      const login = {
+        ...(username === undefined ? {} : { username }),
+        ...(password === undefined ? {} : { password }),
+      };
+      if (given.url !== undefined) targets.push({ kind: 'single', url: withLogin(given.url, login) });
+      if (given.cluster !== undefined) targets.push({ kind: 'cluster', nodes: given.cluster, tls, ...login });
+      if (given.sentinel !== undefined) {
+        const sentinelPassword = given.sentinel.password?.reveal();
+        targets.push({
+          kind: 'sentinel',
+          sentinels: given.sentinel.addresses,
+          name: given.sentinel.master,
+          tls,
+          ...login,
+          ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+        });
+      }
+      const [target] = targets;
+      if (target === undefined || targets.length > 1) {
         context.addIssue('must have exactly one of url, cluster and sentinel');
         return z.NEVER;
       }
-      return {
-        kind: 'redis',
-        topology,
-        username: given.username,
-        password: given.password,
-        keyPrefix: given.key_prefix,
-        caFile: given.ca_file,
-        timeoutMs: given.timeout,
-      };
+      return { kind: 'redis', target: createSecret(target), keyPrefix: given.key_prefix, deadlineMs: given.timeout };
     });
+}
+
+function withLogin(address: string, login: { readonly username?: string; readonly password?: string }): string {
+  const url = new URL(address);
+  if (login.username !== undefined) url.username = encodeURIComponent(login.username);
+  if (login.password !== undefined) url.password = encodeURIComponent(login.password);
+  return url.href;
 }
 
 function audit(base: string) {
