@@ -1,0 +1,142 @@
+import type { KeyObject } from 'node:crypto';
+import { dirname } from 'node:path';
+import type { FsPort } from './fs-port.ts';
+import { layout } from './layout.ts';
+import { checkpointBody, signNote } from './note.ts';
+import { bundleEntry, type TreeEdge, tilePath, tileWidth } from './tree.ts';
+
+/** A durable record's place in the tree. */
+export interface Leaf {
+  readonly bytes: Buffer;
+  readonly hash: Buffer;
+}
+
+export interface Checkpointer {
+  /** Takes leaves whose records are durable, in order. A checkpoint that covers them follows within the interval. */
+  add(leaves: readonly Leaf[]): void;
+  /** Publishes all that was added, and no more afterwards. */
+  close(): Promise<void>;
+}
+
+export interface CheckpointerOptions {
+  readonly fs: FsPort;
+  readonly directory: string;
+  readonly origin: string;
+  readonly signingKey: KeyObject;
+  readonly publicKey: Uint8Array;
+  readonly intervalMs: number;
+  /** The tree up to now, and the entries of its last, partial bundle. */
+  readonly tree: TreeEdge;
+  readonly bundle: readonly Buffer[];
+  /** Size of the checkpoint on disk. */
+  readonly published: number;
+  onPublished(size: number): void;
+  onFailure(error: unknown): void;
+}
+
+interface PendingFile {
+  readonly path: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * Writes tiles and signed checkpoints in the background. Order, so that a crash can never make the log sign two trees:
+ * records durable, tiles fsynced, their directories fsynced, `checkpoint.tmp` fsynced, renamed, directory fsynced.
+ */
+export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  const { fs, directory, tree } = options;
+  let published = options.published;
+  let bundle = [...options.bundle];
+  let filled: PendingFile[] = [];
+  /** Directories of partial tiles that a full one has superseded. */
+  let superseded: string[] = [];
+  let running: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let isStopped = false;
+
+  function add(leaves: readonly Leaf[]): void {
+    for (const leaf of leaves) {
+      bundle.push(bundleEntry(leaf.bytes));
+      for (const tile of tree.push(leaf.hash)) keepFull(tile.level, tile.index, tile.bytes);
+      if (bundle.length === tileWidth) {
+        keepFull('entries', tree.size / tileWidth - 1, Buffer.concat(bundle));
+        bundle = [];
+      }
+    }
+    schedule();
+  }
+
+  function keepFull(level: number | 'entries', index: number, bytes: Buffer): void {
+    const path = layout.tile(directory, tilePath(level, index, tileWidth));
+    filled.push({ path, bytes });
+    superseded.push(`${path}.p`);
+  }
+
+  function schedule(): void {
+    if (isStopped || timer !== null || running !== null || tree.size === published) return;
+    timer = setTimeout(() => {
+      timer = null;
+      void publish().then(schedule, (error: unknown) => {
+        isStopped = true;
+        options.onFailure(error);
+      });
+    }, options.intervalMs);
+  }
+
+  function publish(): Promise<void> {
+    running = publishOnce().finally(() => {
+      running = null;
+    });
+    return running;
+  }
+
+  async function publishOnce(): Promise<void> {
+    const size = tree.size;
+    const body = checkpointBody({ origin: options.origin, size, root: tree.root() });
+    const files = [...filled, ...edgeFiles()];
+    const obsolete = superseded;
+    filled = [];
+    superseded = [];
+
+    const directories = new Set<string>();
+    for (const file of files) {
+      const parent = dirname(file.path);
+      if (!directories.has(parent)) await fs.makeDirectory(parent);
+      directories.add(parent);
+      await fs.writeDurable(file.path, file.bytes);
+    }
+    for (const parent of directories) await fs.syncDirectory(parent);
+
+    const path = layout.checkpoint(directory);
+    const note = signNote(body, options.origin, options.signingKey, options.publicKey);
+    await fs.writeDurable(`${path}.tmp`, Buffer.from(note));
+    await fs.rename(`${path}.tmp`, path);
+    await fs.syncDirectory(directory);
+    published = size;
+    options.onPublished(size);
+    for (const partial of obsolete) await fs.removeTree(partial);
+  }
+
+  function edgeFiles(): PendingFile[] {
+    const files = tree.partials().map((tile) => ({
+      path: layout.tile(directory, tilePath(tile.level, tile.index, tile.bytes.length / 32)),
+      bytes: tile.bytes,
+    }));
+    if (bundle.length > 0) {
+      const path = tilePath('entries', Math.floor(tree.size / tileWidth), bundle.length);
+      files.push({ path: layout.tile(directory, path), bytes: Buffer.concat(bundle) });
+    }
+    return files;
+  }
+
+  return {
+    add,
+    close: async () => {
+      isStopped = true;
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      if (running !== null) await running;
+      if (tree.size !== published) await publish();
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import * as fs from 'node:fs';
+import { dirname } from 'node:path';
+
+/** What the writer asks of a file system: narrow, so that a test can fail one call at a time. */
+export interface FsPort {
+  /** Creates a file for appending. Fails with EEXIST when it is there: the fence against a second writer. */
+  create(path: string): number;
+  /** Appends. Returns the bytes written, which on a full disk can be fewer than asked, without an error. */
+  write(fd: number, bytes: Uint8Array): number;
+  fdatasync(fd: number): Promise<void>;
+  fsync(fd: number): Promise<void>;
+  close(fd: number): void;
+  /** Writes a whole file and fsyncs it; the directory entry is not durable until `syncDirectory`. */
+  writeDurable(path: string, bytes: Uint8Array): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Creates the directory (and its parents) if need be; durable on return. */
+  makeDirectory(path: string): Promise<void>;
+  syncDirectory(path: string): Promise<void>;
+  removeTree(path: string): Promise<void>;
+  /** Identity of an open file, or of what stands at a path; null when nothing does. `links` is 0 once it was removed. */
+  identify(target: number | string): { readonly inode: bigint; readonly links: number; readonly bytes: number } | null;
+  freeBytes(path: string): number;
+  /** Names in a directory, sorted; empty when there is none. */
+  list(path: string): readonly string[];
+  read(path: string): Buffer | null;
+  /** Cuts a file at `length`, fsynced. */
+  truncate(path: string, length: number): void;
+  /** Writes the same bytes in place and fsyncs, so that pages whose write-back failed unnoticed are written again. */
+  rewrite(path: string, position: number, bytes: Uint8Array): void;
+  remove(path: string): void;
+  /** Sets the modification time to now. */
+  touch(path: string): void;
+}
+
+/** The real one. */
+export const nodeFs: FsPort = {
+  create: (path) => fs.openSync(path, 'ax', 0o600),
+  write: (fd, bytes) => fs.writeSync(fd, bytes),
+  fdatasync: (fd) => settle((done) => fs.fdatasync(fd, done)),
+  fsync: (fd) => settle((done) => fs.fsync(fd, done)),
+  close: (fd) => fs.closeSync(fd),
+  writeDurable: async (path, bytes) => {
+    const file = await fs.promises.open(path, 'w', 0o600);
+    try {
+      const { bytesWritten } = await file.write(bytes);
+      if (bytesWritten !== bytes.length) throw shortWrite(path, bytesWritten, bytes.length);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  },
+  rename: (from, to) => fs.promises.rename(from, to),
+  makeDirectory: async (path) => {
+    const first = await fs.promises.mkdir(path, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    for (let made = path; made.length >= first.length; made = dirname(made)) await nodeFs.syncDirectory(dirname(made));
+  },
+  syncDirectory: async (path) => {
+    const directory = await fs.promises.open(path, 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  },
+  removeTree: (path) => fs.promises.rm(path, { recursive: true, force: true }),
+  identify: (target) => {
+    const stat =
+      typeof target === 'number'
+        ? fs.fstatSync(target, { bigint: true })
+        : fs.statSync(target, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? null : { inode: stat.ino, links: Number(stat.nlink), bytes: Number(stat.size) };
+  },
+  freeBytes: (path) => {
+    const { bavail, bsize } = fs.statfsSync(path);
+    return bavail * bsize;
+  },
+  list: (path) => (fs.existsSync(path) ? fs.readdirSync(path).sort() : []),
+  read: (path) => (fs.existsSync(path) ? fs.readFileSync(path) : null),
+  truncate: (path, length) => withFile(path, 'r+', (fd) => fs.ftruncateSync(fd, length)),
+  rewrite: (path, position, bytes) =>
+    withFile(path, 'r+', (fd) => {
+      const written = fs.writeSync(fd, bytes, 0, bytes.length, position);
+      if (written !== bytes.length) throw shortWrite(path, written, bytes.length);
+    }),
+  remove: (path) => fs.unlinkSync(path),
+  touch: (path) => {
+    const now = new Date();
+    fs.utimesSync(path, now, now);
+  },
+};
+
+export function shortWrite(path: string, written: number, wanted: number): Error {
+  return Object.assign(new Error(`short write to ${path}: ${written} of ${wanted} bytes`), { code: 'ENOSPC' });
+}
+
+function withFile(path: string, flags: string, act: (fd: number) => void): void {
+  const fd = fs.openSync(path, flags);
+  try {
+    act(fd);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function settle(call: (done: (error: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call((error) => (error === null || error === undefined ? resolve() : reject(error)));
+  });
+}

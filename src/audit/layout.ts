@@ -1,0 +1,21 @@
+import { join } from 'node:path';
+
+/** Where things lie in a log's directory. `checkpoint` and `tile/` are C2SP tlog-tiles: any reader of that format can check them. */
+export const layout = {
+  lock: (directory: string): string => join(directory, 'lock'),
+  checkpoint: (directory: string): string => join(directory, 'checkpoint'),
+  verifierKey: (directory: string): string => join(directory, 'log.vkey'),
+  segments: (directory: string): string => join(directory, 'segments'),
+  /** A segment is named by the sequence number of its first record. */
+  segment: (directory: string, first: number): string =>
+    join(directory, 'segments', `${String(first).padStart(16, '0')}.seg`),
+  epochs: (directory: string): string => join(directory, 'epochs'),
+  epoch: (directory: string, epoch: string): string => join(directory, 'epochs', `${epoch}.json`),
+  tile: (directory: string, path: string): string => join(directory, path),
+} as const;
+
+/** First sequence number of the segment with this name, or null when it is no segment's name. */
+export function segmentFirst(name: string): number | null {
+  const match = /^([0-9]{16})\.seg$/.exec(name);
+  return match ? Number(match[1]) : null;
+}

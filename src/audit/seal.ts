@@ -1,0 +1,110 @@
+import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
+import type { RandomBytes } from '../lib/ids.ts';
+
+/** Random bytes in front of each body, inside the envelope: with the key goes the salt, with the salt the commitment. */
+export const saltBytes = 32;
+const nonceBytes = 12;
+const tagBytes = 16;
+const keyBytes = 32;
+
+export interface Sealed {
+  /** AES-256-GCM ciphertext and tag. */
+  readonly envelope: Buffer;
+  /** The data key under the epoch key: nonce, ciphertext, tag. */
+  readonly wrappedKey: Buffer;
+}
+
+/**
+ * Seals a record's bodies in one AES-256-GCM envelope under a random key that is used for nothing else, and wraps that key
+ * by the epoch key. `plaintext` is the bodies in order, each behind its salt; `context` binds the envelope to its record.
+ *
+ * One envelope a record and not one a body: the bodies share a key anyway, and a cipher context costs more than the
+ * encryption of 4 KB. A single body is shown to others by its plaintext and salt, which its commitment vouches for.
+ */
+export function seal(plaintext: Uint8Array, context: string, epochKey: Uint8Array, random: RandomBytes): Sealed {
+  const key = random(keyBytes);
+  // The key is single-use, so the nonce may be constant.
+  const cipher = createCipheriv('aes-256-gcm', key, zeroNonce);
+  cipher.setAAD(Buffer.from(context));
+  const body = cipher.update(plaintext);
+  cipher.final();
+  const envelope = Buffer.concat([body, cipher.getAuthTag()], body.length + tagBytes);
+  const wrappedKey = encrypt(epochKey, random(nonceBytes), key, `countersign/v1/key\0${context}`);
+  key.fill(0);
+  return { envelope, wrappedKey };
+}
+
+/** The plaintext of an envelope, or null when key, context or bytes do not fit. */
+export function open(sealed: Sealed, context: string, epochKey: Uint8Array): Buffer | null {
+  const key = decrypt(epochKey, sealed.wrappedKey, `countersign/v1/key\0${context}`);
+  if (key === null) return null;
+  return decryptParts(
+    key,
+    zeroNonce,
+    sealed.envelope.subarray(0, -tagBytes),
+    sealed.envelope.subarray(-tagBytes),
+    context,
+  );
+}
+
+/** What an envelope is bound to: this log, this record, these bodies in this order. */
+export function sealContext(origin: string, id: string, names: readonly string[]): string {
+  return `countersign/v1/bodies\0${origin}\0${id}\0${names.join('\0')}`;
+}
+
+/**
+ * Commitment to a body: base64url SHA-256 over its 32-byte secret salt and its bytes. GCM is not key-committing; this
+ * keeps a key holder from opening the ciphertext to something else. A fixed-length secret prefix hides as HMAC would, at
+ * half the cost.
+ */
+export function bodyCommitment(saltAndBody: Uint8Array): string {
+  return hash('sha256', saltAndBody, 'base64url');
+}
+
+/** base64url SHA-256 of a sealed envelope as stored: what a scrubber checks without a key. */
+export function envelopeHash(envelope: Uint8Array): string {
+  return hash('sha256', envelope, 'base64url');
+}
+
+/** AES-256-GCM with the nonce in front and the tag behind. A key may encrypt 2^32 times with random nonces. */
+export function encrypt(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, context: string): Buffer {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(Buffer.from(context));
+  const body = cipher.update(plaintext);
+  cipher.final();
+  return Buffer.concat([nonce, body, cipher.getAuthTag()]);
+}
+
+/** The inverse of `encrypt`; null when key, context or bytes do not fit. */
+export function decrypt(key: Uint8Array, sealed: Uint8Array, context: string): Buffer | null {
+  if (sealed.length < nonceBytes + tagBytes) return null;
+  return decryptParts(
+    key,
+    sealed.subarray(0, nonceBytes),
+    sealed.subarray(nonceBytes, -tagBytes),
+    sealed.subarray(-tagBytes),
+    context,
+  );
+}
+
+function decryptParts(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  body: Uint8Array,
+  tag: Uint8Array,
+  context: string,
+): Buffer | null {
+  if (tag.length !== tagBytes || key.length !== keyBytes) return null;
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes });
+  decipher.setAAD(Buffer.from(context));
+  decipher.setAuthTag(tag);
+  const plaintext = decipher.update(body);
+  try {
+    decipher.final();
+  } catch {
+    return null;
+  }
+  return plaintext;
+}
+
+const zeroNonce: Buffer = Buffer.alloc(nonceBytes);

@@ -1,0 +1,155 @@
+import { Fault } from '../lib/fault.ts';
+import type { RandomBytes } from '../lib/ids.ts';
+import { createCheckpointer } from './checkpointer.ts';
+import type { FsPort } from './fs-port.ts';
+import { rawPublicKey } from './keys.ts';
+import { layout } from './layout.ts';
+import { verifierKey } from './note.ts';
+import { type Recovered, recover } from './recover.ts';
+import { createWriter, type Writer } from './writer.ts';
+import type { FromWriter, ToWriter, WriterInit } from './writer-protocol.ts';
+
+export interface WriterHost {
+  receive(message: ToWriter): void;
+  /** Lets go of everything at once, as a crash would. */
+  stop(): void;
+}
+
+/**
+ * Opens the log and runs its writer: recovery, then batches, with a look at files, lock and space at every interval.
+ * All that happens is told through `post`.
+ */
+export function startWriterHost(
+  fs: FsPort,
+  random: RandomBytes,
+  init: WriterInit,
+  post: (message: FromWriter) => void,
+): WriterHost {
+  let writer: Writer | null = null;
+  let watch: NodeJS.Timeout | null = null;
+  let isSpaceLow = false;
+  let isOver = false;
+
+  function fail(fault: Fault, isDamaged: boolean): void {
+    if (isOver) return;
+    stop();
+    post({ kind: 'failed', message: fault.message, isDamaged });
+  }
+
+  function stop(): void {
+    isOver = true;
+    if (watch !== null) clearInterval(watch);
+  }
+
+  async function start(): Promise<void> {
+    await fs.makeDirectory(layout.segments(init.directory));
+    await writeVerifierKey(fs, init);
+    const recovered = recover(fs, init.directory, init.origin, init.signingKey, rawPublicKey(init.signingKey));
+    writer = openWriter(recovered);
+    const freeBytes = fs.freeBytes(init.directory);
+    isSpaceLow = freeBytes < init.freeBytesMin;
+    watch = setInterval(look, init.checkIntervalMs);
+    post({
+      kind: 'ready',
+      nextSequence: recovered.nextSequence,
+      openIntents: [...recovered.openIntents],
+      cutBytes: recovered.cutBytes,
+      checkpointSize: recovered.checkpointSize,
+      freeBytes,
+    });
+    if (isSpaceLow) post({ kind: 'space', isLow: true, freeBytes });
+  }
+
+  function openWriter(recovered: Recovered): Writer {
+    const checkpointer = createCheckpointer({
+      fs,
+      directory: init.directory,
+      origin: init.origin,
+      signingKey: init.signingKey,
+      publicKey: rawPublicKey(init.signingKey),
+      intervalMs: init.checkpointIntervalMs,
+      tree: recovered.tree,
+      bundle: recovered.bundle,
+      published: recovered.checkpointSize,
+      onPublished: (size) => post({ kind: 'published', size }),
+      onFailure: (error) => fail(Fault.from(error, 'audit_unavailable'), false),
+    });
+    checkpointer.add(recovered.uncovered);
+    return createWriter({
+      fs,
+      random,
+      checkpointer,
+      directory: init.directory,
+      origin: init.origin,
+      boot: init.boot,
+      segmentBytesMax: init.segmentBytesMax,
+      openIntentsMax: init.openIntentsMax,
+      nextSequence: recovered.nextSequence,
+      link: recovered.link,
+      openIntents: recovered.openIntents,
+      onDurable: (sequence) => post({ kind: 'durable', sequence }),
+      onFailure: (fault) => fail(fault, false),
+    });
+  }
+
+  function look(): void {
+    try {
+      writer?.check();
+      if (isOver) return;
+      if (fs.read(layout.lock(init.directory))?.toString() !== init.lockToken) {
+        fail(new Fault('audit_unavailable', 'the lock file is not ours any more: another writer may be at work'), true);
+        return;
+      }
+      fs.touch(layout.lock(init.directory));
+      const freeBytes = fs.freeBytes(init.directory);
+      const isLow = freeBytes < init.freeBytesMin;
+      if (isLow !== isSpaceLow) post({ kind: 'space', isLow, freeBytes });
+      isSpaceLow = isLow;
+    } catch (error) {
+      fail(Fault.from(error, 'audit_unavailable'), false);
+    }
+  }
+
+  start().catch((error: unknown) => fail(Fault.from(error, 'audit_unavailable'), error instanceof Fault));
+
+  return {
+    receive: (message) => {
+      if (isOver || writer === null) return;
+      switch (message.kind) {
+        case 'epoch':
+          writer.setEpoch({ id: message.id, key: message.key });
+          return;
+        case 'batch':
+          writer.submit(Buffer.from(message.batch.buffer, message.batch.byteOffset, message.batch.byteLength));
+          return;
+        case 'close':
+          writer.close().then(
+            () => {
+              if (isOver) return;
+              stop();
+              post({ kind: 'closed' });
+            },
+            (error: unknown) => fail(Fault.from(error, 'audit_unavailable'), false),
+          );
+          return;
+      }
+    },
+    stop,
+  };
+}
+
+/** The public key lies beside the log for convenience; an auditor gets it by another way. */
+async function writeVerifierKey(fs: FsPort, init: WriterInit): Promise<void> {
+  const path = layout.verifierKey(init.directory);
+  const key = `${verifierKey(init.origin, rawPublicKey(init.signingKey))}\n`;
+  const found = fs.read(path);
+  if (found === null) {
+    await fs.writeDurable(path, Buffer.from(key));
+    await fs.syncDirectory(init.directory);
+  } else if (found.toString() !== key) {
+    throw new Fault(
+      'audit_unavailable',
+      `${path} names another log or key: this directory belongs to ${found.toString().trim()}`,
+    );
+  }
+}
