@@ -19,6 +19,8 @@ export interface Segment {
   readonly role: Role;
   readonly kind: SegmentKind;
   readonly text: string;
+  /** Signed by the provider, which verifies it when it comes back: `rewrite` leaves it alone whatever it is told. */
+  readonly isSealed?: true;
 }
 
 /** A part that cannot be read: handed to policy and recorded, never silently treated as text-free. */

@@ -85,7 +85,10 @@ export interface EventReading {
   readonly closes: readonly string[];
   /** True for the event after which no text comes (`[DONE]`, `message_stop`): closes every running text. */
   readonly closesAll: boolean;
-  /** Values to overwrite with `null` (or the given source) when a delta with the same key in this event was changed. */
+  /**
+   * Values to overwrite with `null` (or the given source) when a delta with the same key in this event was changed. A value that
+   * depends on several running texts stands here once for each of them, and is to be overwritten once.
+   */
   readonly dependents: readonly EventDependent[];
   readonly uninspected: readonly Uninspected[];
 }

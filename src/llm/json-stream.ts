@@ -1,0 +1,92 @@
+import { limits } from '../lib/limits.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import type { BodyError, EventDelta, EventDependent, EventReading, EventText, StreamReader } from './dialect.ts';
+import { type JsonNode, parseJson } from './json-source.ts';
+import type { Shape } from './shape.ts';
+import { type Walk, walkEvent } from './walk.ts';
+
+/** How a dialect's events name and end their running texts. */
+export interface StreamRules {
+  readonly shape: Shape;
+  /** What the pointers of an event begin with, where the event as a whole has an index. */
+  base(source: string, root: JsonNode): string;
+  endings(source: string, root: JsonNode, event: string | null): Endings;
+}
+
+export interface Endings {
+  /** Running texts whose key begins with one of these end here. */
+  readonly prefixes: readonly string[];
+  readonly all: boolean;
+}
+
+export const noEndings: Endings = { prefixes: [], all: false };
+
+/**
+ * Reads a stream of JSON payloads by a shape. `[DONE]` ends it. A payload that is no JSON is `invalid_json`, and more running
+ * texts than `limits.streamKeysMax` are `too_many_values`: nothing passes unread.
+ */
+export function openJsonStream(rules: StreamRules): StreamReader {
+  const open = new Set<string>();
+  return {
+    read: (payload, event): Result<EventReading, BodyError> => {
+      if (payload === '[DONE]' || payload.trim() === '[DONE]') {
+        open.clear();
+        return ok(doneReading);
+      }
+      const root = parseJson(payload);
+      if (!root.ok) return root;
+      const walk = walkEvent(payload, root.value, rules.shape, rules.base(payload, root.value));
+      const { deltas, wholes } = split(walk);
+      for (const delta of deltas) open.add(delta.key);
+      if (open.size > limits.streamKeysMax) {
+        return err({ kind: 'too_many_values', message: `more than ${limits.streamKeysMax} running texts in a stream` });
+      }
+      const endings = rules.endings(payload, root.value, event);
+      const closes: string[] = [];
+      if (endings.all || endings.prefixes.length > 0) {
+        for (const key of open) {
+          if (endings.all || endings.prefixes.some((prefix) => key.startsWith(prefix))) closes.push(key);
+        }
+        for (const key of closes) open.delete(key);
+      }
+      return ok({
+        deltas,
+        wholes,
+        closes,
+        closesAll: endings.all,
+        dependents: walk.repeats.length > 0 ? dependentsOf(walk, deltas) : [],
+        uninspected: walk.uninspected,
+      });
+    },
+  };
+}
+
+const doneReading: EventReading = {
+  deltas: [],
+  wholes: [],
+  closes: [],
+  closesAll: true,
+  dependents: [],
+  uninspected: [],
+};
+
+function split(walk: Walk): { readonly deltas: readonly EventDelta[]; readonly wholes: readonly EventText[] } {
+  const deltas: EventDelta[] = [];
+  const wholes: EventText[] = [];
+  for (const { pointer, start, end, text, role, kind, isJson, isRunning } of walk.texts) {
+    if (isRunning) deltas.push({ start, end, text, role, kind, json: isJson, key: pointer });
+    else wholes.push({ start, end, text, role, kind, json: isJson });
+  }
+  return { deltas, wholes };
+}
+
+/** What repeats the text of a choice depends on every running text of that choice in this event. */
+function dependentsOf(walk: Walk, deltas: readonly EventDelta[]): EventDependent[] {
+  const dependents: EventDependent[] = [];
+  for (const { start, end, source, within } of walk.repeats) {
+    for (const { key } of deltas) {
+      if (key.startsWith(`${within}/`)) dependents.push({ key, start, end, source });
+    }
+  }
+  return dependents;
+}

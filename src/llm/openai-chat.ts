@@ -1,0 +1,88 @@
+import { emptyConversation } from './conversation.ts';
+import type { Dialect, RouteFacts } from './dialect.ts';
+import { jsonErrorBody, openAiError, sseErrorEvent } from './error-body.ts';
+import { readJsonBody, type Summary } from './json-body.ts';
+import { type JsonNode, memberOf, stringMember } from './json-source.ts';
+import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
+import { createOpenAiChatShapes } from './openai-chat-shapes.ts';
+import { routePath } from './route-path.ts';
+
+/**
+ * OpenAI Chat Completions, on any prefix that ends in `/chat/completions`: OpenAI itself, Azure OpenAI (deployments and v1 paths)
+ * and the many servers that speak it. A changed message loses its log probabilities (`null`) and its annotations (`[]`),
+ * because they repeat its text or point into it.
+ */
+export function createOpenAiChat(): Dialect {
+  const shapes = createOpenAiChatShapes();
+  return {
+    id: 'openai.chat',
+    matches: (route) => routePath(route.path).endsWith('/chat/completions'),
+    readRequest: (body, route) =>
+      readJsonBody(body, shapes.request, (source, root) => summarizeRequest(source, root, route)),
+    readResponse: (body) =>
+      readJsonBody(body, shapes.response, (source, root) => ({
+        ...summary,
+        model: stringMember(source, root, 'model'),
+      })),
+    openStream: () => openJsonStream({ shape: shapes.chunk, base: () => '', endings: endingsOf }),
+    errorBody: (error) => jsonErrorBody(openAiError(error)),
+    // No `[DONE]` after it: the SDK throws its APIError at this event and reads no further.
+    errorEvent: (error) => sseErrorEvent(null, openAiError(error)),
+  };
+}
+
+const summary: Summary = {
+  dialect: 'openai.chat',
+  operation: 'chat',
+  model: null,
+  stream: false,
+  tools: emptyConversation.tools,
+  sessionHint: null,
+};
+
+function summarizeRequest(source: string, root: JsonNode, route: RouteFacts): Summary {
+  const metadata = memberOf(root, 'metadata');
+  return {
+    ...summary,
+    // Azure names the deployment in the path; a model in the body is what OpenAI's own servers go by.
+    model: stringMember(source, root, 'model') ?? deploymentOf(route.path),
+    stream: memberOf(root, 'stream')?.type === 'true',
+    tools: [...toolNames(source, memberOf(root, 'tools')), ...toolNames(source, memberOf(root, 'functions'))],
+    sessionHint: stringMember(source, metadata, 'session_id') ?? stringMember(source, metadata, 'conversation_id'),
+  };
+}
+
+function deploymentOf(path: string): string | null {
+  const name = /\/openai\/deployments\/([^/]+)\//.exec(routePath(path))?.[1];
+  return name === undefined ? null : name.replace(/%2[fF]/g, '/');
+}
+
+function toolNames(source: string, tools: JsonNode | undefined): string[] {
+  if (tools?.type !== 'array') return [];
+  const names: string[] = [];
+  for (const tool of tools.items) {
+    const name =
+      stringMember(source, memberOf(tool, 'function'), 'name') ??
+      stringMember(source, memberOf(tool, 'custom'), 'name') ??
+      stringMember(source, tool, 'name') ??
+      stringMember(source, tool, 'type');
+    if (name !== null) names.push(name);
+  }
+  return names;
+}
+
+/** A choice's texts end with its finish reason; an error is the last event of a stream. */
+function endingsOf(source: string, root: JsonNode): Endings {
+  const error = memberOf(root, 'error');
+  if (error !== undefined && error.type !== 'null') return { prefixes: [], all: true };
+  const choices = memberOf(root, 'choices');
+  if (choices?.type !== 'array') return noEndings;
+  let prefixes: string[] | null = null;
+  for (const [position, choice] of choices.items.entries()) {
+    if (memberOf(choice, 'finish_reason')?.type !== 'string') continue;
+    prefixes ??= [];
+    const index = memberOf(choice, 'index');
+    prefixes.push(`/choices/${index?.type === 'number' ? Number(source.slice(index.start, index.end)) : position}/`);
+  }
+  return prefixes === null ? noEndings : { prefixes, all: false };
+}

@@ -1,0 +1,337 @@
+import { unreachable } from '../lib/invariant.ts';
+import { limits } from '../lib/limits.ts';
+import type { Role, SegmentKind, Uninspected } from './conversation.ts';
+import {
+  type JsonBudget,
+  type JsonNode,
+  type JsonObjectNode,
+  memberOf,
+  parseJson,
+  stringMember,
+  stringOf,
+} from './json-source.ts';
+import { free, type Shape } from './shape.ts';
+
+/** A text of a JSON document, with the place to write another one to. */
+export interface FoundText {
+  /** RFC 6901 pointer, see `keyToken` for its one departure; in a stream the key of the running text. */
+  readonly pointer: string;
+  readonly role: Role;
+  readonly kind: SegmentKind;
+  readonly text: string;
+  /** Place of the value (quotes included) in the source, or in the host's inner source. */
+  readonly start: number;
+  readonly end: number;
+  readonly host: Host | null;
+  /** Identity of the enclosing scope; -1: none. */
+  readonly scope: number;
+  readonly isRunning: boolean;
+  /** The string should hold a JSON document and was not opened. */
+  readonly isJson: boolean;
+  /** Signed by the provider: must be written back as it is. */
+  readonly isSealed: boolean;
+}
+
+/** A string that holds a JSON document whose own leaves were found. */
+export interface Host {
+  readonly parent: Host | null;
+  readonly depth: number;
+  /** Place of the string in the parent's source. */
+  readonly start: number;
+  readonly end: number;
+  /** The decoded string. */
+  readonly source: string;
+}
+
+/** A value to overwrite when a text of its scope changed. */
+export interface Repeat {
+  readonly start: number;
+  readonly end: number;
+  readonly source: string;
+  readonly scope: number;
+  /** Pointer of the object in which the value stands. */
+  readonly within: string;
+}
+
+export interface Walk {
+  readonly texts: readonly FoundText[];
+  readonly uninspected: readonly Uninspected[];
+  readonly repeats: readonly Repeat[];
+}
+
+/** Finds every text of a whole body. Strings that hold JSON documents are opened, to `limits.nestedJsonDepthMax`. */
+export function walkBody(source: string, root: JsonNode, shape: Shape, budget: JsonBudget): Walk {
+  const walk: Walking = { isStream: false, budget, texts: [], uninspected: [], repeats: [] };
+  visit({ walk, source, host: null }, root, shape, { pointer: '', role: 'unknown', scope: -1, isSealed: false });
+  return walk;
+}
+
+/** Finds every text of one event of a stream. Pointers begin with `base` and serve as keys of running texts. */
+export function walkEvent(source: string, root: JsonNode, shape: Shape, base: string): Walk {
+  const walk: Walking = { isStream: true, budget: null, texts: [], uninspected: [], repeats: [] };
+  visit({ walk, source, host: null }, root, shape, { pointer: base, role: 'unknown', scope: -1, isSealed: false });
+  return walk;
+}
+
+interface Walking extends Walk {
+  readonly isStream: boolean;
+  /** Null in a stream: strings are not opened there, because most arrive in pieces. */
+  readonly budget: JsonBudget | null;
+  readonly texts: FoundText[];
+  readonly uninspected: Uninspected[];
+  readonly repeats: Repeat[];
+}
+
+/** The document in which the walk is: the body itself, or one inside a string. */
+interface Document {
+  readonly walk: Walking;
+  readonly source: string;
+  readonly host: Host | null;
+}
+
+interface Place {
+  readonly pointer: string;
+  readonly role: Role;
+  readonly scope: number;
+  readonly isSealed: boolean;
+}
+
+function visit(document: Document, node: JsonNode, shape: Shape, place: Place): void {
+  switch (node.type) {
+    case 'string':
+      visitString(document, node, shape, place);
+      break;
+    case 'number':
+      if (node.end - node.start >= 9) visitNumber(document, node, shape, place);
+      break;
+    case 'object':
+      visitObject(document, node, shape, place);
+      break;
+    case 'array':
+      for (const [position, item] of node.items.entries()) {
+        const index =
+          document.walk.isStream && shape.isIndexed ? (indexOf(document.source, item) ?? position) : position;
+        visit(document, item, shape, { ...place, pointer: `${place.pointer}/${index}` });
+      }
+      break;
+    default:
+  }
+}
+
+function visitObject(document: Document, node: JsonObjectNode, shape: Shape, outer: Place): void {
+  const { walk, source } = document;
+  const role =
+    shape.role === 'member' ? (roleOf(stringMember(source, node, 'role')) ?? outer.role) : (shape.role ?? outer.role);
+  const scope = shape.isScope ? node.start : outer.scope;
+  for (const [position, member] of node.members.entries()) {
+    const known = shape.members.get(member.name);
+    const below = known ?? shape.rest ?? shape;
+    const isPlain = known !== undefined || isPlainName(member.name);
+    const token = isPlain ? member.name : keyToken(position);
+    const { value } = member;
+    const inline = walk.isStream && below.isInline;
+    const place: Place = {
+      pointer: inline ? outer.pointer : `${outer.pointer}/${token}`,
+      role: below.role === null || below.role === 'member' ? role : below.role,
+      scope,
+      isSealed: below.sealedBy !== null && isFilled(memberOf(node, below.sealedBy)),
+    };
+    if (!isPlain) addText(document, member.key, below, { ...place, pointer: `${place.pointer}#key` }, member.name);
+    if (below.repeats !== null && value.type !== 'null' && (!walk.isStream || below.leaf === 'repeat')) {
+      walk.repeats.push({ start: value.start, end: value.end, source: below.repeats, scope, within: outer.pointer });
+    }
+    if (below.leaf === 'repeat') continue;
+    if (below.leaf === 'media' && value.type === 'string') visitMedia(document, value, below, place, node);
+    else visit(document, value, below, place);
+  }
+}
+
+function visitString(document: Document, node: JsonNode & { type: 'string' }, shape: Shape, place: Place): void {
+  const { walk } = document;
+  const value = stringOf(document.source, node);
+  if (value === '') return;
+  switch (shape.leaf) {
+    case 'text':
+    case 'json':
+      addText(document, node, shape, place, value);
+      break;
+    case 'name':
+      if (!isWord(value)) addText(document, node, shape, place, value);
+      break;
+    case 'id':
+      if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      if (!isIdentifier(value)) addText(document, node, shape, place, value);
+      break;
+    case 'media':
+      if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      if (!isBase64(value)) addText(document, node, shape, place, value);
+      break;
+    case 'sealed':
+      if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      break;
+    case 'repeat':
+      break;
+    default:
+      unreachable(shape.leaf);
+  }
+}
+
+/** A payload with a declared type beside it (`type`, `media_type`, …) is what that says: plain text is text. */
+function visitMedia(
+  document: Document,
+  node: JsonNode & { type: 'string' },
+  shape: Shape,
+  place: Place,
+  parent: JsonObjectNode,
+): void {
+  const { source } = document;
+  const declared = stringMember(source, parent, 'media_type') ?? stringMember(source, parent, 'mimeType') ?? '';
+  if (declared.startsWith('text/') && stringMember(source, parent, 'type') !== 'base64') {
+    visitString(document, node, { ...shape, leaf: 'text' }, place);
+    return;
+  }
+  const uninspected = declared.startsWith('image/')
+    ? 'image'
+    : declared.startsWith('audio/')
+      ? 'audio'
+      : shape.uninspected;
+  visitString(document, node, { ...shape, uninspected }, place);
+}
+
+/**
+ * A long bare integer may be a card or an account number: it is a text, and its replacement is written as a JSON string.
+ * Fractions are measurements and embeddings; shorter integers are counts and times, except in what a tool is given or gives.
+ */
+function visitNumber(document: Document, node: JsonNode & { type: 'number' }, shape: Shape, place: Place): void {
+  if (shape.leaf !== 'text' && shape.leaf !== 'json') return;
+  const written = document.source.slice(node.start, node.end);
+  const digits = integerDigits(written);
+  const least = shape.kind === 'tool_arguments' || shape.kind === 'tool_result' ? 9 : 12;
+  if (digits !== null && digits.length >= least) addFound(document, node, shape, place, digits);
+}
+
+/** The digits of an integer however it is written (`4111111111111111`, `4.111111111111111e15`); null for a fraction. */
+function integerDigits(written: string): string | null {
+  const unsigned = written.startsWith('-') ? written.slice(1) : written;
+  if (/^\d+$/.test(unsigned)) return unsigned;
+  const value = Math.abs(Number(written));
+  return Number.isInteger(value) && value < 1e21 ? String(value) : null;
+}
+
+function addText(
+  document: Document,
+  node: JsonNode & { type: 'string' },
+  shape: Shape,
+  place: Place,
+  value: string,
+): void {
+  if (!place.isSealed && openNested(document, node, shape, place, value)) return;
+  addFound(document, node, shape, place, value);
+}
+
+function addFound(document: Document, node: JsonNode, shape: Shape, place: Place, value: string): void {
+  const { walk, host } = document;
+  if (place.isSealed) walk.uninspected.push({ pointer: place.pointer, kind: 'signed' });
+  walk.texts.push({
+    pointer: place.pointer,
+    role: place.role,
+    kind: kindOf(shape, place),
+    text: value,
+    start: node.start,
+    end: node.end,
+    host,
+    scope: place.scope,
+    isRunning: shape.isRunning,
+    isJson: shape.leaf === 'json',
+    isSealed: place.isSealed,
+  });
+}
+
+function kindOf(shape: Shape, place: Place): SegmentKind {
+  return place.role === 'tool' && shape.kind === 'text' ? 'tool_result' : shape.kind;
+}
+
+/** Reads the leaves of a JSON document inside a string; false when the string holds none, and is then plain text. */
+function openNested(
+  document: Document,
+  node: JsonNode & { type: 'string' },
+  shape: Shape,
+  place: Place,
+  value: string,
+): boolean {
+  const { walk, host } = document;
+  const depth = host === null ? 1 : host.depth + 1;
+  if (walk.budget === null || depth > limits.nestedJsonDepthMax || !mayBeDocument(value)) return false;
+  const kind = kindOf(shape, place);
+  // Prose stays whole, so that policy reads what was said, unless escapes could hide something in it.
+  if ((kind === 'text' || kind === 'reasoning' || kind === 'refusal') && !value.includes('\\u')) return false;
+  const inner = parseJson(value, walk.budget);
+  if (!inner.ok) return false;
+  const nested: Document = {
+    walk,
+    source: value,
+    host: { parent: host, depth, start: node.start, end: node.end, source: value },
+  };
+  visit(nested, inner.value, free(kind), { ...place, pointer: `${place.pointer}#` });
+  return true;
+}
+
+function mayBeDocument(value: string): boolean {
+  return /^\s*[[{]/.test(value) && /[\]}]\s*$/.test(value.slice(-64));
+}
+
+/**
+ * Stands in a pointer for a key that is not plainly a name: a key can hold what a value can (`{"4111 1111 1111 1111": …}`), and
+ * pointers go into records and logs. `*<position>` cannot be mistaken, because a key spelled like that is replaced as well.
+ */
+function keyToken(position: number): string {
+  return `*${position}`;
+}
+
+/** Letters (with `_ - . $`), at most four digits and only at the end; or a short number. All else could be a value. */
+function isPlainName(key: string): boolean {
+  return key.length <= 64 && /^(?:[A-Za-z_$][A-Za-z_$.-]*\d{0,4}|\d{1,8})$/.test(key);
+}
+
+/** A word of a protocol: `tool_use`, `chat.completion.chunk`, `web_search_20250305`, `application/pdf`. */
+function isWord(value: string): boolean {
+  return value.length <= 64 && /^[A-Za-z][a-z0-9_.+/-]*$/.test(value);
+}
+
+/** An identifier or a model's name. Digits alone (a card number) are none, however they are grouped. */
+function isIdentifier(value: string): boolean {
+  return value.length <= 256 && /^[A-Za-z0-9_.:/|+=~-]+$/.test(value) && (value.length < 9 || /[A-Za-z]/.test(value));
+}
+
+/** Base64 of some length, or a `data:` URI of it. Short strings are read all the same. */
+function isBase64(value: string): boolean {
+  const payload = value.startsWith('data:') ? value.slice(value.indexOf(',') + 1) : value;
+  const isDeclared = payload !== value && value.slice(0, value.length - payload.length).endsWith(';base64,');
+  return (isDeclared || value.length >= 64) && /^[A-Za-z0-9+/_-]*={0,2}$/.test(payload);
+}
+
+function isFilled(node: JsonNode | undefined): boolean {
+  return node?.type === 'string' && node.end - node.start > 2;
+}
+
+function indexOf(source: string, node: JsonNode): number | null {
+  const index = memberOf(node, 'index');
+  return index?.type === 'number' ? Number(source.slice(index.start, index.end)) : null;
+}
+
+function roleOf(word: string | null): Role | null {
+  switch (word) {
+    case 'system':
+    case 'developer':
+    case 'user':
+    case 'assistant':
+    case 'tool':
+      return word;
+    case 'function':
+      return 'tool';
+    case 'model':
+      return 'assistant';
+    default:
+      return null;
+  }
+}
