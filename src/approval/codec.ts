@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import type { HoldTerms } from '../policy/decision.ts';
 import type { Approval, ApprovalState, DecisionMade, HeldRequest, Person } from './approval.ts';
 
-const states: readonly ApprovalState[] = [
+export const states: readonly ApprovalState[] = [
   'pending',
   'approved',
   'rejected',
@@ -153,6 +153,6 @@ function oneOf<T extends string>(from: JsonObject, name: string, allowed: readon
   return allowed.find((one) => one === value) ?? malformed(name);
 }
 
-function malformed(name: string): never {
+export function malformed(name: string): never {
   throw new Fault('approval_unavailable', `a stored approval is malformed at "${name}"`);
 }

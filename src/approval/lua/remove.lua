@@ -1,0 +1,19 @@
+-- Forgets an approval, unless something of it is unsettled.
+--
+-- KEYS[1] row (hash)             KEYS[4] next (sorted set by time of the next look)
+-- KEYS[2] digest (string: id)    KEYS[5..11] one sorted set by id for each state
+-- KEYS[3] all (sorted set by id)
+-- ARGV[1] id
+-- Returns 1 forgotten, 0 kept.
+
+if tonumber(redis.call('HGET', KEYS[1], 'open') or '0') > 0 then
+  return 0
+end
+redis.call('DEL', KEYS[1])
+if redis.call('GET', KEYS[2]) == ARGV[1] then
+  redis.call('DEL', KEYS[2])
+end
+for index = 3, 11 do
+  redis.call('ZREM', KEYS[index], ARGV[1])
+end
+return 1

@@ -1,0 +1,212 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Cluster, Redis } from 'ioredis';
+import { Fault } from '../lib/fault.ts';
+import { unreachable } from '../lib/invariant.ts';
+import { limits } from '../lib/limits.ts';
+import type { Log } from '../telemetry/telemetry.ts';
+import type { Script } from './lua-scripts.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where Redis is. */
+export type RedisTarget =
+  /** `redis://` or `rediss://`, with user, password and database where needed. */
+  | { readonly kind: 'single'; readonly url: string }
+  | {
+      readonly kind: 'sentinel';
+      readonly sentinels: readonly Address[];
+      /** Name of the master group. */
+      readonly name: string;
+      readonly username?: string;
+      readonly password?: string;
+      readonly sentinelPassword?: string;
+      readonly tls?: boolean;
+    }
+  | {
+      readonly kind: 'cluster';
+      readonly nodes: readonly Address[];
+      readonly username?: string;
+      readonly password?: string;
+      readonly tls?: boolean;
+    };
+
+export type Connection = Redis | Cluster;
+
+/**
+ * A connection to Redis that never makes anyone wait longer than the deadline: what cannot be sent now fails now (no offline
+ * queue), what is not answered in time fails then, and a connection that lost its peer is made anew in the background for
+ * as long as the client is open. Nothing is ever sent twice. All failures are Fault `approval_unavailable`.
+ */
+export interface RedisClient {
+  ask<T>(what: (redis: Connection) => Promise<T>): Promise<T>;
+  /** Runs a script by its digest; loads it where the server has forgotten it. */
+  run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  /**
+   * Listens to a channel for as long as the client is open. `onGap`: messages may have been lost before now. Resolves when
+   * it listens, or after one deadline without.
+   */
+  listen(channel: string, onMessage: (message: string) => void, onGap: () => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RedisClientOptions {
+  readonly target: RedisTarget;
+  /** For every single call. Default: 2 s. */
+  readonly deadlineMs?: number;
+}
+
+/** Resolves when connected, or after one deadline without: Redis may come later. */
+export async function createRedisClient(options: RedisClientOptions, log: Log): Promise<RedisClient> {
+  const { target, deadlineMs = 2_000 } = options;
+  const redis = connect(target, deadlineMs);
+  const opened: Connection[] = [redis];
+  let underWay = 0;
+  let isClosed = false;
+  redis.on('error', (error: Error) => log.warn('redis connection failed', { reason: error.message }));
+
+  const ask: RedisClient['ask'] = async (what) => {
+    if (isClosed) throw new Fault('approval_unavailable', 'the Redis client is closed');
+    if (underWay >= limits.storeCallsMax) {
+      throw new Fault('approval_unavailable', `more than ${limits.storeCallsMax} calls to Redis are under way`);
+    }
+    underWay += 1;
+    try {
+      return await withDeadline(what(redis), deadlineMs);
+    } catch (thrown) {
+      throw thrown instanceof Fault ? thrown : new Fault('approval_unavailable', reasonOf(thrown), thrown);
+    } finally {
+      underWay -= 1;
+    }
+  };
+
+  const run: RedisClient['run'] = (script, keys, args) =>
+    ask(async (connection) => {
+      try {
+        return await connection.evalsha(script.sha1, keys.length, ...keys, ...args);
+      } catch (thrown) {
+        if (!(thrown instanceof Error) || !thrown.message.startsWith('NOSCRIPT')) throw thrown;
+        return await connection.eval(script.source, keys.length, ...keys, ...args);
+      }
+    });
+
+  const listen: RedisClient['listen'] = async (channel, onMessage, onGap) => {
+    const subscriber = connect(target, deadlineMs);
+    opened.push(subscriber);
+    subscriber.on('error', (error: Error) => log.warn('redis subscription failed', { reason: error.message }));
+    subscriber.on('message', (_channel: string, message: string) => onMessage(message));
+    const listening = new Promise<void>((resolve) => {
+      // Not ioredis' own re-subscription: whoever waits must read again once the new subscription stands.
+      subscriber.on('ready', () => {
+        subscriber.subscribe(channel).then(
+          () => {
+            onGap();
+            resolve();
+          },
+          (error: unknown) => {
+            log.warn('redis subscription failed', { reason: reasonOf(error) });
+            if (!isClosed) subscriber.disconnect(true);
+          },
+        );
+      });
+    });
+    await atMost(listening, deadlineMs);
+  };
+
+  await atMost(new Promise((resolve) => redis.once('ready', resolve)), deadlineMs);
+  return {
+    ask,
+    run,
+    listen,
+    close: async () => {
+      isClosed = true;
+      for (const connection of opened) connection.disconnect();
+    },
+  };
+}
+
+function connect(target: RedisTarget, deadlineMs: number): Connection {
+  const common = {
+    connectTimeout: deadlineMs,
+    commandTimeout: deadlineMs,
+    // A peer that stopped answering: the socket goes, and with it the commands that wait on it.
+    socketTimeout: 2 * deadlineMs,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    // After a failover the old master answers READONLY: look for the new one, but do not send again.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  };
+  const again = { enableOfflineQueue: false, retryStrategy: backOffMs };
+  switch (target.kind) {
+    case 'single':
+      return new Redis(target.url, { ...common, ...again });
+    case 'sentinel':
+      return new Redis({
+        ...common,
+        ...again,
+        ...credentials(target),
+        ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
+        sentinels: target.sentinels.map((sentinel) => ({ ...sentinel })),
+        sentinelRetryStrategy: backOffMs,
+        name: target.name,
+      });
+    case 'cluster':
+      return new Cluster(
+        target.nodes.map((node) => ({ ...node })),
+        {
+          enableOfflineQueue: false,
+          clusterRetryStrategy: backOffMs,
+          redisOptions: { ...common, ...credentials(target) },
+        },
+      );
+    default:
+      return unreachable(target);
+  }
+}
+
+function credentials(target: { username?: string; password?: string; tls?: boolean }): Credentials {
+  return {
+    ...(target.username === undefined ? {} : { username: target.username }),
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.tls === true ? { tls: {} } : {}),
+  };
+}
+
+interface Credentials {
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls?: object;
+}
+
+function backOffMs(attempt: number): number {
+  return Math.min(25 * 2 ** Math.min(attempt, 6), 1_000);
+}
+
+async function withDeadline<T>(answer: Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Fault('approval_unavailable', `Redis did not answer within ${deadlineMs} ms`));
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits for something that may as well come later. */
+async function atMost(what: Promise<unknown>, ms: number): Promise<void> {
+  const stop = new AbortController();
+  const late = pause(ms, undefined, { signal: stop.signal }).catch(() => undefined);
+  await Promise.race([what, late]);
+  stop.abort();
+}
+
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,214 @@
+import type { Log } from '../telemetry/telemetry.ts';
+import type { Approval, ApprovalState } from './approval.ts';
+import { decodeApproval, encodeApproval, malformed, states } from './codec.ts';
+import { createHints } from './hints.ts';
+import { loadScripts } from './lua-scripts.ts';
+import { createRecordedStore, type RecordedStoreDeps, type RecordedStoreOptions } from './recorded-store.ts';
+import { createRedisClient, type RedisClient, type RedisClientOptions } from './redis-client.ts';
+import type { ApprovalStore } from './store.ts';
+import type { ApprovalTable, Keeping, Row, Unsettled } from './table.ts';
+
+export interface RedisStoreOptions extends RecordedStoreOptions, RedisClientOptions {
+  /** Begins the name of every key. The braces keep all keys in one slot of a cluster. Default: `countersign:{approval}:`. */
+  readonly prefix?: string;
+}
+
+/**
+ * Approvals in Redis (6.2 or later), shared by all replicas. Atomic by Lua; durable as Redis is configured: with
+ * `appendonly yes` and `appendfsync always` on a single node, and with `min-replicas-to-write` where a failover must not
+ * bring a used grant back. Scripts read and write the master only. Starts although Redis is down, and recovers by itself.
+ */
+export async function createRedisStore(
+  options: RedisStoreOptions,
+  deps: RecordedStoreDeps & { readonly log: Log },
+): Promise<ApprovalStore> {
+  const client = await createRedisClient(options, deps.log);
+  const table = await openRedisTable(client, options.prefix ?? 'countersign:{approval}:');
+  return createRecordedStore(table, deps, options);
+}
+
+/** Keys live this much longer than their approval is kept, so that it is the sweep that forgets. */
+const slackMs = 24 * 3_600_000;
+
+/**
+ * A row is a hash: `doc` (JSON), and beside it what consume.lua changes without reading JSON (`version`, `state`, `uses`),
+ * `grant_until`, `staged` with `staged_version`, `open` (how many transitions are unsettled) and `w:<version>` for each of them.
+ */
+async function openRedisTable(client: RedisClient, prefix: string): Promise<ApprovalTable> {
+  const scripts = loadScripts();
+  const hints = createHints();
+  const channel = `${prefix}changes`;
+  const all = `${prefix}all`;
+  const next = `${prefix}next`;
+  const unsettled = `${prefix}unsettled`;
+  const rowKey = (id: string) => `${prefix}row:${id}`;
+  const digestKey = (digest: string) => `${prefix}digest:${digest}`;
+  const stateKey = (state: ApprovalState) => `${prefix}state:${state}`;
+  const stateKeys = states.map(stateKey);
+  await client.listen(
+    channel,
+    (id) => hints.tell({ kind: 'changed', id }),
+    () => hints.tell({ kind: 'resync' }),
+  );
+
+  const load = async (id: string): Promise<Row | null> =>
+    rowFrom(await client.ask((redis) => redis.hmget(rowKey(id), ...rowFields)));
+
+  const loadMany = async (ids: readonly string[]): Promise<readonly (Row | null)[]> => {
+    if (ids.length === 0) return [];
+    return client.ask(async (redis) => {
+      const pipeline = redis.pipeline();
+      for (const id of ids) pipeline.hmget(rowKey(id), ...rowFields);
+      return ((await pipeline.exec()) ?? []).map(([error, values]) => {
+        if (error !== null) throw error;
+        return rowFrom(Array.isArray(values) ? values : malformed('row'));
+      });
+    });
+  };
+
+  /** Ids whose row ran out before a sweep came by. Ids are not used twice, so nothing can come between. */
+  const forget = async (ids: readonly string[]): Promise<void> => {
+    if (ids.length === 0) return;
+    await client.ask((redis) => {
+      const pipeline = redis.pipeline();
+      for (const key of [all, next, ...stateKeys]) pipeline.zrem(key, ...ids);
+      return pipeline.exec();
+    });
+  };
+
+  const forgetRow = async (id: string, digest: string): Promise<void> => {
+    await client.run(scripts.remove, [rowKey(id), digestKey(digest), all, next, ...stateKeys], [id]);
+  };
+
+  return {
+    read: load,
+    latest: async (digest) => {
+      const id = await client.ask((redis) => redis.get(digestKey(digest)));
+      const row = id === null ? null : await load(id);
+      // Evicted by a Redis that ran out of memory: what is left of it must not block the digest.
+      if (id !== null && row === null) await forgetRow(id, digest);
+      return row;
+    },
+    insert: async (approval, replaces, keeping, nowMs) => {
+      const { id, digest, state, version, usesLeft } = approval;
+      const done = await client.run(
+        scripts.insert,
+        [rowKey(id), digestKey(digest), stateKey(state), all, next, unsettled],
+        [
+          id,
+          replaces ?? '',
+          encodeApproval(approval),
+          version,
+          state,
+          usesLeft,
+          keeping.nextAtMs,
+          nowMs,
+          ttlMs(keeping, nowMs),
+        ],
+      );
+      return done === 1;
+    },
+    stage: async (after, nowMs) => {
+      const args = [after.id, after.version, encodeApproval(after), nowMs];
+      return (await client.run(scripts.stage, [rowKey(after.id), unsettled], args)) === 1;
+    },
+    consume: async (id, keeping, nowMs) => {
+      const taken = await client.run(
+        scripts.consume,
+        [rowKey(id), stateKey('approved'), stateKey('consumed'), next, unsettled],
+        [id, nowMs, keeping.purgeAtMs],
+      );
+      if (!Array.isArray(taken) || taken.length === 0) return null;
+      const [version, usesLeft] = taken.map(Number);
+      const row = await load(id);
+      if (row === null || version === undefined || usesLeft === undefined) return malformed('consumption');
+      return consumed(row.approval, version, usesLeft);
+    },
+    settle: async (after, keeping, nowMs) => {
+      const { id, digest, version, state, usesLeft, grantUntilMs } = after;
+      await client.run(
+        scripts.settle,
+        [rowKey(id), digestKey(digest), next, unsettled, ...stateKeys],
+        [id, version, state, usesLeft, grantUntilMs ?? '', keeping.nextAtMs, ttlMs(keeping, nowMs), channel, ...states],
+      );
+    },
+    unsettled: async (untilMs, count) => {
+      const members = await client.ask((redis) => redis.zrangebyscore(unsettled, '-inf', untilMs, 'LIMIT', 0, count));
+      const found: Unsettled[] = [];
+      for (const member of members) {
+        const [id = '', version = ''] = member.split(' ');
+        const written = await client.ask((redis) => redis.hget(rowKey(id), `w:${version}`));
+        const row = await load(id);
+        if (row === null || written === null) await client.ask((redis) => redis.zrem(unsettled, member));
+        else found.push(unsettledFrom(row, Number(version), written));
+      }
+      return found;
+    },
+    due: async (nowMs, count) => {
+      const ids = await client.ask((redis) => redis.zrangebyscore(next, '-inf', nowMs, 'LIMIT', 0, count));
+      const rows = await loadMany(ids);
+      await forget(ids.filter((_id, index) => rows[index] === null));
+      return ids.filter((_id, index) => rows[index] !== null);
+    },
+    remove: ({ id, digest }) => forgetRow(id, digest),
+    scan: async (state, after, count) => {
+      const key = state === null ? all : stateKey(state);
+      const max = after === null ? '+' : `(${after}`;
+      const ids = await client.ask((redis) => redis.zrevrangebylex(key, max, '-', 'LIMIT', 0, count));
+      const rows = await loadMany(ids);
+      return {
+        approvals: rows.flatMap((row) => (row === null ? [] : [row.approval])),
+        last: ids.length < count ? null : (ids.at(-1) ?? null),
+      };
+    },
+    subscribe: hints.subscribe,
+    close: client.close,
+  };
+}
+
+const rowFields = ['doc', 'version', 'state', 'uses', 'staged'] as const;
+
+function rowFrom(values: readonly unknown[]): Row | null {
+  const [doc, version, state, uses, staged] = values;
+  if (typeof doc !== 'string') return null;
+  const approval: Approval = {
+    ...decodeApproval(doc),
+    version: Number(version),
+    state: states.find((one) => one === state) ?? malformed('state'),
+    usesLeft: Number(uses),
+  };
+  return { approval, staged: typeof staged === 'string' ? decodeApproval(staged) : null };
+}
+
+/** What a transition made of a row, told from what the row has become since. */
+function unsettledFrom(row: Row, version: number, written: string): Unsettled {
+  const [kind, uses] = written.split(' ');
+  if (kind === 'staged' && row.staged !== null) return { approval: row.staged, before: row.approval };
+  if (kind === 'consumed') {
+    const after = consumed(row.approval, version, Number(uses));
+    return {
+      approval: after,
+      before: { ...after, state: 'approved', version: version - 1, usesLeft: after.usesLeft + 1 },
+    };
+  }
+  if (kind !== 'opened') return malformed('transition');
+  const opened: Approval = {
+    ...row.approval,
+    version,
+    state: 'pending',
+    usesLeft: 0,
+    grantUntilMs: null,
+    decisions: [],
+  };
+  return { approval: opened, before: null };
+}
+
+/** A grant can only have been used while it stood, so a decision that ended it later is no part of the picture. */
+function consumed(approval: Approval, version: number, usesLeft: number): Approval {
+  const decisions = approval.decisions.filter((made) => made.verdict === 'approve');
+  return { ...approval, version, usesLeft, state: usesLeft === 0 ? 'consumed' : 'approved', decisions };
+}
+
+function ttlMs(keeping: Keeping, nowMs: number): number {
+  return Math.max(1, Math.ceil(keeping.purgeAtMs - nowMs)) + slackMs;
+}
