@@ -1,4 +1,7 @@
 import type { JsonObject, JsonValue } from '../lib/json.ts';
+import type { Redaction } from '../mask/plan.ts';
+
+export type { MaskMethod, Redaction } from '../mask/plan.ts';
 
 export type Phase = 'request' | 'response';
 
@@ -56,17 +59,6 @@ export interface PolicyInput {
     readonly context_extensions: Readonly<Record<string, string>>;
     readonly metadata: JsonObject;
   };
-}
-
-export type MaskMethod = 'label' | 'token' | 'partial' | 'hash' | 'drop';
-
-/** One line of the masking plan: entity glob (`SECRET_*`, `*`) to method. */
-export interface Redaction {
-  readonly entity: string;
-  readonly method: MaskMethod;
-  /** Only in texts of these roles; absent: all. */
-  readonly roles?: readonly string[];
-  readonly minScore?: number;
 }
 
 export interface HoldTerms {

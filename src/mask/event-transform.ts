@@ -1,0 +1,158 @@
+import { Fault } from '../lib/fault.ts';
+import { invariant } from '../lib/invariant.ts';
+import { limits } from '../lib/limits.ts';
+import type { Result } from '../lib/result.ts';
+import type { Uninspected } from '../llm/conversation.ts';
+import type { BodyError, EventReading, StreamReader } from '../llm/dialect.ts';
+import type { Framer, StreamEvent } from '../llm/framing.ts';
+import { applyEdits, type Edit } from '../llm/json-edit.ts';
+import type { Masking } from './decider.ts';
+import { type HeldEvent, holdEvent } from './held-event.ts';
+import { maskCounted } from './mask-text.ts';
+import { createRunningTexts } from './running-texts.ts';
+import { createStepGuard } from './step-guard.ts';
+import type { StreamTransform } from './stream-transform.ts';
+
+/**
+ * A queue of events. Nothing is reordered and nothing is made up: an event goes out byte for byte, or with only the changed string
+ * values written anew in it. A value that spans events leaves its replacement in the first and '' in the others.
+ */
+export function createEventTransform(
+  framer: Framer,
+  reader: StreamReader,
+  masking: Masking,
+  onHeldBack: (characters: number) => void,
+): StreamTransform {
+  const guard = createStepGuard();
+  const texts = createRunningTexts(masking);
+  const uninspected = new Map<string, Uninspected>();
+  /** Events before `head` are released. */
+  let queue: HeldEvent[] = [];
+  let head = 0;
+  let heldBytes = 0;
+  let heldCharacters = 0;
+  let out: Buffer[] = [];
+  let isTouched = false;
+  let isTruncated = false;
+  let eventsReleased = 0;
+  let eventsHeldMax = 0;
+  let charactersHeldMax = 0;
+
+  function accept(event: StreamEvent): void {
+    const { payload } = event;
+    if (payload === null) acceptBare(event);
+    else acceptReading(event, payload, orFault(reader.read(payload, event.event)));
+  }
+
+  function acceptReading(event: StreamEvent, payload: string, reading: EventReading): void {
+    for (const part of reading.uninspected) {
+      if (!uninspected.has(part.kind)) uninspected.set(part.kind, part);
+    }
+    const item = holdEvent(event, payload, reading, texts, masking);
+    if (reading.closesAll) texts.closeAll();
+    else if (reading.closes.length > 0) texts.close(reading.closes);
+    enqueue(item);
+  }
+
+  /** A comment or the like: no text of the answer, but a byte that goes out is looked at all the same. */
+  function acceptBare(event: StreamEvent): void {
+    const { detector, plan, minter, tally } = masking;
+    const text = event.bytes.toString('utf8');
+    const masked = maskCounted(text, detector.scan(text).findings, 'assistant', plan, minter, tally);
+    if (masked !== text) isTouched = true;
+    const bytes = masked === text ? event.bytes : Buffer.from(masked, 'utf8');
+    enqueue({ event: { ...event, bytes }, characters: 0, isDecided: () => true, takeEdits: () => [] });
+  }
+
+  function enqueue(item: HeldEvent): void {
+    queue.push(item);
+    heldBytes += item.event.bytes.length;
+    heldCharacters += item.characters;
+    drain();
+    const held = queue.length - head;
+    if (held > limits.eventsHeldMax) throw new Fault('masking_failed', 'too many events wait behind a held text');
+    if (heldBytes > limits.streamHeldBytesMax)
+      throw new Fault('masking_failed', 'too many bytes wait behind a held text');
+    if (held > eventsHeldMax) eventsHeldMax = held;
+    if (heldCharacters > charactersHeldMax) charactersHeldMax = heldCharacters;
+  }
+
+  function drain(): void {
+    for (let item = queue[head]; item?.isDecided(); item = queue[++head]) release(item);
+    if (head === queue.length || head > limits.eventsHeldMax) {
+      queue = queue.slice(head);
+      head = 0;
+    }
+  }
+
+  function release(item: HeldEvent): void {
+    const { event } = item;
+    const edits = item.takeEdits();
+    out.push(edits.length === 0 ? event.bytes : rewrite(event, edits));
+    eventsReleased++;
+    heldBytes -= event.bytes.length;
+    heldCharacters -= item.characters;
+    if (item.characters > 0) onHeldBack(heldCharacters);
+  }
+
+  function rewrite(event: StreamEvent, edits: readonly Edit[]): Buffer {
+    invariant(event.payload !== null, 'only a payload has texts');
+    isTouched = true;
+    return framer.write(event, applyEdits(event.payload, edits));
+  }
+
+  /** What is left when the bytes end. A rest that breaks off in the middle cannot be judged, so it is not let out. */
+  function acceptRest(): void {
+    const rest = framer.end();
+    if (!rest.ok && rest.error.kind !== 'invalid_utf8') throw faultOf(rest.error);
+    isTruncated = !rest.ok;
+    for (const event of rest.ok ? rest.value : []) {
+      const reading = event.payload === null ? null : reader.read(event.payload, event.event);
+      if (reading?.ok === false) isTruncated = true;
+      else if (event.payload === null || reading === null) acceptBare(event);
+      else acceptReading(event, event.payload, reading.value);
+    }
+  }
+
+  function step(work: () => void): Buffer {
+    return guard(() => {
+      out = [];
+      work();
+      const [only] = out;
+      return out.length === 1 && only !== undefined ? only : Buffer.concat(out);
+    });
+  }
+
+  return {
+    push: (bytes) =>
+      step(() => {
+        for (const event of orFault(framer.push(bytes))) accept(event);
+      }),
+    finish: () =>
+      step(() => {
+        acceptRest();
+        texts.closeAll();
+        drain();
+        invariant(head === queue.length, 'when every text is closed, every event is decided');
+      }),
+    summary: () => ({
+      counts: masking.tally.list(),
+      uninspected: [...uninspected.values()],
+      isTouched,
+      isTruncated,
+      eventsReleased,
+      eventsHeldMax,
+      charactersHeldMax,
+    }),
+  };
+}
+
+function orFault<T>(result: Result<T, BodyError>): T {
+  if (!result.ok) throw faultOf(result.error);
+  return result.value;
+}
+
+/** `message` of a BodyError says where, never what. */
+function faultOf(error: BodyError): Fault {
+  return new Fault('masking_failed', `the stream cannot be read: ${error.message}`);
+}

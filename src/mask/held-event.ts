@@ -1,0 +1,102 @@
+import type { EventReading, EventText } from '../llm/dialect.ts';
+import type { StreamEvent } from '../llm/framing.ts';
+import { type Edit, isAsciiStyle, jsonString } from '../llm/json-edit.ts';
+import type { Masking } from './decider.ts';
+import { maskJsonText } from './json-stream-masker.ts';
+import { maskCounted } from './mask-text.ts';
+import type { RunningText, RunningTexts } from './running-texts.ts';
+
+/** An event that goes out when every piece of running text in it is decided. */
+export interface HeldEvent {
+  readonly event: StreamEvent;
+  /** Characters of running text in it. */
+  readonly characters: number;
+  /** Whether nothing that comes later changes any text in it. Once true, always true. */
+  isDecided(): boolean;
+  /**
+   * What is to be changed in the payload. To be called once, in the order in which the events came: it takes the event's pieces
+   * from their running texts.
+   */
+  takeEdits(): readonly Edit[];
+}
+
+interface Piece {
+  readonly text: RunningText;
+  /** Where in the running text the piece ends. */
+  readonly end: number;
+}
+
+const noPieces: readonly Piece[] = [];
+const noEdits: readonly Edit[] = [];
+
+/** Hands the event's pieces to their running texts and masks the texts that it carries whole. */
+export function holdEvent(
+  event: StreamEvent,
+  payload: string,
+  reading: EventReading,
+  texts: RunningTexts,
+  masking: Masking,
+): HeldEvent {
+  let characters = 0;
+  const pieces: readonly Piece[] =
+    reading.deltas.length === 0
+      ? noPieces
+      : reading.deltas.map((delta) => {
+          const text = texts.of(delta);
+          // An empty piece says nothing, not even that its text goes on after it was closed.
+          if (delta.text !== '') text.masker.push(delta.text);
+          characters += delta.text.length;
+          return { text, end: text.masker.length() };
+        });
+  const wholes =
+    reading.wholes.length === 0 ? noEdits : reading.wholes.flatMap((whole) => maskWhole(whole, payload, masking));
+  let decided = 0;
+
+  return {
+    event,
+    characters,
+    isDecided: () => {
+      for (let piece = pieces[decided]; piece !== undefined; piece = pieces[++decided]) {
+        if (piece.text.masker.decided() < piece.end) return false;
+      }
+      return true;
+    },
+    takeEdits: () => {
+      let edits: Edit[] | null = null;
+      let changed: Set<string> | null = null;
+      for (const [index, { text, end }] of pieces.entries()) {
+        const masked = text.masker.take(end);
+        const delta = reading.deltas[index];
+        if (masked === null || delta === undefined || masked === delta.text) continue;
+        text.isTouched = true;
+        edits ??= [...wholes];
+        edits.push(editOf(delta, masked, payload));
+        changed ??= new Set();
+        changed.add(delta.key);
+      }
+      for (const { key, start, end, source } of reading.dependents) {
+        // What repeats a text that is not in this very event repeats an earlier piece of it.
+        const isHere = reading.deltas.some((delta) => delta.key === key);
+        if (isHere ? !changed?.has(key) : !texts.get(key)?.isTouched) continue;
+        edits ??= [...wholes];
+        edits.push({ start, end, source });
+      }
+      return edits ?? wholes;
+    },
+  };
+}
+
+function maskWhole(whole: EventText, payload: string, masking: Masking): readonly Edit[] {
+  const { text, role } = whole;
+  const { detector, plan, minter, tally } = masking;
+  const masked = whole.json
+    ? maskJsonText(text, masking, role)
+    : maskCounted(text, detector.scan(text).findings, role, plan, minter, tally);
+  return masked === text ? noEdits : [editOf(whole, masked, payload)];
+}
+
+/** The new value in the style of the old: ASCII with escapes where that was so. */
+function editOf(place: EventText, masked: string, payload: string): Edit {
+  const source = jsonString(masked, isAsciiStyle(payload.slice(place.start, place.end)));
+  return { start: place.start, end: place.end, source };
+}

@@ -1,0 +1,55 @@
+import type { Scan } from '../detect/finding.ts';
+import { invariant } from '../lib/invariant.ts';
+import type { ParsedBody } from '../llm/dialect.ts';
+import { maskCounted } from './mask-text.ts';
+import type { Minter } from './placeholder.ts';
+import type { MaskPlan } from './plan.ts';
+import { createTally, type FindingCount } from './tally.ts';
+
+export interface MaskedBody {
+  /** The buffer that was parsed, itself, when no text changed. */
+  readonly body: Buffer;
+  readonly isTouched: boolean;
+  /** New text by segment index, for the masked view that the record and an approver get. */
+  readonly replacements: ReadonlyMap<number, string>;
+  readonly counts: readonly FindingCount[];
+  /** Findings that the plan would mask in texts that may not be rewritten (`isSealed`): they go out as they are. */
+  readonly sealedFindings: number;
+}
+
+/**
+ * Masks a whole body: `scans[i]` belongs to segment `i`. `input` bodies (what goes to the model) are also rid of placeholders that
+ * we did not write, when the plan writes any, so that a caller cannot plant one.
+ */
+export function maskBody(
+  parsed: ParsedBody,
+  scans: readonly Scan[],
+  direction: 'input' | 'output',
+  plan: MaskPlan,
+  minter: Minter,
+): MaskedBody {
+  const { segments } = parsed.conversation;
+  invariant(scans.length === segments.length, 'every segment of a body is scanned');
+  const tally = createTally();
+  const replacements = new Map<number, string>();
+  let sealedFindings = 0;
+  for (const [index, segment] of segments.entries()) {
+    const findings = scans[index]?.findings ?? [];
+    if (segment.isSealed) {
+      sealedFindings += findings.filter((finding) => plan.methodFor(finding, segment.role) !== null).length;
+      for (const { entity } of findings) tally.add(entity, null);
+      continue;
+    }
+    // Neutralising keeps the length, so findings of the text as it came still stand in the right place.
+    const text = direction === 'input' && plan.isKeyed ? minter.neutralise(segment.text) : segment.text;
+    const masked = maskCounted(text, findings, segment.role, plan, minter, tally);
+    if (masked !== segment.text) replacements.set(index, masked);
+  }
+  return {
+    body: parsed.rewrite(replacements),
+    isTouched: replacements.size > 0,
+    replacements,
+    counts: tally.list(),
+    sealedFindings,
+  };
+}

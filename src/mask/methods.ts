@@ -1,0 +1,51 @@
+import { unreachable } from '../lib/invariant.ts';
+import { canonicalValue } from './canonical.ts';
+import { entityWord, type Minter } from './placeholder.ts';
+import type { MaskMethod } from './plan.ts';
+
+/**
+ * What stands in the place of a value. Only `[A-Z0-9_]` (or nothing), so that it survives JSON, HTML and Markdown unescaped:
+ * - drop: the empty string
+ * - label: `CREDIT_CARD_REDACTED`
+ * - token: `CREDIT_CARD_7QK3M9XW2A` (placeholder.ts)
+ * - hash: `CREDIT_CARD_HASH_7QK3M9XW2A4TZ0RC` (placeholder.ts)
+ * - partial: `CREDIT_CARD_ENDING_1111`, the last four characters of a number by which people know it (`endingEntities`) when it
+ *   has nine or more; any other value is labelled, because a piece of a secret is a head start and no help.
+ */
+export function maskValue(method: MaskMethod, entity: string, value: string, minter: Minter): string {
+  switch (method) {
+    case 'drop':
+      return '';
+    case 'label':
+      return label(entity);
+    case 'token':
+      return minter.token(entity, value);
+    case 'hash':
+      return minter.hash(entity, value);
+    case 'partial':
+      return ending(entity, value);
+    default:
+      return unreachable(method);
+  }
+}
+
+const endingEntities: ReadonlySet<string> = new Set([
+  'CREDIT_CARD',
+  'US_SSN',
+  'PHONE_NUMBER',
+  'IBAN_CODE',
+  'US_BANK_NUMBER',
+]);
+const endingChars = 4;
+const endingValueCharsMin = 9;
+
+function label(entity: string): string {
+  return `${entityWord(entity)}_REDACTED`;
+}
+
+function ending(entity: string, value: string): string {
+  const canonical = canonicalValue(entity, value);
+  if (!endingEntities.has(entity) || canonical.length < endingValueCharsMin) return label(entity);
+  const last = canonical.slice(-endingChars);
+  return /^[0-9A-Z]{4}$/.test(last) ? `${entityWord(entity)}_ENDING_${last}` : label(entity);
+}

@@ -1,0 +1,56 @@
+import type { Uninspected } from '../llm/conversation.ts';
+import type { StreamReader } from '../llm/dialect.ts';
+import { createNdjsonFramer } from '../llm/ndjson.ts';
+import { createSseFramer } from '../llm/sse.ts';
+import type { Masking } from './decider.ts';
+import { createEventTransform } from './event-transform.ts';
+import { createTally, type FindingCount } from './tally.ts';
+import { createTextTransform } from './text-transform.ts';
+
+/**
+ * Masks one streamed answer as it flows. Whatever the cutting of the bytes, the released bytes are the same; no byte goes out that
+ * could still be part of a value to be masked; without such a value the released bytes are the very bytes that came.
+ *
+ * A throw is a Fault `masking_failed` (an event that cannot be read, a bound that was reached) or a detector's: the transform is dead
+ * then, what it held is gone, and it throws on every further call.
+ */
+export interface StreamTransform {
+  /** Takes the next bytes, which MUST NOT be modified afterwards; returns what may go out now, often nothing. */
+  push(bytes: Buffer): Buffer;
+  /** The stream is over, by its own word or cut off: what is held is judged as it stands, masked, and returned. */
+  finish(): Buffer;
+  summary(): StreamSummary;
+}
+
+/** What the record of an answer needs. May be asked at any time. */
+export interface StreamSummary {
+  /** Every place where a value stood, copies (log of the whole answer in a closing event) included. */
+  readonly counts: readonly FindingCount[];
+  /** The first part of each kind that could not be read. */
+  readonly uninspected: readonly Uninspected[];
+  /** Whether any released byte is not as it came. */
+  readonly isTouched: boolean;
+  /** Whether the stream ended inside of an event that could not be read: that rest was not released. */
+  readonly isTruncated: boolean;
+  /** Events released; pieces for plain text. */
+  readonly eventsReleased: number;
+  /** The most events and the most characters of text that were held back at one time. */
+  readonly eventsHeldMax: number;
+  readonly charactersHeldMax: number;
+}
+
+export interface StreamTransformOptions extends Omit<Masking, 'tally'> {
+  /** `text`: the body is one running text, and `reader` is not asked. */
+  readonly framing: 'sse' | 'ndjson' | 'text';
+  readonly reader: StreamReader;
+  /** Told, whenever an event with text is released, how many characters of the stream were held back until then. */
+  readonly onHeldBack: (characters: number) => void;
+}
+
+export function createStreamTransform(options: StreamTransformOptions): StreamTransform {
+  const { framing, reader, detector, plan, minter, onHeldBack } = options;
+  const masking: Masking = { detector, plan, minter, tally: createTally() };
+  if (framing === 'text') return createTextTransform(masking, onHeldBack);
+  const framer = framing === 'sse' ? createSseFramer() : createNdjsonFramer();
+  return createEventTransform(framer, reader, masking, onHeldBack);
+}

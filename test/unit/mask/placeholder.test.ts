@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createMinter, entityWord, type Minter, maskCharsMax } from '../../../src/mask/placeholder.ts';
+
+const key = Buffer.alloc(32, 7);
+const entities = new Set(['CREDIT_CARD', 'EMAIL_ADDRESS', 'IBAN_CODE', 'US_SSN', 'custom rule-1']);
+
+function minter(scope = 'session-1', secret: Uint8Array = key): Minter {
+  return createMinter({ key: secret, scope, entities });
+}
+
+describe('token', () => {
+  test('is the entity, eight keyed characters and two of check, and stays so', () => {
+    expect(minter().token('CREDIT_CARD', '4111111111111111')).toBe('CREDIT_CARD_BYC6TK4831');
+    expect(minter().hash('CREDIT_CARD', '4111111111111111')).toBe('CREDIT_CARD_HASH_4ZFD65XG4YSBS7X2');
+  });
+
+  test.each([
+    {
+      entity: 'CREDIT_CARD',
+      one: '4111111111111111',
+      other: '4111-1111 1111\u00a01111',
+    },
+    {
+      entity: 'CREDIT_CARD',
+      one: '4111111111111111',
+      other: '\uff14\uff11\uff11\uff11111111111111',
+    },
+    { entity: 'US_SSN', one: '078-05-1121', other: '078051121' },
+    {
+      entity: 'IBAN_CODE',
+      one: 'GB82 WEST 1234 5698 7654 32',
+      other: 'gb82west12345698765432',
+    },
+    { entity: 'EMAIL_ADDRESS', one: 'Jo@Example.COM', other: 'Jo@example.com' },
+  ])('is one for one $entity however written: $other', ({ entity, one, other }) => {
+    expect(minter().token(entity, other)).toBe(minter().token(entity, one));
+  });
+
+  test.each([
+    {
+      name: 'another value',
+      a: minter().token('US_SSN', '078-05-1121'),
+      b: minter().token('US_SSN', '078-05-1122'),
+    },
+    {
+      name: 'another scope',
+      a: minter('a').token('US_SSN', '1'),
+      b: minter('b').token('US_SSN', '1'),
+    },
+    {
+      name: 'another key',
+      a: minter('a').token('US_SSN', '1'),
+      b: minter('a', Buffer.alloc(32, 8)).token('US_SSN', '1'),
+    },
+    {
+      name: 'an e-mail address with another local part',
+      a: minter().token('EMAIL_ADDRESS', 'Jo@example.com'),
+      b: minter().token('EMAIL_ADDRESS', 'jo@example.com'),
+    },
+  ])('differs for $name', ({ a, b }) => {
+    expect(a).not.toBe(b);
+  });
+
+  test('of another entity is unrelated', () => {
+    const tail = (word: string) => word.slice(-10);
+    expect(tail(minter().token('US_SSN', '1'))).not.toBe(tail(minter().token('US_ITIN', '1')));
+  });
+
+  test('fields cannot run into each other', () => {
+    expect(minter('a').token('US_SSN', 'bc').slice(-10)).not.toBe(minter('ab').token('US_SSN', 'c').slice(-10));
+  });
+
+  test('has a fixed form, a digit, and a bound', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (entity, value) => {
+        const token = minter().token(entity, value);
+        expect(token).toMatch(/^[A-Z][A-Z0-9_]{0,63}_(?=[A-Z]{0,7}[0-9])[0-9A-HJKMNP-TV-Z]{10}$/);
+        expect(token.length).toBeLessThanOrEqual(maskCharsMax);
+        expect(minter().hash(entity, value).length).toBeLessThanOrEqual(maskCharsMax);
+      }),
+    );
+  });
+});
+
+describe('hash', () => {
+  test('is one in every scope, and another under another key', () => {
+    expect(minter('a').hash('US_SSN', '1')).toBe(minter('b').hash('US_SSN', '1'));
+    expect(minter('a').hash('US_SSN', '1')).not.toBe(minter('a', Buffer.alloc(32, 8)).hash('US_SSN', '1'));
+  });
+});
+
+describe('isOurs', () => {
+  const token = minter().token('CREDIT_CARD', '4111111111111111');
+  const hash = minter().hash('CREDIT_CARD', '4111111111111111');
+  test.each([
+    { name: 'a token', word: token, want: true },
+    { name: 'a hash', word: hash, want: true },
+    { name: 'a label', word: 'CREDIT_CARD_REDACTED', want: true },
+    { name: 'an ending', word: 'CREDIT_CARD_ENDING_1111', want: true },
+    {
+      name: 'a custom entity',
+      word: `${entityWord('custom rule-1')}_REDACTED`,
+      want: true,
+    },
+    {
+      name: 'a label of no known entity',
+      word: 'AKIAEXAMPLE_REDACTED',
+      want: false,
+    },
+    {
+      name: 'an ending too long',
+      word: 'CREDIT_CARD_ENDING_11111',
+      want: false,
+    },
+    {
+      name: 'a token of another scope',
+      word: minter('other').token('CREDIT_CARD', '4111111111111111'),
+      want: false,
+    },
+    { name: 'a token with a letter more', word: `${token}0`, want: false },
+    {
+      name: 'a token with a letter less',
+      word: token.slice(0, -1),
+      want: false,
+    },
+    { name: 'a lower-case token', word: token.toLowerCase(), want: false },
+    {
+      name: 'a hash of another key',
+      word: minter('', Buffer.alloc(16)).hash('CREDIT_CARD', '4'),
+      want: false,
+    },
+    { name: 'nothing', word: '', want: false },
+    {
+      name: 'a very long word',
+      word: `CREDIT_CARD_${'A'.repeat(10_000)}`,
+      want: false,
+    },
+  ])('$name: $want', ({ word, want }) => {
+    expect(minter().isOurs(word)).toBe(want);
+  });
+
+  test('an altered token is none of ours', () => {
+    const last10 = token.slice(-10);
+    const altered = [...last10].map((char, i) => {
+      const next = char === 'Z' ? 'Y' : 'Z';
+      return `CREDIT_CARD_${last10.slice(0, i)}${next}${last10.slice(i + 1)}`;
+    });
+    expect(altered.filter((word) => minter().isOurs(word))).toEqual([]);
+  });
+});
+
+describe('neutralise', () => {
+  const ours = minter().token('CREDIT_CARD', '4111111111111111');
+  const foreign = minter('other').token('CREDIT_CARD', '4111111111111111');
+  const foreignHash = minter('other', Buffer.alloc(16)).hash('US_SSN', '1');
+  const cut = (word: string) => word.replace(/_(?=[^_]*$)/, '-');
+  test.each([
+    {
+      name: 'plain text',
+      text: 'no placeholder here',
+      want: 'no placeholder here',
+    },
+    { name: 'our own', text: `pay with ${ours}.`, want: `pay with ${ours}.` },
+    {
+      name: 'a foreign one',
+      text: `pay with ${foreign}.`,
+      want: `pay with ${cut(foreign)}.`,
+    },
+    {
+      name: 'a foreign hash',
+      text: `(${foreignHash})`,
+      want: `(${cut(foreignHash)})`,
+    },
+    {
+      name: 'two side by side',
+      text: `${foreign} ${foreign}`,
+      want: `${cut(foreign)} ${cut(foreign)}`,
+    },
+    {
+      name: 'names of a program',
+      text: 'US_SSN_PARAMETERS US_SSN_CHARACTERS',
+      want: 'US_SSN_PARAMETERS US_SSN_CHARACTERS',
+    },
+    {
+      name: 'names of no entity',
+      text: 'BUILD_2024010199',
+      want: 'BUILD_2024010199',
+    },
+    { name: 'part of a longer word', text: `x${foreign}`, want: `x${foreign}` },
+  ])('$name', ({ text, want }) => {
+    expect(minter().neutralise(text)).toBe(want);
+    expect(minter().neutralise(want)).toBe(want);
+  });
+
+  test('is linear on long words', () => {
+    const text = `${'CREDIT_CARD_'.repeat(20_000)} ${'A_'.repeat(100_000)}`;
+    expect(minter().neutralise(text)).toBe(text);
+  });
+});
