@@ -32,7 +32,7 @@ default _decision := {
 _decision := {
 	"action": _action,
 	"rules": sort({id | some [id, _] in ((((_denials | _holds) | _redactions) | _tags) | _captures)}),
-	"reasons": sort({{"rule": id, "message": entry.message} | some [id, entry] in (_denials | _holds)}),
+	"reasons": _reasons,
 	"redact": sort({entry | some [_, entry] in _redactions}),
 	"deny": _denial,
 	"hold": _terms,
@@ -88,6 +88,10 @@ _action := "deny" if {
 } else := "hold" if {
 	count(_holds) > 0
 } else := "allow"
+
+_reasons := [{"rule": id, "message": message} |
+	some [id, message] in sort({[id, entry.message] | some [id, entry] in (_denials | _holds)})
+]
 
 # One refusal is told to the caller: the one with the lowest status, so that "who are you" comes before "you may not".
 _denial := null if _action != "deny"

@@ -75,7 +75,7 @@ export async function checkPolicies(
 
 export interface PolicyTestReport {
   readonly passed: number;
-  /** Failed tests by name, `package.test` and `file:row`. */
+  /** `package.test "case" at file:row`. */
   readonly failed: readonly string[];
   /** Percent of the rules' lines that tests reach; tests themselves do not count. */
   readonly coverage: number;
@@ -143,7 +143,8 @@ async function compile(options: PolicyFolder): Promise<Result<readonly RegoModul
 }
 
 async function parseModules(options: PolicyFolder): Promise<Result<readonly RegoModule[], PolicyToolError>> {
-  const paths = ['main.rego', ...(await regoFiles(options.root, 'lib')), ...(await regoFiles(options.root, 'rules'))];
+  const top = ['main.rego', 'main_test.rego'].filter((path) => existsSync(join(options.root, path)));
+  const paths = [...top, ...(await regoFiles(options.root, 'lib')), ...(await regoFiles(options.root, 'rules'))];
   const files = await Promise.all(
     paths.map(async (path) => ({ path, source: await readFile(join(options.root, path), 'utf8') })),
   );
@@ -186,21 +187,29 @@ async function evaluate(
 
 /** What opa loads: only these, so that schemas, capabilities and test inputs never become `data`. */
 function sourcePaths(root: string): string[] {
-  return ['main.rego', 'lib', 'rules', 'data'].filter((path) => existsSync(join(root, path)));
+  return ['main.rego', 'main_test.rego', 'lib', 'rules', 'data'].filter((path) => existsSync(join(root, path)));
 }
 
 function isTest(module: RegoModule): boolean {
   return module.path.endsWith('_test.rego');
 }
 
+/** A table test (`test_x[name]`) counts once for each of its cases. */
 function testResults(results: JsonValue): Pick<PolicyTestReport, 'passed' | 'failed'> {
+  let passed = 0;
   const failed: string[] = [];
   for (const result of array(results)) {
-    if (member(result, 'fail') !== true && member(result, 'error') === undefined) continue;
     const at = member(result, 'location');
-    failed.push(`${member(result, 'package')}.${member(result, 'name')} ${member(at, 'file')}:${member(at, 'row')}`);
+    const name = `${member(result, 'package')}.${member(result, 'name')}`;
+    const place = `${member(at, 'file')}:${member(at, 'row')}`;
+    const table = member(result, 'sub_results');
+    const cases = isJsonObject(table) ? Object.entries(table) : [];
+    for (const [label, outcome] of cases.length > 0 ? cases : [['', result] as const]) {
+      if (member(outcome, 'fail') !== true && member(outcome, 'error') === undefined) passed += 1;
+      else failed.push(`${name}${label === '' ? '' : ` "${label}"`} at ${place}`);
+    }
   }
-  return { passed: array(results).length - failed.length, failed };
+  return { passed, failed };
 }
 
 function coverageOf(report: JsonValue): Pick<PolicyTestReport, 'coverage' | 'notCovered'> {

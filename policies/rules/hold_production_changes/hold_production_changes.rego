@@ -45,11 +45,14 @@ _asks_for_change(text) if {
 }
 
 _in_one_sentence(text, operation, target) if {
-	regex.match(concat("", [`\b(?:`, operation, `)\b[^.!?]*\b(?:`, target, `)\b`]), text)
+	regex.match(concat("", [`\b(?:`, operation, `)\b`, _same_sentence, `\b(?:`, target, `)\b`]), text)
 }
 
 _in_one_sentence(text, operation, target) if {
-	regex.match(concat("", [`\b(?:`, target, `)\b[^.!?]*\b(?:`, operation, `)\b`]), text)
+	regex.match(concat("", [`\b(?:`, target, `)\b`, _same_sentence, `\b(?:`, operation, `)\b`]), text)
 }
+
+# A sentence ends with a mark that is followed by white space: not inside `./chart` or `v2.1`.
+_same_sentence := `(?:[^.!?]|[.!?]\S)*`
 
 _terms := object.remove(data.settings.production_changes, ["roles", "targets", "operations"])
