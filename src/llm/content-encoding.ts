@@ -1,0 +1,130 @@
+import * as zlib from 'node:zlib';
+import { limits } from '../lib/limits.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import type { BodyError } from './dialect.ts';
+
+/** Decodes a body piece by piece. After an error it MUST NOT be used again. */
+export interface BodyDecoder {
+  push(piece: Buffer): Result<Buffer, BodyError>;
+  /** No more bytes; `truncated` when the encoding says that there should be. */
+  end(): Result<Buffer, BodyError>;
+}
+
+/**
+ * Whether every coding of a `content-encoding` value (RFC 9110 section 8.4; null and `identity` included) can be decoded here: gzip,
+ * deflate, br, and zstd where this Node has it.
+ */
+export function isKnownEncoding(encoding: string | null): boolean {
+  const codings = codingsOf(encoding);
+  return codings.length <= codingsMax && codings.every((coding) => decoderOf(coding) !== null);
+}
+
+/**
+ * The body without its content encodings; without one the very buffer. Stops at `limits.inflateRatioMax` times the input and at
+ * `bodyBytesMax`, each time before the output exists: `body_too_large`. `unsupported_encoding` for an unknown coding, more than
+ * two of them, and data that is not what the header says; `truncated` where it breaks off.
+ */
+export function decodeBody(
+  body: Buffer,
+  encoding: string | null,
+  bodyBytesMax: number = limits.bodyBytesMax,
+): Result<Buffer, BodyError> {
+  const codings = codingsOf(encoding);
+  if (codings.length > codingsMax) return err(unsupported('too many content codings'));
+  let decoded = body;
+  // The last coding named was applied last.
+  for (const coding of codings.reverse()) {
+    const decode = decoderOf(coding);
+    if (decode === null) return err(unsupported('the content coding is not known'));
+    if (decoded.length === 0) continue;
+    const ratioMax = Math.max(decoded.length * limits.inflateRatioMax, smallOutputBytes);
+    const outputBytesMax = Math.min(bodyBytesMax, ratioMax);
+    const output = inflate(decode, decoded, outputBytesMax);
+    if (!output.ok) return output;
+    decoded = output.value;
+  }
+  return decoded.length > bodyBytesMax ? err(tooLarge(bodyBytesMax)) : ok(decoded);
+}
+
+/** Two codings are already one more than anyone uses. */
+const codingsMax = 2;
+/** Output of this size is nobody's bomb, whatever the ratio. */
+const smallOutputBytes = 64 * 1024;
+
+type Decode = (body: Buffer, options: { readonly maxOutputLength: number }) => Buffer;
+
+function decoderOf(coding: string): Decode | null {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return zlib.gunzipSync;
+    case 'deflate':
+      // RFC 9110 means the zlib format; some servers send bare DEFLATE data. The first byte tells (RFC 1950 section 2.2).
+      return (body, options) =>
+        ((body[0] ?? 0) & 0x0f) === 8 ? zlib.inflateSync(body, options) : zlib.inflateRawSync(body, options);
+    case 'br':
+      return zlib.brotliDecompressSync;
+    case 'zstd':
+      return zstdDecoder();
+    default:
+      return null;
+  }
+}
+
+/** Node has zstd since 22.15 and 23.8. */
+function zstdDecoder(): Decode | null {
+  const decode: unknown = Reflect.get(zlib, 'zstdDecompressSync');
+  if (typeof decode !== 'function') return null;
+  return (body, options) => {
+    const output: unknown = Reflect.apply(decode, zlib, [body, options]);
+    return Buffer.isBuffer(output) ? output : Buffer.alloc(0);
+  };
+}
+
+function inflate(decode: Decode, body: Buffer, maxOutputLength: number): Result<Buffer, BodyError> {
+  try {
+    return ok(decode(body, { maxOutputLength }));
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
+    if (code === 'ERR_BUFFER_TOO_LARGE') return err(tooLarge(maxOutputLength));
+    if (code === 'Z_BUF_ERROR') return err({ kind: 'truncated', message: 'the compressed body breaks off' });
+    return err(unsupported('the body is not encoded as its content-encoding says'));
+  }
+}
+
+function codingsOf(encoding: string | null): string[] {
+  if (encoding === null) return [];
+  const codings = encoding.split(',').map((coding) => coding.trim().toLowerCase());
+  return codings.filter((coding) => coding !== '' && coding !== 'identity');
+}
+
+function unsupported(message: string): BodyError {
+  return { kind: 'unsupported_encoding', message };
+}
+
+function tooLarge(bytesMax: number): BodyError {
+  return { kind: 'body_too_large', message: `the decoded body is larger than ${bytesMax} bytes` };
+}
+
+/** A decoder for a body that arrives in pieces. An encoding that is not known fails at the first piece. */
+export function createBodyDecoder(encoding: string | null, bodyBytesMax: number = limits.bodyBytesMax): BodyDecoder {
+  if (codingsOf(encoding).length === 0) {
+    return { push: (piece) => ok(piece), end: () => ok(Buffer.alloc(0)) };
+  }
+  return createHoldingDecoder(encoding, bodyBytesMax);
+}
+
+/** Holds all pieces and decodes at the end. */
+function createHoldingDecoder(encoding: string | null, bodyBytesMax: number): BodyDecoder {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  return {
+    push: (piece) => {
+      bytes += piece.length;
+      if (bytes > bodyBytesMax) return err(tooLarge(bodyBytesMax));
+      pieces.push(piece);
+      return ok(Buffer.alloc(0));
+    },
+    end: () => decodeBody(Buffer.concat(pieces, bytes), encoding, bodyBytesMax),
+  };
+}
