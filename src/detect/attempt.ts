@@ -1,0 +1,219 @@
+import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
+import { type CompiledRule, kindOf } from './program.ts';
+import type { Verdict } from './rule.ts';
+import { scoreOf } from './score.ts';
+
+/** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
+export interface Candidate {
+  readonly rule: CompiledRule;
+  start: number;
+  end: number;
+  readonly score: number;
+  /** 2: unbounded token, 1: proven by a check, 0: shape and context. */
+  readonly strength: number;
+}
+
+const readingLead = 0;
+const readingValue = 1;
+const readingAfter = 2;
+const readingRest = 3;
+type Phase = typeof readingLead | typeof readingValue | typeof readingAfter | typeof readingRest;
+
+/** One rule tried from one place; suspended where the text ends for now. */
+export interface Attempt {
+  readonly rule: CompiledRule;
+  phase: Phase;
+  /** State of the automaton of this phase, after all units before `at`. */
+  state: number;
+  at: number;
+  /** Where this phase began to read. */
+  phaseStart: number;
+  /** End of the longest match of this phase so far, or -1. */
+  matched: number;
+  valueStart: number;
+  valueEnd: number;
+  verdict: Verdict;
+  score: number;
+}
+
+export function startAttempt(rule: CompiledRule, start: number): Attempt {
+  const first = rule.lead ?? rule.value;
+  return {
+    rule,
+    phase: rule.lead ? readingLead : readingValue,
+    state: first.start,
+    at: start,
+    phaseStart: start,
+    matched: -1,
+    valueStart: start,
+    valueEnd: -1,
+    verdict: 'plausible',
+    score: 0,
+  };
+}
+
+/** What became of an attempt: `open` while more text could still matter. */
+export type Outcome = Candidate | 'open' | 'failed';
+
+/**
+ * Reads on from where the attempt stopped. With `last`, the text ends here for good and the outcome is never `open`.
+ * Linear: each phase reads a unit once, and each phase but `rest` is bounded by the rule.
+ */
+export function advance(attempt: Attempt, text: string, last: boolean): Outcome {
+  for (;;) {
+    const dfa = dfaOf(attempt);
+    const bound = boundOf(attempt);
+    const settled = read(attempt, dfa, text, bound);
+    if (!settled && !last) return 'open';
+    const outcome = finishPhase(attempt, text);
+    if (outcome !== 'next') return outcome;
+  }
+}
+
+/** First place that the attempt's finding could cover, given what has been read. */
+export function earliestStart(attempt: Attempt, textEnd: number): number {
+  if (attempt.phase !== readingLead) return attempt.valueStart;
+  return attempt.matched < 0 ? textEnd : attempt.matched;
+}
+
+/** Whether the value has not begun yet. */
+export function inLead(attempt: Attempt): boolean {
+  return attempt.phase === readingLead;
+}
+
+/** End of what is certainly part of an unbounded token by now, or -1 when nothing is certain yet. */
+export function certainEnd(attempt: Attempt): number {
+  return attempt.phase === readingRest ? Math.max(attempt.valueEnd, attempt.matched) : -1;
+}
+
+export function shiftAttempt(attempt: Attempt, by: number): void {
+  attempt.at -= by;
+  attempt.phaseStart -= by;
+  attempt.valueStart -= by;
+  if (attempt.matched >= 0) attempt.matched -= by;
+  if (attempt.valueEnd >= 0) attempt.valueEnd -= by;
+}
+
+function dfaOf(attempt: Attempt): Dfa {
+  const { rule } = attempt;
+  switch (attempt.phase) {
+    case readingLead:
+      return rule.lead ?? rule.value;
+    case readingAfter:
+      return rule.after ?? rule.value;
+    case readingRest:
+      return rule.rest ?? rule.value;
+    default:
+      return rule.value;
+  }
+}
+
+/** Longest lead, and longest run of words that may follow. */
+const contextPatternCharsMax = 256;
+
+function boundOf(attempt: Attempt): number {
+  if (attempt.phase === readingValue) return attempt.phaseStart + attempt.rule.rule.maxLength;
+  return attempt.phase === readingRest ? Number.POSITIVE_INFINITY : attempt.phaseStart + contextPatternCharsMax;
+}
+
+/** Steps the automaton; true when no further text can change this phase's longest match. */
+function read(attempt: Attempt, dfa: Dfa, text: string, bound: number): boolean {
+  const { next, ascii, accepting } = dfa;
+  const end = Math.min(text.length, bound);
+  let { state, at, matched } = attempt;
+  if (at === attempt.phaseStart && state >= accepting) matched = at;
+  while (at < end) {
+    const unit = text.charCodeAt(at);
+    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
+    if (state === dead) break;
+    at++;
+    if (state >= accepting) matched = at;
+  }
+  attempt.state = state;
+  attempt.at = at;
+  attempt.matched = matched;
+  // A unit after the match must have come before notAfter can be judged: `at` stands before a unit that is there.
+  return at < text.length && (state === dead || at === end);
+}
+
+function finishPhase(attempt: Attempt, text: string): Candidate | 'failed' | 'next' {
+  const { rule } = attempt;
+  switch (attempt.phase) {
+    case readingLead:
+      if (attempt.matched < 0) return 'failed';
+      attempt.valueStart = attempt.matched;
+      return enter(attempt, readingValue, rule.value, attempt.matched);
+    case readingValue:
+      if (!rule.after) return judge(attempt, text, false) ? proceed(attempt) : 'failed';
+      if (attempt.matched < 0) return 'failed';
+      attempt.valueEnd = attempt.matched;
+      return enter(attempt, readingAfter, rule.after, attempt.matched);
+    case readingAfter: {
+      const followed = attempt.matched >= 0;
+      attempt.matched = attempt.valueEnd;
+      return judge(attempt, text, followed) ? candidate(attempt, 0) : 'failed';
+    }
+    default:
+      attempt.valueEnd = Math.max(attempt.valueEnd, attempt.matched);
+      return candidate(attempt, 2);
+  }
+}
+
+function enter(attempt: Attempt, phase: Phase, dfa: Dfa, at: number): 'next' {
+  attempt.phase = phase;
+  attempt.state = dfa.start;
+  attempt.at = at;
+  attempt.phaseStart = at;
+  attempt.matched = -1;
+  return 'next';
+}
+
+function proceed(attempt: Attempt): Candidate | 'next' {
+  const { rest } = attempt.rule;
+  return rest ? enter(attempt, readingRest, rest, attempt.valueEnd) : candidate(attempt, 0);
+}
+
+/** Finds the longest match that passes; false when there is none. */
+function judge(attempt: Attempt, text: string, followed: boolean): boolean {
+  if (attempt.matched < 0) return false;
+  if (judgeEnd(attempt, text, attempt.matched, followed)) return true;
+  if (!attempt.rule.rule.retry) return false;
+  for (const end of shorterEnds(attempt, text)) if (judgeEnd(attempt, text, end, false)) return true;
+  return false;
+}
+
+function judgeEnd(attempt: Attempt, text: string, end: number, followed: boolean): boolean {
+  const { rule, valueStart: start } = attempt;
+  if (rule.notAfter && end < text.length && rule.notAfter[kindOf(text.charCodeAt(end))]) return false;
+  const score = scoreOf(rule, text, start, followed);
+  if (score < 0) return false;
+  const verdict = rule.check?.({ text, start, end, value: text.slice(start, end), followed }) ?? 'plausible';
+  if (verdict === 'wrong') return false;
+  attempt.valueEnd = end;
+  attempt.verdict = verdict;
+  attempt.score = verdict === 'proven' ? 1 : score;
+  return true;
+}
+
+/** Ends of the shorter matches, longest first. */
+function shorterEnds(attempt: Attempt, text: string): number[] {
+  const dfa = attempt.rule.value;
+  const ends: number[] = [];
+  let state = dfa.start;
+  for (let at = attempt.valueStart; at < attempt.matched; at++) {
+    if (state >= dfa.accepting) ends.push(at);
+    const unit = text.charCodeAt(at);
+    state = dfa.next[state + (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
+  }
+  return ends.reverse();
+}
+
+function candidate(attempt: Attempt, strength: 0 | 2): Candidate {
+  return {
+    rule: attempt.rule,
+    start: attempt.valueStart,
+    end: attempt.valueEnd,
+    score: attempt.score,
+    strength: strength === 2 ? 2 : attempt.verdict === 'proven' ? 1 : 0,
+  };
+}

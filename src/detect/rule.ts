@@ -1,0 +1,72 @@
+import type { digitRun } from './anchors.ts';
+
+/** What a check says of a matched value: certainly right, certainly wrong, or no more than its shape. */
+export type Verdict = 'proven' | 'plausible' | 'wrong';
+
+/** A place in the text that a rule's pattern matched. `text` is normalised; checks may look left of `start` only. */
+export interface Match {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+  readonly value: string;
+  /** Whether `after` (the words that may follow) matched as well. */
+  readonly followed: boolean;
+}
+
+/**
+ * How one kind of value is recognised, as data. The value is what `pattern` matches at its longest, starting right after
+ * the longest match of `lead`, if the rule has one. A pattern starts at an anchor: a literal that its text must begin with
+ * (taken from the pattern when `anchors` is absent).
+ *
+ * Streams depend on two things: a rule reads to the right only through its patterns, and to the left at most
+ * `contextCharsMax` characters.
+ */
+export interface Rule {
+  readonly id: string;
+  readonly entity: string;
+  /** Core rules are always on; the extended ones (national ids and the like) when configuration says so. */
+  readonly tier: 'core' | 'extended';
+  /** ISO 3166 country of an extended rule that only makes sense there. */
+  readonly country?: string;
+  /** What introduces the value and is not part of it (`password = `). */
+  readonly lead?: RegExp;
+  readonly pattern: RegExp;
+  /** Characters of the value beyond which the attempt ends. */
+  readonly maxLength: number;
+  /** Where attempts begin, when that is not the literal beginning of the first pattern. */
+  readonly anchors?: readonly (string | typeof digitRun)[];
+  /** Characters that may stand between the beginning of the match and the anchor. */
+  readonly reach?: {
+    readonly chars: RegExp;
+    readonly max: number /** Those of them that a match may begin with. */;
+    readonly first?: RegExp;
+  };
+  /** One character that must not stand before the match (or lead). */
+  readonly notBefore?: RegExp;
+  /** One character that must not follow the value. */
+  readonly notAfter?: RegExp;
+  /** Words that may follow the value; they count as context. */
+  readonly after?: RegExp;
+  /** Once `pattern` has matched and passed its check, the value goes on for as long as this matches, without bound. */
+  readonly rest?: RegExp;
+  readonly check?: (match: Match) => Verdict;
+  /** Whether shorter matches are tried when the longest fails its check. */
+  readonly retry?: boolean;
+  /** Words (lower case) within `contextCharsMax` to the left that raise the score by `contextBoost`. */
+  readonly context?: readonly string[];
+  /** Below `scoreMin` the rule needs context. */
+  readonly score: number;
+  /** The document that this rule follows. */
+  readonly source: string;
+  readonly examples: {
+    readonly positive: readonly Example[];
+    readonly negative: readonly string[];
+  };
+}
+
+/** A text and the value that the rule must find in it; a plain string stands for a text that is the value. */
+export type Example = string | { readonly text: string; readonly value: string };
+
+export const scoreMin = 0.4;
+export const contextBoost = 0.35;
+export const contextCharsMax = 80;

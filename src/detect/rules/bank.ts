@@ -1,0 +1,36 @@
+import { digitRun } from '../anchors.ts';
+import type { Rule } from '../rule.ts';
+import { isIban } from '../validators/iban.ts';
+
+export const bankRules: readonly Rule[] = [
+  {
+    id: 'iban',
+    entity: 'IBAN_CODE',
+    tier: 'core',
+    anchors: [digitRun],
+    reach: { chars: /[A-Za-z]/, max: 2 },
+    pattern:
+      /[A-Za-z]{2}\d{2}(?:[A-Za-z0-9]{11,30}|(?: [A-Za-z0-9]{4}){2,7}(?: [A-Za-z0-9]{1,3})?|(?:-[A-Za-z0-9]{4}){2,7}(?:-[A-Za-z0-9]{1,3})?)/,
+    maxLength: 42,
+    notBefore: /[A-Za-z0-9_]/,
+    notAfter: /[A-Za-z0-9_@]/,
+    retry: true,
+    check: ({ value }) => (isIban(value.replace(/[ -]/g, '')) ? 'proven' : 'wrong'),
+    score: 0.5,
+    source: 'https://www.swift.com/standards/data-standards/iban-international-bank-account-number',
+    examples: {
+      positive: [
+        'DE89370400440532013000',
+        { text: 'to DE89 3704 0044 0532 0130 00 by Friday', value: 'DE89 3704 0044 0532 0130 00' },
+        'gb29nwbk60161331926819',
+        { text: 'IBAN:NL91ABNA0417164300.', value: 'NL91ABNA0417164300' },
+      ],
+      negative: [
+        'DE89370400440532013001',
+        'GB29 NWBK 6016 1331 9268 1',
+        'AB12CDEFGHIJKLMNOPQR',
+        'XDE89370400440532013000',
+      ],
+    },
+  },
+];

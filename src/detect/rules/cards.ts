@@ -1,0 +1,95 @@
+import { digitRun } from '../anchors.ts';
+import type { Match, Rule, Verdict } from '../rule.ts';
+import { cardKind } from '../validators/card-brand.ts';
+
+/** Digits in one run or in the schemes' own groups, with one kind of separator. */
+const grouped =
+  /\d{12,19}|\d{4} \d{4} \d{4}(?: \d{1,4}){1,2}|\d{4} \d{6} \d{4,5}|\d{6} \d{13}|\d{4}-\d{4}-\d{4}(?:-\d{1,4}){1,2}|\d{4}-\d{6}-\d{4,5}|\d{6}-\d{13}/;
+
+const shape = {
+  entity: 'CREDIT_CARD',
+  tier: 'core',
+  anchors: [digitRun],
+  pattern: grouped,
+  maxLength: 24,
+  notBefore: /[A-Za-z0-9_]/,
+  notAfter: /[A-Za-z0-9_]/,
+  retry: true,
+  source: 'https://www.iso.org/standard/70484.html',
+} as const;
+
+function cardCheck(kinds: readonly (string | null)[]): (match: Match) => Verdict {
+  return ({ text, start, value }) => {
+    if (isInsideLongerNumber(text, start)) return 'wrong';
+    return kinds.includes(cardKind(value.replace(/\D/g, ''))) ? 'proven' : 'wrong';
+  };
+}
+
+/** A decimal fraction, a further group of the same number, the tail of a UUID. */
+function isInsideLongerNumber(text: string, start: number): boolean {
+  const before = text.slice(Math.max(0, start - 5), start);
+  return /\d[.,-]$|[0-9a-fA-F]{4}-$/.test(before);
+}
+
+export const cardRules: readonly Rule[] = [
+  {
+    ...shape,
+    id: 'credit-card',
+    score: 0.5,
+    check: cardCheck(['usual']),
+    examples: {
+      positive: [
+        '4111111111111111',
+        { text: 'card 4111 1111 1111 1111 exp 12/27', value: '4111 1111 1111 1111' },
+        { text: 'pay with 4111 1111 1111 1111 12/27', value: '4111 1111 1111 1111' },
+        '5555-5555-5555-4444',
+        '2223003122003222',
+        '378282246310005',
+        '3782 822463 10005',
+        '30569309025904',
+        '3530111333300000',
+        '6011111111111117',
+        '6200000000000005',
+      ],
+      negative: [
+        '4111111111111112',
+        'order 1234567890123456',
+        '0000000000000000',
+        'price 3.4111111111111111',
+        'id a4111111111111111',
+        '4111 1111-1111 1111',
+        '123e4567-e89b-12d3-a456-4111111111111111',
+      ],
+    },
+  },
+  {
+    ...shape,
+    id: 'credit-card-unusual',
+    score: 0.1,
+    context: [
+      ...[
+        'card',
+        'cards',
+        'cc',
+        'visa',
+        'mastercard',
+        'maestro',
+        'amex',
+        'diners',
+        'discover',
+        'jcb',
+        'unionpay',
+        'credit',
+      ],
+      ...['debit', 'pan', 'cvv', 'cvc', 'karte', 'kreditkarte', 'carte', 'tarjeta', 'carta', 'kaart', 'kort', 'cartao'],
+    ],
+    check: cardCheck(['usual', 'unusual']),
+    examples: {
+      positive: [
+        { text: 'my card 4222222222222 expires soon', value: '4222222222222' },
+        { text: 'cc 503802053770 on file', value: '503802053770' },
+      ],
+      negative: ['4222222222222', 'ISBN 9780306406157', 'card 4222222222223'],
+    },
+  },
+];

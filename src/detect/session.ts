@@ -1,0 +1,208 @@
+import { Fault } from '../lib/fault.ts';
+import { limits } from '../lib/limits.ts';
+import {
+  type Attempt,
+  advance,
+  type Candidate,
+  certainEnd,
+  earliestStart,
+  inLead,
+  shiftAttempt,
+  startAttempt,
+} from './attempt.ts';
+import type { StreamFinding, StreamScan } from './finding.ts';
+import { createOffsets, plainText } from './normalise.ts';
+import { type CompiledRule, kindOf, type Program, type Reach } from './program.ts';
+import { byStart, clusters, resolve } from './resolve.ts';
+import { contextCharsMax } from './rule.ts';
+
+/** One running text. */
+export interface Session {
+  /** Takes the next piece; with `last`, the text ends with it and everything is decided. */
+  feed(piece: string, last: boolean): StreamScan;
+}
+
+/** Characters kept before the first undecided one: what rules may look at to their left. */
+const keepChars = contextCharsMax + 16;
+
+/**
+ * The one way through a text: `scan` feeds it whole, a stream in pieces. Nothing is read twice: attempts that the end of
+ * the text leaves open are kept and read on with the next piece.
+ *
+ * Text is held back from the earliest place where a finding could still begin or change: an open attempt, the beginning
+ * of an anchor, a run of characters that an anchor may still make part of a match, or a cluster of overlapping
+ * candidates that such a place touches.
+ */
+export function createSession(program: Program): Session {
+  const { anchors, rules, reaches } = program;
+  const offsets = createOffsets();
+  let text = '';
+  /** Normalised characters that were dropped before `text`. */
+  let base = 0;
+  let scanned = 0;
+  let anchorState = anchors.start;
+  let open: Attempt[] = [];
+  let pending: Candidate[] = [];
+  /** Everything before this is reported. */
+  let decided = 0;
+  /** The unbounded token whose pieces are being reported. */
+  let swallowed: Attempt | null = null;
+  let reported = 0;
+
+  function settle(attempt: Attempt, last: boolean): void {
+    const outcome = advance(attempt, text, last);
+    if (outcome === 'open') open.push(attempt);
+    else if (outcome !== 'failed') pending.push(outcome);
+  }
+
+  function resume(last: boolean): void {
+    const resumed = open;
+    open = [];
+    for (const attempt of resumed) settle(attempt, last);
+  }
+
+  function findAnchors(last: boolean): void {
+    const { next, symbol, hit, found, width } = anchors;
+    let state = anchorState;
+    for (let at = scanned; at < text.length; at++) {
+      state = next[state + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
+      if (state < hit) continue;
+      for (const { owner, length } of found[state / width] ?? []) {
+        const rule = rules[owner];
+        if (rule) begin(rule, at + 1 - length, last);
+      }
+    }
+    anchorState = state;
+    scanned = text.length;
+  }
+
+  function begin(rule: CompiledRule, anchor: number, last: boolean): void {
+    const start = rule.reach ? startOf(text, anchor, rule.reach) : anchor;
+    if (rule.notBefore && start > 0 && rule.notBefore[kindOf(text.charCodeAt(start - 1))]) return;
+    settle(startAttempt(rule, start), last);
+  }
+
+  /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
+  function earliest(except: Attempt | null): number {
+    let place = text.length - (anchors.depth[anchorState / anchors.width] ?? 0);
+    for (const { holdChars, holdMax } of reaches) {
+      place = Math.min(place, reachBack(text, text.length, holdChars, holdMax));
+    }
+    for (const attempt of open) {
+      if (attempt !== except) place = Math.min(place, earliestStart(attempt, text.length));
+    }
+    return Math.max(decided, place);
+  }
+
+  function report(findings: StreamFinding[], candidate: Candidate, continuation: boolean): void {
+    if (++reported > limits.findingsMax) {
+      throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} findings`);
+    }
+    const { entity, id: detector } = candidate.rule.rule;
+    const { start, end } = offsets.range(base + candidate.start, base + candidate.end);
+    findings.push({ entity, detector, start, end, score: candidate.score, continuation });
+  }
+
+  /** Reads the unbounded token on and reports what it grew by. */
+  function swallow(findings: StreamFinding[], last: boolean): void {
+    if (!swallowed) return;
+    const attempt = swallowed;
+    const outcome = advance(attempt, text, last);
+    const end = outcome === 'open' ? certainEnd(attempt) : outcome === 'failed' ? decided : outcome.end;
+    if (end > decided) {
+      report(findings, { rule: attempt.rule, start: decided, end, score: attempt.score, strength: 2 }, true);
+      decided = end;
+    }
+    if (outcome !== 'open') swallowed = null;
+  }
+
+  /** What begins inside a token that was reported already has lost to it. */
+  function forgetCovered(): void {
+    pending = pending.filter((candidate) => candidate.start >= decided);
+    open = open.filter((attempt) => inLead(attempt) || attempt.valueStart >= decided);
+  }
+
+  /** Begins to report an unbounded token when nothing before it is open any more. */
+  function beginSwallow(findings: StreamFinding[]): boolean {
+    const attempt = open.reduce<Attempt | null>(
+      (first, other) => (certainEnd(other) >= 0 && (!first || other.valueStart < first.valueStart) ? other : first),
+      null,
+    );
+    if (!attempt || earliest(attempt) < attempt.valueStart) return false;
+    const start = attempt.valueStart;
+    const end = certainEnd(attempt);
+    open = open.filter((other) => other !== attempt);
+    if (pending.some((rival) => rival.strength === 2 && rival.start <= start && start < rival.end)) return false;
+    for (const candidate of resolve(pending.filter((other) => other.end <= start))) report(findings, candidate, false);
+    pending = pending.filter((other) => other.start >= end);
+    report(findings, { rule: attempt.rule, start, end, score: attempt.score, strength: 2 }, false);
+    decided = end;
+    swallowed = attempt;
+    return true;
+  }
+
+  /** Reports the clusters that nothing can change any more. */
+  function decide(findings: StreamFinding[], place: number): void {
+    const undecided: Candidate[] = [];
+    let next = place;
+    for (const cluster of clusters(pending.sort(byStart))) {
+      const end = cluster.reduce((furthest, candidate) => Math.max(furthest, candidate.end), 0);
+      if (end <= place) for (const candidate of resolve(cluster)) report(findings, candidate, false);
+      else {
+        next = Math.min(next, cluster[0]?.start ?? next);
+        undecided.push(...cluster);
+      }
+    }
+    pending = undecided;
+    decided = next;
+  }
+
+  /** Lets go of what no rule can look at any more. */
+  function trim(): void {
+    const drop = decided - keepChars;
+    if (drop < keepChars) return;
+    text = text.slice(drop);
+    base += drop;
+    scanned -= drop;
+    decided -= drop;
+    for (const attempt of open) shiftAttempt(attempt, drop);
+    if (swallowed) shiftAttempt(swallowed, drop);
+    for (const candidate of pending) {
+      candidate.start -= drop;
+      candidate.end -= drop;
+    }
+  }
+
+  return {
+    feed: (piece, last) => {
+      text += plainText(piece, offsets);
+      const findings: StreamFinding[] = [];
+      swallow(findings, last);
+      resume(last);
+      findAnchors(last);
+      forgetCovered();
+      if (pending.length > limits.findingsMax) {
+        throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} open candidates`);
+      }
+      if (last) decide(findings, text.length);
+      else if (!swallowed && !beginSwallow(findings)) decide(findings, earliest(null));
+      const boundary = offsets.boundary(base + decided);
+      if (!last) trim();
+      return { findings, decided: boundary };
+    },
+  };
+}
+
+/** Where a match may begin that has its anchor at `anchor`. */
+function startOf(text: string, anchor: number, reach: Reach): number {
+  let start = reachBack(text, anchor, reach.chars, reach.max);
+  while (start < anchor && !reach.first[kindOf(text.charCodeAt(start))]) start++;
+  return start;
+}
+
+function reachBack(text: string, from: number, chars: Uint8Array, max: number): number {
+  const limit = Math.max(0, from - max);
+  let at = from;
+  while (at > limit && chars[kindOf(text.charCodeAt(at - 1))]) at--;
+  return at;
+}

@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest';
+import { compileProgram } from '../../../src/detect/program.ts';
+import type { Rule } from '../../../src/detect/rule.ts';
+import { rules } from '../../../src/detect/rules/catalogue.ts';
+import { createSession } from '../../../src/detect/session.ts';
+
+/** Values that one rule alone finds in a text. */
+function found(rule: Rule, text: string): string[] {
+  const { findings } = createSession(compileProgram([rule])).feed(text, true);
+  return findings.map(({ start, end }) => text.slice(start, end));
+}
+
+describe.each(rules)('$id', (rule) => {
+  test.each(rule.examples.positive)('finds %j', (example) => {
+    const { text, value } = typeof example === 'string' ? { text: example, value: example } : example;
+    expect(found(rule, text)).toContain(value);
+  });
+
+  test.each(rule.examples.negative)('leaves %j', (text) => {
+    expect(found(rule, text)).toEqual([]);
+  });
+});
+
+describe('catalogue', () => {
+  test('ids are unique', () => {
+    const ids = rules.map(({ id }) => id);
+    expect([...new Set(ids)]).toEqual(ids);
+  });
+
+  test('every rule has examples of both kinds and a source', () => {
+    const bare = rules.filter(({ examples, source }) => !examples.positive[0] || !examples.negative[0] || !source);
+    expect(bare.map(({ id }) => id)).toEqual([]);
+  });
+});
