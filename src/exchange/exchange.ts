@@ -8,7 +8,10 @@ export interface RequestHead {
   readonly host: string;
   readonly headers: ReadonlyMap<string, string>;
   /** Source address and verified principal, where Envoy told. */
-  readonly source: { readonly address: string; readonly principal: string | null };
+  readonly source: {
+    readonly address: string;
+    readonly principal: string | null;
+  };
   readonly destination: string;
   readonly contextExtensions: Readonly<Record<string, string>>;
   /** Envoy-written dynamic metadata (`filter_metadata`), by namespace: it cannot be set by a client. */

@@ -26,7 +26,9 @@ export interface DemoIssuer {
 }
 
 export async function createSigningKey(kid: string, alg: string): Promise<SigningKey> {
-  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  const { publicKey, privateKey } = await generateKeyPair(alg, {
+    extractable: true,
+  });
   return signingKey(kid, alg, await exportJWK(publicKey), await exportJWK(privateKey));
 }
 
@@ -40,14 +42,22 @@ export async function signingKeyFromJwk(privateJwk: JWK): Promise<SigningKey> {
 
 export function createDemoIssuer(
   deps: { readonly clock: Clock },
-  options: { readonly issuer: string; readonly keys: readonly [SigningKey, ...SigningKey[]] },
+  options: {
+    readonly issuer: string;
+    readonly keys: readonly [SigningKey, ...SigningKey[]];
+  },
 ): DemoIssuer {
   return {
     issuer: options.issuer,
     jwks: () => ({ keys: options.keys.map((key) => key.publicJwk) }),
     mint(claims, lifetimeS = 600) {
       const now = Math.floor(deps.clock.nowMs() / 1000);
-      return options.keys[0].sign({ iss: options.issuer, iat: now, exp: now + lifetimeS, ...claims });
+      return options.keys[0].sign({
+        iss: options.issuer,
+        iat: now,
+        exp: now + lifetimeS,
+        ...claims,
+      });
     },
   };
 }

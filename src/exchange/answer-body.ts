@@ -1,0 +1,167 @@
+import type { Detector } from '../detect/finding.ts';
+import { Fault } from '../lib/fault.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import { createBodyDecoder, decodeBody, isKnownEncoding } from '../llm/content-encoding.ts';
+import type { BodyError, Dialect } from '../llm/dialect.ts';
+import { maskBody } from '../mask/mask-body.ts';
+import type { Minter } from '../mask/placeholder.ts';
+import type { MaskPlan } from '../mask/plan.ts';
+import { createStreamTransform } from '../mask/stream-transform.ts';
+import type { FindingCount } from '../mask/tally.ts';
+import type { HeaderChanges, ResponseHead } from './exchange.ts';
+import { inspect } from './inspect.ts';
+import { type Refusal, unreadableResponse } from './replies.ts';
+
+/** The body of an answer on its way through: read, masked by plan, released. */
+export interface AnswerBody {
+  readonly mode: 'stream' | 'whole' | 'pass';
+  readonly framing: Framing | null;
+  readonly headers: HeaderChanges;
+  /** May throw Fault; then nothing that was held back may go out. */
+  push(piece: Buffer): Buffer;
+  finish(): Promise<Result<Buffer, Refusal>>;
+  counts(): readonly FindingCount[];
+  /** Kinds of parts that could not be read. */
+  uninspected(): readonly string[];
+}
+
+type Framing = 'sse' | 'ndjson' | 'text';
+
+interface AnswerBodyOptions {
+  readonly head: ResponseHead;
+  readonly dialect: Dialect;
+  readonly detector: Detector;
+  readonly plan: MaskPlan;
+  readonly minter: Minter;
+  readonly bodyBytesMax: number;
+  readonly exchangeId: string;
+  readonly onHeldBack: (characters: number) => void;
+}
+
+const nothing = Buffer.alloc(0);
+/** They describe bytes that masking may change. */
+const staleHeaders = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest', 'accept-ranges'];
+
+/** Chooses by media type: a stream is masked as it flows, JSON is judged whole, what is no text passes and is reported as such. */
+export function createAnswerBody(options: AnswerBodyOptions): AnswerBody {
+  const mediaType = (options.head.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const framing = framingOf(mediaType);
+  if (framing) return streamed(options, framing);
+  if (mediaType === '' || mediaType === 'application/json' || mediaType.endsWith('+json')) return whole(options);
+  return passed(options);
+}
+
+function framingOf(mediaType: string): Framing | null {
+  if (mediaType === 'text/event-stream') return 'sse';
+  if (mediaType === 'application/x-ndjson' || mediaType === 'application/jsonl' || mediaType === 'application/ndjson')
+    return 'ndjson';
+  return mediaType.startsWith('text/') ? 'text' : null;
+}
+
+function streamed(options: AnswerBodyOptions, framing: Framing): AnswerBody {
+  const { dialect, detector, plan, minter } = options;
+  const encoding = options.head.headers.get('content-encoding') ?? null;
+  if (!isKnownEncoding(encoding)) throw unknownEncoding();
+  const decoder = createBodyDecoder(encoding, options.bodyBytesMax);
+  const transform = createStreamTransform({
+    framing,
+    reader: dialect.openStream(),
+    detector,
+    plan,
+    minter,
+    onHeldBack: options.onHeldBack,
+  });
+  return {
+    mode: 'stream',
+    framing,
+    headers: changes(
+      options,
+      encoding !== null && !plan.isEmpty ? ['content-encoding', ...staleHeaders] : staleHeaders,
+    ),
+    push: (piece) => transform.push(orFault(decoder.push(piece))),
+    finish: async () => {
+      const rest = orFault(decoder.end());
+      return ok(rest.length > 0 ? Buffer.concat([transform.push(rest), transform.finish()]) : transform.finish());
+    },
+    counts: () => transform.summary().counts,
+    uninspected: () => transform.summary().uninspected.map((part) => part.kind),
+  };
+}
+
+function whole(options: AnswerBodyOptions): AnswerBody {
+  const { dialect, detector, plan, minter, bodyBytesMax } = options;
+  const encoding = options.head.headers.get('content-encoding') ?? null;
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  let counts: readonly FindingCount[] = [];
+  let uninspected: readonly string[] = [];
+
+  async function judge(body: Buffer): Promise<Result<Buffer, BodyError>> {
+    if (body.length === 0) return ok(body);
+    const decoded = decodeBody(body, encoding);
+    if (!decoded.ok) return decoded;
+    const parsed = dialect.readResponse(decoded.value);
+    if (!parsed.ok) return parsed;
+    const scans = await inspect(detector, parsed.value.conversation.segments);
+    const masked = maskBody(parsed.value, scans, 'output', plan, minter);
+    counts = masked.counts;
+    uninspected = parsed.value.conversation.uninspected.map((part) => part.kind);
+    return ok(masked.body);
+  }
+
+  return {
+    mode: 'whole',
+    framing: null,
+    headers: changes(options, encoding === null ? staleHeaders : ['content-encoding', ...staleHeaders]),
+    push: (piece) => {
+      bytes += piece.length;
+      // Held until it is complete; what grows past the bound is refused at the end without being kept.
+      if (bytes <= bodyBytesMax) pieces.push(piece);
+      return nothing;
+    },
+    finish: async () => {
+      if (bytes > bodyBytesMax) {
+        return err(
+          unreadableResponse({
+            kind: 'body_too_large',
+            message: `it is larger than ${bodyBytesMax} bytes.`,
+          }),
+        );
+      }
+      const [only] = pieces;
+      const judged = await judge(pieces.length === 1 && only ? only : Buffer.concat(pieces, bytes));
+      return judged.ok ? judged : err(unreadableResponse(judged.error));
+    },
+    counts: () => counts,
+    uninspected: () => uninspected,
+  };
+}
+
+/** Images, audio, archives: policy let them pass at the headers; the record says that nobody looked inside. */
+function passed(options: AnswerBodyOptions): AnswerBody {
+  return {
+    mode: 'pass',
+    framing: null,
+    headers: changes(options, []),
+    push: (piece) => piece,
+    finish: async () => ok(nothing),
+    counts: () => [],
+    uninspected: () => ['binary'],
+  };
+}
+
+function changes(options: AnswerBodyOptions, drop: readonly string[]): HeaderChanges {
+  return {
+    set: new Map([['x-countersign-exchange', options.exchangeId]]),
+    remove: drop.filter((name) => options.head.headers.has(name)),
+  };
+}
+
+function orFault(decoded: Result<Buffer, BodyError>): Buffer {
+  if (decoded.ok) return decoded.value;
+  throw new Fault('masking_failed', `the streamed answer could not be decoded: ${decoded.error.kind}`);
+}
+
+function unknownEncoding(): Fault {
+  return new Fault('masking_failed', 'the answer has a content encoding that cannot be read');
+}

@@ -1,0 +1,58 @@
+import { limits } from '../lib/limits.ts';
+import type { Decision } from '../policy/decision.ts';
+
+/** Keeps what the record needs of an answer: references to the pieces, no copies, up to a bound. */
+export interface Capture {
+  receive(piece: Buffer): void;
+  release(piece: Buffer): void;
+  taken(): {
+    readonly output: Buffer | null;
+    readonly released: Buffer | null;
+    readonly isTruncated: boolean;
+  };
+}
+
+/** `full`: what came, and what went out where it differs. `masked`: what went out. `metadata`: nothing. */
+export function createCapture(capture: Decision['capture']): Capture {
+  const received = createPile(capture === 'full');
+  const released = createPile(capture !== 'metadata');
+  return {
+    receive: received.add,
+    release: released.add,
+    taken: () => {
+      const output = received.whole();
+      const out = released.whole();
+      return {
+        output,
+        released: out && output?.equals(out) ? null : out,
+        isTruncated: received.isTruncated() || released.isTruncated(),
+      };
+    },
+  };
+}
+
+function createPile(isWanted: boolean): {
+  add(piece: Buffer): void;
+  whole(): Buffer | null;
+  isTruncated(): boolean;
+} {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  let isTruncated = false;
+  return {
+    add: (piece) => {
+      if (!isWanted || piece.length === 0) return;
+      if (bytes + piece.length > limits.bodyBytesMax) {
+        isTruncated = true;
+        return;
+      }
+      bytes += piece.length;
+      pieces.push(piece);
+    },
+    whole: () => {
+      const [only] = pieces;
+      return only === undefined ? null : pieces.length === 1 ? only : Buffer.concat(pieces, bytes);
+    },
+    isTruncated: () => isTruncated,
+  };
+}

@@ -1,0 +1,48 @@
+import type { Gate } from '../approval/approval.ts';
+import type { AuditLog } from '../audit/entry.ts';
+import type { Detector } from '../detect/finding.ts';
+import type { Authenticator } from '../identity/subject.ts';
+import type { TokenHeader } from '../identity/token-header.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { NewId } from '../lib/ids.ts';
+import type { Dialect, RouteFacts } from '../llm/dialect.ts';
+import type { Pdp } from '../policy/decision.ts';
+import type { Log, Metrics } from '../telemetry/telemetry.ts';
+import type { MaskingScope } from './session.ts';
+
+/** All that the two phases stand on. Built once by the composition root; holds no state of any exchange. */
+export interface ExchangeDeps {
+  readonly authenticator: Authenticator;
+  readonly selectDialect: (route: RouteFacts, contentType: string | null) => Dialect;
+  readonly detector: Detector;
+  /** Names that the detector can report. */
+  readonly entities: ReadonlySet<string>;
+  readonly pdp: Pdp;
+  readonly gate: Gate;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly keys: ExchangeKeys;
+  readonly settings: ExchangeSettings;
+}
+
+/** Derived from one configured secret, one for each purpose. */
+export interface ExchangeKeys {
+  readonly placeholder: Uint8Array;
+  readonly handover: Uint8Array;
+  readonly pseudonym: Uint8Array;
+}
+
+export interface ExchangeSettings {
+  readonly tokenHeader: TokenHeader;
+  /** False (default): the identity token is removed before the request goes on. */
+  readonly forwardToken: boolean;
+  readonly sessionHeader: string;
+  readonly maskingScope: MaskingScope;
+  /** Headers that policy may see; lower-case. */
+  readonly policyHeaders: readonly string[];
+  /** Bytes of a body, decoded, that are read at most. */
+  readonly bodyBytesMax: number;
+}

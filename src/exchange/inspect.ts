@@ -1,0 +1,63 @@
+import type { Detector, Finding, Scan } from '../detect/finding.ts';
+import type { Segment } from '../llm/conversation.ts';
+
+/** Characters scanned before other exchanges get a turn: a few milliseconds of work. */
+const turnChars = 128 * 1024;
+
+const nothing: Scan = { findings: [] };
+
+/**
+ * Scans every segment, `scans[i]` for segment `i`. Synchronous for ordinary bodies; a large one gives way to other exchanges every
+ * 128 Ki characters, also inside one long text, where the stream scanner yields the very findings that a whole scan would.
+ */
+export function inspect(detector: Detector, segments: readonly Segment[]): readonly Scan[] | Promise<readonly Scan[]> {
+  let characters = 0;
+  for (const segment of segments) characters += segment.text.length;
+  if (characters <= turnChars) return segments.map((segment) => scanShort(detector, segment.text));
+  return inspectInTurns(detector, segments);
+}
+
+async function inspectInTurns(detector: Detector, segments: readonly Segment[]): Promise<readonly Scan[]> {
+  const scans: Scan[] = [];
+  let sinceTurn = 0;
+  for (const { text } of segments) {
+    sinceTurn += text.length;
+    if (text.length <= turnChars) {
+      scans.push(scanShort(detector, text));
+    } else {
+      scans.push(await scanLong(detector, text));
+      sinceTurn = turnChars;
+    }
+    if (sinceTurn >= turnChars) {
+      sinceTurn = 0;
+      await nextTurn();
+    }
+  }
+  return scans;
+}
+
+function scanShort(detector: Detector, text: string): Scan {
+  return text.length === 0 ? nothing : detector.scan(text);
+}
+
+async function scanLong(detector: Detector, text: string): Promise<Scan> {
+  const scanner = detector.openStream();
+  const findings: Finding[] = [];
+  const take = (found: ReturnType<typeof scanner.push>): void => {
+    for (const { continuation, ...finding } of found.findings) {
+      const last = findings.at(-1);
+      if (continuation && last) findings[findings.length - 1] = { ...last, end: finding.end };
+      else findings.push(finding);
+    }
+  };
+  for (let at = 0; at < text.length; at += turnChars) {
+    take(scanner.push(text.slice(at, at + turnChars)));
+    await nextTurn();
+  }
+  take(scanner.close());
+  return { findings };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

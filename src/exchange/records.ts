@@ -1,0 +1,215 @@
+import type { Approval } from '../approval/approval.ts';
+import type { AuditEntry, SealedBodySource } from '../audit/entry.ts';
+import type { Scan } from '../detect/finding.ts';
+import type { Subject } from '../identity/subject.ts';
+import type { JsonObject, JsonValue } from '../lib/json.ts';
+import type { Conversation } from '../llm/conversation.ts';
+import type { FindingCount } from '../mask/tally.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { ExchangeContext } from './context.ts';
+import type { ExchangeDeps } from './deps.ts';
+import type { Refusal } from './replies.ts';
+import { pseudonym } from './session.ts';
+
+/** Everything a request phase may have found out by the time it is recorded; what it did not get to is null. */
+export interface RequestFacts {
+  readonly context: ExchangeContext;
+  readonly subject: Subject | null;
+  readonly session: string;
+  readonly conversation: Conversation | null;
+  readonly scans: readonly Scan[];
+  readonly policyRevision: string | null;
+  readonly decision: Decision | null;
+  readonly masked: readonly FindingCount[];
+  readonly approval: Approval | null;
+  readonly original: Buffer | null;
+  /** What is sent on; null: the original itself, or nothing. */
+  readonly sent: Buffer | null;
+}
+
+/** The record that must be durable before anything leaves. */
+export function intentEntry(deps: ExchangeDeps, facts: RequestFacts): AuditEntry {
+  return {
+    kind: 'intent',
+    exchange: facts.context.id,
+    session: facts.session,
+    facts: requestFacts(deps, facts),
+    bodies: requestBodies(facts),
+  };
+}
+
+/** The one and only record of an exchange that is not forwarded. */
+export function refusalEntry(deps: ExchangeDeps, facts: RequestFacts, refusal: Refusal): AuditEntry {
+  return {
+    kind: 'outcome',
+    exchange: facts.context.id,
+    session: facts.session,
+    facts: {
+      ...requestFacts(deps, facts),
+      final: true,
+      ended: 'refused',
+      code: refusal.code,
+      status: refusal.status,
+    },
+    bodies: requestBodies(facts),
+  };
+}
+
+export interface ResponseFacts {
+  readonly context: ExchangeContext;
+  readonly session: string;
+  /** `complete`, `refused`, `fault`, or why it was cut off. */
+  readonly ended: string;
+  readonly code: string | null;
+  /** Status of the model's answer; null when there was none. */
+  readonly status: number | null;
+  readonly contentType: string;
+  readonly decision: Decision | null;
+  readonly found: readonly FindingCount[];
+  readonly uninspected: readonly string[];
+  readonly firstByteNs: bigint | null;
+  readonly forwardedNs: bigint;
+  readonly bytesReceived: number;
+  readonly bytesReleased: number;
+  /** What the model said, and what the caller got where that differs; absent by policy (`capture`) or because nothing came. */
+  readonly output: Buffer | null;
+  readonly released: Buffer | null;
+  readonly outputTruncated: boolean;
+}
+
+export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEntry {
+  const bodies: Record<string, SealedBodySource> = {};
+  const mediaType = facts.contentType || 'application/octet-stream';
+  if (facts.output) bodies['output'] = { mediaType, bytes: facts.output };
+  if (facts.released) bodies['output_released'] = { mediaType, bytes: facts.released };
+  return {
+    kind: 'outcome',
+    exchange: facts.context.id,
+    session: facts.session,
+    facts: {
+      final: false,
+      ended: facts.ended,
+      ...(facts.code === null ? {} : { code: facts.code }),
+      ...(facts.status === null ? {} : { status: facts.status }),
+      content_type: mediaType,
+      ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
+      masked: countFacts(facts.found),
+      uninspected: [...new Set(facts.uninspected)].sort(),
+      bytes: { received: facts.bytesReceived, released: facts.bytesReleased },
+      output_truncated: facts.outputTruncated,
+      t: {
+        forwarded: String(facts.forwardedNs),
+        ...(facts.firstByteNs === null ? {} : { first_byte: String(facts.firstByteNs) }),
+        ended: String(deps.clock.nowNs()),
+      },
+    },
+    bodies,
+  };
+}
+
+function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
+  const { context, subject, conversation, decision, approval } = facts;
+  const { head, trace } = context;
+  return {
+    method: head.method,
+    host: head.host,
+    // Some providers take their key as a query parameter.
+    path: head.path.split('?')[0] ?? '',
+    dialect: conversation?.dialect ?? context.dialect.id,
+    ...(conversation
+      ? {
+          operation: conversation.operation,
+          model: conversation.model,
+          stream: conversation.stream,
+          tools: conversation.tools,
+          uninspected: [...new Set(conversation.uninspected.map((part) => part.kind))].sort(),
+        }
+      : {}),
+    ...(subject ? { caller: callerFacts(deps, subject) } : {}),
+    ...(facts.policyRevision === null ? {} : { policy: { revision: facts.policyRevision } }),
+    ...(decision ? { decision: decisionFacts(decision) } : {}),
+    detectors: deps.detector.revision,
+    findings: conversation ? findingFacts(conversation, facts.scans) : [],
+    masked: countFacts(facts.masked),
+    ...(approval
+      ? {
+          approval: {
+            id: approval.id,
+            state: approval.state,
+            digest: approval.digest,
+          },
+        }
+      : {}),
+    ...(trace ? { trace: { id: trace.traceId, span: trace.parentId } } : {}),
+    source: head.source.address,
+    t: {
+      received: String(context.receivedNs),
+      decided: String(deps.clock.nowNs()),
+    },
+  };
+}
+
+/** Groups and roles in clear (they influenced the decision), the person by pseudonym; who it is stands in the sealed part. */
+function callerFacts(deps: ExchangeDeps, subject: Subject): JsonObject {
+  return {
+    pseudonym: pseudonym(deps.keys.pseudonym, subject),
+    kind: subject.kind,
+    issuer: subject.issuer,
+    tenant: subject.tenant,
+    groups: subject.groups,
+    roles: subject.roles,
+    ...(subject.workload === null ? {} : { workload: subject.workload }),
+  };
+}
+
+function decisionFacts(decision: Decision): JsonObject {
+  return {
+    action: decision.action,
+    rules: decision.rules,
+    reasons: decision.reasons.map(({ rule, message }) => ({ rule, message })),
+    redact: decision.redact.map(
+      ({ entity, method, roles, minScore }): JsonValue => ({
+        entity,
+        method,
+        ...(roles ? { roles } : {}),
+        ...(minScore === undefined ? {} : { min_score: minScore }),
+      }),
+    ),
+    labels: decision.labels,
+    capture: decision.capture,
+  };
+}
+
+/** Counted by entity, rule and role. Pointers stay out: a JSON key of the caller's may itself be a value. */
+function findingFacts(conversation: Conversation, scans: readonly Scan[]): JsonValue {
+  const counted = new Map<string, { entity: string; detector: string; role: string; count: number }>();
+  for (const [index, { findings }] of scans.entries()) {
+    const role = conversation.segments[index]?.role ?? 'unknown';
+    for (const { entity, detector } of findings) {
+      const key = `${entity}\0${detector}\0${role}`;
+      const known = counted.get(key);
+      if (known) known.count++;
+      else counted.set(key, { entity, detector, role, count: 1 });
+    }
+  }
+  return [...counted.values()];
+}
+
+function countFacts(counts: readonly FindingCount[]): JsonValue {
+  return counts.map(({ entity, method, count }) => ({ entity, method, count }));
+}
+
+function requestBodies(facts: RequestFacts): Record<string, SealedBodySource> {
+  const capture = facts.decision?.capture ?? 'full';
+  const mediaType = facts.context.route.header('content-type') ?? 'application/octet-stream';
+  const bodies: Record<string, SealedBodySource> = {};
+  if (facts.subject?.authenticated) {
+    bodies['caller'] = {
+      mediaType: 'application/json',
+      bytes: Buffer.from(JSON.stringify(facts.subject)),
+    };
+  }
+  if (facts.original && capture === 'full') bodies['prompt_original'] = { mediaType, bytes: facts.original };
+  if (facts.sent && capture !== 'metadata') bodies['prompt_sent'] = { mediaType, bytes: facts.sent };
+  return bodies;
+}

@@ -1,0 +1,136 @@
+import type { Approval } from '../approval/approval.ts';
+import type { RejectedCredential } from '../identity/subject.ts';
+import { type Fault, type FaultCode, faultStatus } from '../lib/fault.ts';
+import type { BodyError, ClientError, Dialect } from '../llm/dialect.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { Reply } from './exchange.ts';
+
+/** What a caller is told when the exchange does not go through; rendered by the dialect it speaks. */
+export type Refusal = Omit<ClientError, 'exchange'>;
+
+/** The only texts about faults that leave the house: an allow-list, so that no internal detail does. */
+const faultMessages: Readonly<Record<FaultCode, string>> = {
+  audit_unavailable: 'The audit record cannot be written, so nothing was sent. Try again later.',
+  approval_unavailable: 'The approval store cannot be reached, so nothing was sent. Try again later.',
+  identity_unavailable: 'The keys of the identity provider cannot be fetched, so nothing was sent. Try again later.',
+  policy_failed: 'The policy could not decide, so nothing was sent.',
+  policy_unavailable: 'No policy is loaded, so nothing was sent. Try again later.',
+  detection_failed: 'The text could not be inspected within its bounds, so nothing was sent.',
+  masking_failed: 'The text could not be masked safely, so nothing of it was passed on.',
+  key_unavailable: 'A key cannot be had, so nothing was sent. Try again later.',
+  body_too_large: 'The body is too large to be inspected, so nothing was sent.',
+  protocol_violation: 'The gateway sent something unexpected, so nothing was passed on.',
+  draining: 'The service is shutting down. Try again.',
+  internal: 'Something went wrong in the policy service, so nothing was passed on.',
+};
+
+export function faultRefusal(fault: Fault): Refusal {
+  return {
+    status: faultStatus[fault.code],
+    code: fault.code,
+    message: faultMessages[fault.code],
+    details: {},
+  };
+}
+
+export function unauthenticated(why: RejectedCredential): Refusal {
+  return {
+    status: 401,
+    code: 'identity_rejected',
+    message: `The identity token was not accepted: ${why.replaceAll('_', ' ')}.`,
+    details: { reason: why },
+  };
+}
+
+const bodyStatus: Readonly<Record<BodyError['kind'], number>> = {
+  invalid_json: 400,
+  invalid_utf8: 400,
+  too_deep: 400,
+  too_many_values: 413,
+  body_too_large: 413,
+  unsupported_encoding: 415,
+  unsupported_media_type: 415,
+  truncated: 413,
+};
+
+export function unreadableRequest(error: BodyError): Refusal {
+  return {
+    status: bodyStatus[error.kind],
+    code: error.kind,
+    message: error.message,
+    details: {},
+  };
+}
+
+/** The model's answer cannot be read, so it cannot be judged: the caller gets 502, the record says why. */
+export function unreadableResponse(error: BodyError): Refusal {
+  return {
+    status: 502,
+    code: `response_${error.kind}`,
+    message: `The model's answer could not be inspected: ${error.message}`,
+    details: {},
+  };
+}
+
+export function denied(decision: Decision): Refusal {
+  return {
+    status: decision.deny?.status ?? 403,
+    code: decision.deny?.code ?? 'policy_denied',
+    message: decision.deny?.message ?? 'The policy does not allow this request.',
+    details: { rules: decision.rules.join(',') },
+  };
+}
+
+export function maskingNotPossible(): Refusal {
+  return {
+    status: 403,
+    code: 'masking_not_possible',
+    message: 'The policy demands masking, which ext_authz alone cannot do. Add the ext_proc filter to this route.',
+    details: {},
+  };
+}
+
+/** 403 for every state of an approval that does not let the request through: SDKs do not retry 403. */
+export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', approval: Approval): Refusal {
+  const decision = approval.decisions.at(-1);
+  const messages = {
+    pending: `This request waits for approval ${approval.id}. Repeat the identical request once it is approved.`,
+    rejected: `Approval ${approval.id} of this request was rejected.`,
+    expired: `Approval ${approval.id} of this request expired before it was used. Repeat the request to ask again.`,
+    revoked: `Approval ${approval.id} of this request was revoked.`,
+  };
+  return {
+    status: 403,
+    code: `approval_${kind}`,
+    message: messages[kind],
+    details: {
+      approval_id: approval.id,
+      expires_at: new Date(
+        kind === 'pending' ? approval.pendingUntilMs : (approval.grantUntilMs ?? approval.pendingUntilMs),
+      ).toISOString(),
+      ...(kind === 'rejected' && decision?.reason ? { reason: decision.reason } : {}),
+    },
+  };
+}
+
+/** The whole HTTP answer, in the caller's dialect. Tells SDKs and agents not to try again by themselves, unless it may help. */
+export function replyOf(refusal: Refusal, dialect: Dialect, exchange: string): Reply {
+  const { contentType, body } = dialect.errorBody({ ...refusal, exchange });
+  const headers = new Map([
+    ['content-type', contentType],
+    ['cache-control', 'no-store'],
+    ['x-countersign-code', refusal.code],
+    ['x-should-retry', refusal.status === 503 ? 'true' : 'false'],
+  ]);
+  if (exchange) headers.set('x-countersign-exchange', exchange);
+  if (refusal.status === 503) headers.set('retry-after', '1');
+  if (refusal.status === 401) headers.set('www-authenticate', 'Bearer');
+  const approval = refusal.details['approval_id'];
+  if (approval) headers.set('x-countersign-approval', approval);
+  return {
+    status: refusal.status,
+    headers,
+    body,
+    details: `countersign_${refusal.code}`,
+  };
+}

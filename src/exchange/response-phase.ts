@@ -1,0 +1,205 @@
+import { Fault } from '../lib/fault.ts';
+import { invariant } from '../lib/invariant.ts';
+import { limits } from '../lib/limits.ts';
+import { emptyConversation } from '../llm/conversation.ts';
+import { createMinter } from '../mask/placeholder.ts';
+import { compilePlan } from '../mask/plan.ts';
+import type { FindingCount } from '../mask/tally.ts';
+import type { Decision } from '../policy/decision.ts';
+import { buildPolicyInput } from '../policy/input.ts';
+import { type AnswerBody, createAnswerBody } from './answer-body.ts';
+import { createCapture } from './capture.ts';
+import type { JudgedExchange } from './context.ts';
+import type { ExchangeDeps } from './deps.ts';
+import type { AbortCause, HeaderChanges, Reply, ResponseEnd, ResponseHead, ResponsePhase } from './exchange.ts';
+import { outcomeEntry } from './records.ts';
+import { denied, faultRefusal, type Refusal, replyOf } from './replies.ts';
+import { placeholderScope } from './session.ts';
+
+/** The response phase as the exchange keeps it: it can also be cut off, and records that. */
+export interface RecordedResponse extends ResponsePhase {
+  recordCut(why: AbortCause): Promise<void>;
+}
+
+const nothing: Buffer = Buffer.alloc(0);
+
+/**
+ * The response half of an exchange. One decision when the headers of the answer are known (its masking plan governs text that has not
+ * arrived yet); then the body as it flows, or whole where only the whole can be judged; then the durable outcome, and only
+ * after it the last byte. Never throws here: what goes wrong becomes a refusal.
+ */
+export function createResponsePhase(
+  deps: ExchangeDeps,
+  judged: JudgedExchange,
+  head: ResponseHead,
+  onEnd: () => void,
+): RecordedResponse {
+  const contentType = head.headers.get('content-type') ?? '';
+  const capture = createCapture(judged.decision.capture);
+  let decision: Decision | null = null;
+  let body: AnswerBody | null = null;
+  let refusal: Refusal | null = null;
+  let firstByteNs: bigint | null = null;
+  let bytesReceived = 0;
+  let bytesReleased = 0;
+  let isRecorded = false;
+
+  try {
+    decision = decide(deps, judged, head);
+    if (decision.action === 'allow') body = answerBody(deps, judged, head, decision);
+    else refusal = denied(decision);
+  } catch (thrown) {
+    refusal = failed(thrown);
+  }
+
+  function failed(thrown: unknown): Refusal {
+    const fault = Fault.from(thrown);
+    deps.metrics.failure(fault.code);
+    deps.metrics.decision('response', 'fault');
+    deps.log.error('response failed closed', {
+      exchange: judged.id,
+      code: fault.code,
+      reason: fault.message,
+    });
+    return faultRefusal(fault);
+  }
+
+  /** Refuses what follows: the first reason stays. */
+  function refuse(thrown: unknown): Refusal {
+    refusal ??= failed(thrown);
+    return refusal;
+  }
+
+  async function record(ended: string): Promise<void> {
+    if (isRecorded) return;
+    isRecorded = true;
+    onEnd();
+    const found = body?.counts() ?? [];
+    const { output, released, isTruncated } = capture.taken();
+    await deps.audit.append(
+      outcomeEntry(deps, {
+        context: judged,
+        session: judged.session,
+        ended,
+        code: refusal?.code ?? null,
+        status: head.status,
+        contentType,
+        decision,
+        found,
+        uninspected: body?.uninspected() ?? [],
+        firstByteNs,
+        forwardedNs: judged.forwardedNs,
+        bytesReceived,
+        bytesReleased,
+        output,
+        released,
+        outputTruncated: isTruncated,
+      }),
+    );
+    count(deps, found);
+  }
+
+  function reply(): Reply | null {
+    return refusal ? replyOf(refusal, judged.dialect, judged.id) : null;
+  }
+
+  function release(bytes: Buffer): Buffer {
+    bytesReleased += bytes.length;
+    capture.release(bytes);
+    return bytes;
+  }
+
+  return {
+    mode: refusal || !body ? 'reply' : body.mode,
+    headers: refusal || !body ? noChanges(judged) : body.headers,
+    reply: reply(),
+    push: (piece) => {
+      firstByteNs ??= deps.clock.nowNs();
+      bytesReceived += piece.length;
+      invariant(body && !refusal, 'a refused answer takes no body');
+      capture.receive(piece);
+      return release(body.push(piece));
+    },
+    finish: async (): Promise<ResponseEnd> => {
+      let tail: Buffer = nothing;
+      if (body && !refusal) {
+        const rest = await body.finish();
+        if (rest.ok) tail = release(rest.value);
+        else refusal = rest.error;
+      }
+      deps.metrics.decision('response', refusal ? 'deny' : 'allow');
+      await record(refusal ? 'refused' : 'complete');
+      return {
+        tail,
+        headers: body?.headers ?? noChanges(judged),
+        reply: reply(),
+      };
+    },
+    failureTail: (fault) => {
+      const { dialect } = judged;
+      return body?.mode === 'stream' && body.framing !== 'text'
+        ? dialect.errorEvent({ ...refuse(fault), exchange: judged.id })
+        : null;
+    },
+    failureReply: (fault) => replyOf(refuse(fault), judged.dialect, judged.id),
+    recordCut: (why) => record(refusal ? 'fault' : why),
+  };
+}
+
+function decide(deps: ExchangeDeps, judged: JudgedExchange, head: ResponseHead): Decision {
+  const started = deps.clock.monoNs();
+  const decision = judged.policy.evaluate(
+    buildPolicyInput({
+      phase: 'response',
+      exchange: {
+        id: judged.id,
+        session: judged.session,
+        receivedNs: judged.receivedNs,
+      },
+      subject: judged.subject,
+      head: judged.head,
+      policyHeaders: deps.settings.policyHeaders,
+      // The answer's own text has not arrived; what the request was stays known.
+      conversation: { ...emptyConversation, ...about(judged) },
+      scans: [],
+      status: head.status,
+    }),
+  );
+  deps.metrics.latency('policy', Number(deps.clock.monoNs() - started) / 1e9);
+  // A hold of an answer is not offered here: what policy wants held is not let through.
+  return decision.action === 'hold' ? { ...decision, action: 'deny' } : decision;
+}
+
+function about(judged: JudgedExchange): Pick<typeof emptyConversation, 'dialect' | 'operation' | 'model' | 'stream'> {
+  const { dialect, operation, model, stream } = judged.conversation;
+  return { dialect, operation, model, stream };
+}
+
+function answerBody(deps: ExchangeDeps, judged: JudgedExchange, head: ResponseHead, decision: Decision): AnswerBody {
+  const scope = placeholderScope(deps.settings.maskingScope, judged.subject, judged.session, judged.id);
+  return createAnswerBody({
+    head,
+    dialect: judged.dialect,
+    detector: deps.detector,
+    plan: compilePlan(decision.redact),
+    minter: createMinter({
+      key: deps.keys.placeholder,
+      scope,
+      entities: deps.entities,
+    }),
+    bodyBytesMax: Math.min(deps.settings.bodyBytesMax, limits.bodyBytesMax),
+    exchangeId: judged.id,
+    onHeldBack: deps.metrics.streamHoldBack,
+  });
+}
+
+function noChanges(judged: JudgedExchange): HeaderChanges {
+  return { set: new Map([['x-countersign-exchange', judged.id]]), remove: [] };
+}
+
+function count(deps: ExchangeDeps, found: readonly FindingCount[]): void {
+  for (const { entity, method, count } of found) {
+    deps.metrics.findings('response', entity, count);
+    if (method !== null) deps.metrics.masked('response', method, count);
+  }
+}

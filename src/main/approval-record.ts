@@ -1,0 +1,36 @@
+import type { Approval } from '../approval/approval.ts';
+import type { AuditEntry } from '../audit/entry.ts';
+
+/** What the record says of a transition of an approval: who, which groups, when, why, over what. No text of the request. */
+export function approvalEntry(approval: Approval, before: Approval | null): AuditEntry {
+  const { held, terms } = approval;
+  return {
+    kind: 'approval',
+    exchange: held.exchange,
+    session: held.session,
+    facts: {
+      approval: approval.id,
+      digest: approval.digest,
+      from: before?.state ?? null,
+      to: approval.state,
+      version: approval.version,
+      rules: held.rules,
+      policy: { revision: held.policyRevision },
+      terms: {
+        approver_groups: terms.approverGroups,
+        quorum: terms.quorum,
+        uses: terms.grant.uses,
+        require_reason: terms.requireReason,
+      },
+      uses_left: approval.usesLeft,
+      decisions: approval.decisions.map(({ by, groups, verdict, reason, atMs }) => ({
+        by: { issuer: by.issuer, id: by.id },
+        groups,
+        verdict,
+        reason,
+        at: new Date(atMs).toISOString(),
+      })),
+    },
+    bodies: {},
+  };
+}

@@ -1,0 +1,253 @@
+import { readFileSync } from 'node:fs';
+import { createApprovalService } from '../api/approval-service.ts';
+import { createGate } from '../approval/gate.ts';
+import { createLevelStore } from '../approval/level-store.ts';
+import type { RecordedStoreDeps } from '../approval/recorded-store.ts';
+import { createRedisStore } from '../approval/redis-store.ts';
+import type { ApprovalStore } from '../approval/store.ts';
+import { type FileLog, openFileLog } from '../audit/file-log.ts';
+import { keysFromEnvironment, keysFromFile } from '../audit/keys.ts';
+import type { Config, Listener } from '../config/config.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { createDetector } from '../detect/detector.ts';
+import { createExchangeService } from '../exchange/service.ts';
+import { createJwks } from '../identity/jwks.ts';
+import { createJwtAuthenticator } from '../identity/jwt-authenticator.ts';
+
+import { systemClock } from '../lib/clock.ts';
+import { Fault } from '../lib/fault.ts';
+import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
+import { createDialects } from '../llm/dialects.ts';
+import { addAuthorization } from '../pep/ext-authz.ts';
+import { addExternalProcessor } from '../pep/ext-proc.ts';
+import { createFileSource } from '../policy/file-source.ts';
+import { loadPolicy } from '../policy/opa-wasm.ts';
+import { createPdp, type ReloadingPdp } from '../policy/pdp.ts';
+import { createRpcServer } from '../rpc/server.ts';
+import { createHttpEndpoint } from '../telemetry/http-endpoint.ts';
+import { createPinoLog, type PinoLog } from '../telemetry/pino-log.ts';
+import { createPrometheus } from '../telemetry/prometheus.ts';
+import { approvalEntry } from './approval-record.ts';
+import { exchangeKeys } from './keys.ts';
+
+/** The service, running. */
+export interface Service {
+  readonly addresses: { readonly pep: string; readonly api: string; readonly http: string };
+  /** Takes no more exchanges, lets those in flight finish, closes the record. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  /** The version that runs; goes on record. */
+  readonly version: string;
+  /** Folder of .proto files for gRPC reflection; null: none. */
+  readonly protoFolder: string | null;
+  /** How long exchanges in flight may take when the service stops, milliseconds. */
+  readonly drainMs: number;
+}
+
+/** Builds the whole service from its configuration and starts it. Throws what keeps it from starting. */
+export async function startService(loaded: LoadedConfig, options: ServiceOptions): Promise<Service> {
+  const { config } = loaded;
+  const clock = systemClock;
+  const random = createPooledRandom();
+  const newId = createUuidV7(clock, random);
+  const log = createPinoLog({ clock }, { level: config.log.level });
+  const metrics = createPrometheus({ version: options.version, processMetrics: true });
+  const lifetime = new AbortController();
+
+  const audit = await openFileLog({
+    directory: config.audit.directory,
+    origin: config.audit.origin,
+    keys: config.audit.keyFile
+      ? keysFromFile(config.audit.keyFile, config.audit.createKeyFile, random)
+      : keysFromEnvironment(process.env, random),
+    clock,
+    random,
+    newId,
+    observe: { log, metrics },
+    openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
+  });
+  const pdp = await startPdp(config, audit, log, lifetime.signal);
+  const authenticator = createJwtAuthenticator(
+    { clock },
+    {
+      issuers: config.identity.issuers.map(({ jwks, ...issuer }) => ({
+        ...issuer,
+        keys: createJwks({ clock, log }, jwks),
+      })),
+      workload: config.identity.workload,
+      cache: config.identity.cache,
+    },
+  );
+  const store = await openStore(config, {
+    clock,
+    log,
+    onTransition: async (approval, before) => {
+      await audit.append(approvalEntry(approval, before));
+      metrics.approvalTransition(approval.state);
+    },
+  });
+  sweepStore(store, log, lifetime.signal);
+  const detector = createDetector(config.detection);
+  const exchange = createExchangeService({
+    authenticator,
+    selectDialect: createDialects(config.routes),
+    detector,
+    entities: detector.entities,
+    pdp,
+    gate: createGate({ store, clock, newId, observe: metrics }),
+    audit,
+    clock,
+    newId,
+    log,
+    metrics,
+    keys: exchangeKeys(config.masking.key?.reveal() ?? null, random),
+    settings: {
+      tokenHeader: config.identity.token,
+      forwardToken: config.identity.forwardToken,
+      sessionHeader: config.session.header,
+      maskingScope: config.masking.scope,
+      policyHeaders: config.policy.headers,
+      bodyBytesMax: config.limits.bodyBytesMax,
+    },
+  });
+
+  const pep = createRpcServer({ log, reflectionRoot: options.protoFolder });
+  addExternalProcessor(pep, { exchange, log, metrics });
+  addAuthorization(pep, { exchange, log, metrics });
+  const api = createRpcServer({ log, reflectionRoot: options.protoFolder });
+  const approvals = createApprovalService(
+    { store, authenticator, clock, log },
+    { auditorGroups: config.access.auditorGroups },
+  );
+  api.addService(approvals.definition, approvals.implementation);
+  let isStopping = false;
+  const http = createHttpEndpoint(
+    { metrics, log, readiness: () => readiness(isStopping, audit, pdp) },
+    { ...address(config.listen.http), tls: tlsOf(config.listen.http, readTls) },
+  );
+
+  const ports = await Promise.all([
+    pep.listen(listenAddress(config.listen.pep), tlsOf(config.listen.pep, rpcTls)),
+    api.listen(listenAddress(config.listen.api), tlsOf(config.listen.api, rpcTls)),
+    http.start(),
+  ]);
+  pep.setServing(true);
+  api.setServing(true);
+  log.info('countersign serves', { revision: pdp.revision() ?? 'none', file: loaded.file });
+
+  const stop = async (): Promise<void> => {
+    isStopping = true;
+    lifetime.abort();
+    approvals.close();
+    const [outcome] = await Promise.all([pep.drain(options.drainMs), api.drain(options.drainMs)]);
+    if (outcome === 'cut') log.warn('exchanges were cut at the end of the drain time');
+    await store.close();
+    await audit.close();
+    await http.close();
+    log.info('countersign has stopped', { state: outcome });
+    log.flush();
+  };
+  let stopped: Promise<void> | null = null;
+  return {
+    addresses: {
+      pep: `${config.listen.pep.host}:${ports[0]}`,
+      api: `${config.listen.api.host}:${ports[1]}`,
+      http: `${config.listen.http.host}:${ports[2]}`,
+    },
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+async function startPdp(config: Config, audit: FileLog, log: PinoLog, signal: AbortSignal): Promise<ReloadingPdp> {
+  const pdp = createPdp({
+    source: createFileSource(config.policy.bundle),
+    load: loadPolicy,
+    onLoaded: (revision, previous) => {
+      log.info('policy loaded', { revision });
+      const facts = { revision, previous, event: 'loaded' };
+      recordPolicy(audit, log, facts);
+    },
+    onRefused: (fault) => {
+      log.error('policy refused, the one before keeps serving', { code: fault.code, reason: fault.message });
+      recordPolicy(audit, log, { event: 'refused', code: fault.code });
+    },
+  });
+  await pdp.refresh();
+  if (config.policy.reloadMs > 0) pdp.follow(config.policy.reloadMs, signal);
+  return pdp;
+}
+
+function recordPolicy(audit: FileLog, log: PinoLog, facts: Record<string, string | null>): void {
+  audit.append({ kind: 'policy', exchange: '', session: '', facts, bodies: {} }).catch((thrown: unknown) => {
+    log.error('a policy change could not be recorded', { reason: Fault.from(thrown).message });
+  });
+}
+
+function openStore(config: Config, deps: RecordedStoreDeps & { readonly log: PinoLog }): Promise<ApprovalStore> {
+  const { store, retentionMs } = config.approval;
+  if (store.kind === 'embedded') return createLevelStore({ directory: store.directory, retentionMs }, deps);
+  return createRedisStore(
+    { target: store.target.reveal(), prefix: store.keyPrefix, deadlineMs: store.deadlineMs, retentionMs },
+    deps,
+  );
+}
+
+/** What is due expires although nobody asks for it. */
+function sweepStore(store: ApprovalStore, log: PinoLog, signal: AbortSignal): void {
+  const sweep = (): void => {
+    store.sweep().catch((thrown: unknown) => {
+      log.warn('approvals could not be swept', { reason: Fault.from(thrown).message });
+    });
+  };
+  const timer = setInterval(sweep, sweepEveryMs);
+  timer.unref();
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  sweep();
+}
+
+const sweepEveryMs = 5_000;
+
+function readiness(
+  isStopping: boolean,
+  audit: FileLog,
+  pdp: ReloadingPdp,
+): { name: string; ready: boolean; reason: string | null }[] {
+  const { state, reason } = audit.health();
+  const revision = pdp.revision();
+  return [
+    { name: 'lifecycle', ready: !isStopping, reason: isStopping ? 'stopping' : null },
+    { name: 'audit', ready: state === 'open', reason: state === 'open' ? null : (reason ?? state) },
+    { name: 'policy', ready: revision !== null, reason: revision === null ? 'no policy is loaded' : null },
+  ];
+}
+
+function address(listener: Listener): { readonly host: string; readonly port: number } {
+  return { host: listener.host, port: listener.port };
+}
+
+function listenAddress({ host, port }: Listener): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function tlsOf<T>({ tls }: Listener, read: (files: NonNullable<Listener['tls']>) => T): T | null {
+  return tls === null ? null : read(tls);
+}
+
+function readTls(files: NonNullable<Listener['tls']>): { cert: Buffer; key: Buffer; ca: Buffer | null } {
+  const ca = files.clientCaFile === null ? null : readFileSync(files.clientCaFile);
+  return { cert: readFileSync(files.certFile), key: readFileSync(files.keyFile), ca };
+}
+
+function rpcTls(files: NonNullable<Listener['tls']>): {
+  certificate: Buffer;
+  privateKey: Buffer;
+  clientCa: Buffer | null;
+} {
+  const { cert, key, ca } = readTls(files);
+  return { certificate: cert, privateKey: key, clientCa: ca };
+}
