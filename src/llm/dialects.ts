@@ -1,3 +1,4 @@
+import { createAnthropicMessages } from './anthropic-messages.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
@@ -12,7 +13,7 @@ export type SelectDialect = (route: RouteFacts, contentType: string | null) => D
  * apart; no media type is JSON. The model's name is never asked.
  */
 export function createDialects(): SelectDialect {
-  const known: readonly Dialect[] = [createOpenAiChat()];
+  const known: readonly Dialect[] = [createOpenAiChat(), createAnthropicMessages()];
   const json = createGenericJson();
   const text = createGenericText();
   const opaque = createOpaqueBody();

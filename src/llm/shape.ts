@@ -24,6 +24,8 @@ export interface Shape {
   /** How a part that cannot be read is reported (`media`, `sealed`, and `id`s that stand for content kept elsewhere). */
   readonly uninspected: Uninspected['kind'] | null;
   readonly members: ReadonlyMap<string, Shape>;
+  /** Shapes of an object whose member `type` says this; all others keep this one. A lie changes labels, not what is read. */
+  readonly variants: ReadonlyMap<string, Shape>;
   /** Shape of members that `members` does not name; null: this shape itself. */
   readonly rest: Shape | null;
   /** Who speaks from here on down; `member`: the sibling `role` says; null: whoever spoke above. */
@@ -42,7 +44,7 @@ export interface Shape {
   readonly sealedBy: string | null;
 }
 
-const noMembers: ReadonlyMap<string, Shape> = new Map();
+const none: ReadonlyMap<string, Shape> = new Map();
 
 /** Text of one kind wherever it stands below: free-form objects, and the fate of all that no rule names (`other`). */
 export function free(kind: SegmentKind, given: Partial<Shape> = {}): Shape {
@@ -50,7 +52,8 @@ export function free(kind: SegmentKind, given: Partial<Shape> = {}): Shape {
     leaf: 'text',
     kind,
     uninspected: null,
-    members: noMembers,
+    members: none,
+    variants: none,
     rest: null,
     role: null,
     isRunning: false,

@@ -118,8 +118,10 @@ function visit(document: Document, node: JsonNode, shape: Shape, place: Place): 
   }
 }
 
-function visitObject(document: Document, node: JsonObjectNode, shape: Shape, outer: Place): void {
+function visitObject(document: Document, node: JsonObjectNode, given: Shape, outer: Place): void {
   const { walk, source } = document;
+  const shape =
+    given.variants.size === 0 ? given : (given.variants.get(stringMember(source, node, 'type') ?? '') ?? given);
   const role =
     shape.role === 'member' ? (roleOf(stringMember(source, node, 'role')) ?? outer.role) : (shape.role ?? outer.role);
   const scope = shape.isScope ? node.start : outer.scope;
@@ -231,7 +233,6 @@ function addText(
 
 function addFound(document: Document, node: JsonNode, shape: Shape, place: Place, value: string): void {
   const { walk, host } = document;
-  if (place.isSealed) walk.uninspected.push({ pointer: place.pointer, kind: 'signed' });
   walk.texts.push({
     pointer: place.pointer,
     role: place.role,
