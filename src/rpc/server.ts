@@ -1,0 +1,118 @@
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { limits } from '../lib/limits.ts';
+import type { Log } from '../telemetry/telemetry.ts';
+import { tuneHttp2 } from './http2-sessions.ts';
+import { addReflection } from './reflection.ts';
+
+/** PEM. `clientCa`: clients must show a certificate of one of these authorities (mTLS); null: they need none. */
+export interface RpcTls {
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+  readonly clientCa: Buffer | null;
+}
+
+export interface RpcServerOptions {
+  readonly log: Log;
+  /** Offer gRPC reflection, from the .proto files of this folder; null: do not. */
+  readonly reflectionRoot: string | null;
+}
+
+export interface RpcServer {
+  /** Registers a service; its health follows the server's. MUST come before `listen`. */
+  addService(definition: ServiceDefinition, implementation: UntypedServiceImplementation): void;
+  /** `host:port` (0: any free one) or `unix:/path`; returns the port. May be called for several addresses. */
+  listen(address: string, tls: RpcTls | null): Promise<number>;
+  /** What `grpc.health.v1.Health` answers, for the server and each of its services. NOT_SERVING until it is called. */
+  setServing(serving: boolean): void;
+  /**
+   * Stops taking new streams (GOAWAY) and lets those under way finish. After `deadlineMs` what is left is cut, which Envoy takes as
+   * a failure and never as an allow. Resolves when no connection is left: `drained`, or `cut` when the deadline had to be used.
+   */
+  drain(deadlineMs: number): Promise<'drained' | 'cut'>;
+  /** The drain deadline has passed: streams are being cut by us, not by their clients. */
+  isCutting(): boolean;
+}
+
+/** How long a peer may take to hear a GOAWAY before the drain goes on without it. */
+const goAwayWaitMs = 1_000;
+
+export function createRpcServer(options: RpcServerOptions): RpcServer {
+  const { log } = options;
+  const server = new Server({
+    'grpc.max_receive_message_length': limits.grpcMessageBytesMax,
+    'grpc.max_send_message_length': -1,
+    'grpc.enable_channelz': 0,
+  });
+  const sessions = tuneHttp2(server);
+  const health = new HealthImplementation({ '': 'NOT_SERVING' });
+  health.addToServer(server);
+  const services: string[] = [];
+  if (options.reflectionRoot !== null) addReflection(server, options.reflectionRoot);
+  let isServing = false;
+  let isCutting = false;
+
+  function setServing(serving: boolean): void {
+    isServing = serving;
+    for (const service of ['', ...services]) health.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING');
+  }
+
+  return {
+    addService: (definition, implementation) => {
+      server.addService(definition, implementation);
+      services.push(serviceName(definition));
+      setServing(isServing);
+    },
+    listen: (address, tls) =>
+      new Promise((resolve, reject) => {
+        server.bindAsync(address, credentials(tls), (error, port) => {
+          if (error !== null) {
+            reject(error);
+            return;
+          }
+          sessions.attach();
+          log.info('listening', { address: address.replace(/:0$/, `:${port}`) });
+          resolve(port);
+        });
+      }),
+    setServing,
+    drain: async (deadlineMs) => {
+      setServing(false);
+      let timer: NodeJS.Timeout | undefined;
+      const deadline = new Promise<'cut'>((resolve) => {
+        timer = setTimeout(() => resolve('cut'), deadlineMs);
+      });
+      const drained = sessions.goAway(Math.min(goAwayWaitMs, deadlineMs)).then(() => shutDown(server));
+      const outcome = await Promise.race([drained, deadline]);
+      clearTimeout(timer);
+      if (outcome === 'cut') {
+        isCutting = true;
+        server.forceShutdown();
+        await drained;
+      }
+      return outcome;
+    },
+    isCutting: () => isCutting,
+  };
+}
+
+function shutDown(server: Server): Promise<'drained'> {
+  return new Promise((resolve) => {
+    server.tryShutdown(() => resolve('drained'));
+  });
+}
+
+function credentials(tls: RpcTls | null): ServerCredentials {
+  if (tls === null) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(
+    tls.clientCa,
+    [{ cert_chain: tls.certificate, private_key: tls.privateKey }],
+    tls.clientCa !== null,
+  );
+}
+
+/** `package.Service`, from the path of any of its methods: `/package.Service/Method`. */
+function serviceName(definition: ServiceDefinition): string {
+  const [method] = Object.values(definition);
+  return method?.path.split('/')[1] ?? '';
+}
