@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
+import { sha256Hex } from '../lib/hash.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 import { canonicalJson } from '../lib/json.ts';
 import type { FsPort } from './fs-port.ts';
@@ -17,7 +17,10 @@ export interface EpochKey {
 
 const hourMs = 3_600_000;
 
-/** Makes the key of the current UTC hour. It is durable when this resolves: a record's key may never be lost before it. */
+/**
+ * Makes the key of the current UTC hour. It is durable when this resolves: no record may be sealed under a key that a
+ * crash can lose. The epoch is named by its file's content, so the manifests, which name their epoch, vouch for the file.
+ */
 export async function createEpochKey(
   fs: FsPort,
   directory: string,
@@ -26,14 +29,14 @@ export async function createEpochKey(
   random: RandomBytes,
 ): Promise<EpochKey> {
   const nowMs = clock.nowMs();
-  // Random besides the hour: each run has keys of its own, and destroying one never touches another's records.
-  const id = `e-${new Date(nowMs).toISOString().slice(0, 13)}-${random(4).toString('hex')}`;
+  const hour = new Date(nowMs).toISOString().slice(0, 13);
   const key = random(32);
-  const wrapped = await keys.wrap(key, id);
+  const wrapped = await keys.wrap(key, hour);
+  const text = `${canonicalJson({ hour, kek: keys.kekId, v: 1, wrapped: wrapped.toString('base64') })}\n`;
+  const id = `e-${hour}-${sha256Hex(text).slice(0, 24)}`;
   const path = layout.epoch(directory, id);
-  const text = canonicalJson({ epoch: id, kek: keys.kekId, v: 1, wrapped: wrapped.toString('base64') });
   await fs.makeDirectory(layout.epochs(directory));
-  await fs.writeDurable(`${path}.tmp`, Buffer.from(`${text}\n`));
+  await fs.writeDurable(`${path}.tmp`, Buffer.from(text));
   await fs.rename(`${path}.tmp`, path);
   await fs.syncDirectory(layout.epochs(directory));
   return { id, key, endMs: (Math.floor(nowMs / hourMs) + 1) * hourMs };
@@ -43,16 +46,14 @@ export async function createEpochKey(
  * The key of an epoch. Throws Fault `key_unavailable`: destroyed, or wrapped by another key-encryption key.
  */
 export async function readEpochKey(fs: FsPort, directory: string, keys: AuditKeys, epoch: string): Promise<Buffer> {
-  if (!/^e-[0-9T-]{13}-[0-9a-f]{8}$/.test(epoch)) throw new Fault('key_unavailable', `${epoch} is no epoch`);
-  const bytes = fs.read(layout.epoch(directory, epoch));
-  if (bytes === null) {
-    throw new Fault(
-      'key_unavailable',
-      `the key of epoch ${epoch} is not in ${join(directory, 'epochs')}: destroyed or elsewhere`,
-    );
-  }
-  const file: unknown = JSON.parse(bytes.toString());
-  const wrapped: unknown = typeof file === 'object' && file !== null ? Reflect.get(file, 'wrapped') : undefined;
-  if (typeof wrapped !== 'string') throw new Fault('key_unavailable', `the key file of epoch ${epoch} is damaged`);
-  return keys.unwrap(Buffer.from(wrapped, 'base64'), epoch);
+  const match = /^e-([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})-([0-9a-f]{24})$/.exec(epoch);
+  if (match === null) throw new Fault('key_unavailable', `${epoch} is no epoch`);
+  const path = layout.epoch(directory, epoch);
+  const bytes = fs.read(path);
+  if (bytes === null)
+    throw new Fault('key_unavailable', `${path} does not exist: the key was destroyed, or lies elsewhere`);
+  const wrapped =
+    sha256Hex(bytes).slice(0, 24) === match[2] ? /"wrapped":"([^"]+)"/.exec(bytes.toString())?.[1] : undefined;
+  if (wrapped === undefined) throw new Fault('key_unavailable', `${path} is damaged`);
+  return keys.unwrap(Buffer.from(wrapped, 'base64'), match[1] ?? '');
 }

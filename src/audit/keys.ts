@@ -13,8 +13,8 @@ import { decrypt, encrypt } from './seal.ts';
 export interface AuditKeys {
   /** Names the key-encryption key, so that a record says what opens it. */
   readonly kekId: string;
-  wrap(epochKey: Uint8Array, epoch: string): Promise<Buffer>;
-  unwrap(wrapped: Uint8Array, epoch: string): Promise<Buffer>;
+  wrap(epochKey: Uint8Array, hour: string): Promise<Buffer>;
+  unwrap(wrapped: Uint8Array, hour: string): Promise<Buffer>;
   /** Ed25519 private key that signs checkpoints. */
   readonly signingKey: KeyObject;
 }
@@ -32,14 +32,14 @@ export function createAuditKeys(secrets: AuditSecrets, random: RandomBytes): Aud
   }
   const kek = Buffer.from(secrets.kek);
   const kekId = sha256Hex(Buffer.concat([Buffer.from('countersign/v1/kek\0'), kek])).slice(0, 16);
-  const context = (epoch: string): string => `countersign/v1/epoch\0${epoch}`;
+  const context = (hour: string): string => `countersign/v1/epoch\0${hour}`;
   return {
     kekId,
     signingKey: ed25519FromSeed(secrets.signingSeed),
-    wrap: async (epochKey, epoch) => encrypt(kek, random(12), epochKey, context(epoch)),
-    unwrap: async (wrapped, epoch) => {
-      const key = decrypt(kek, wrapped, context(epoch));
-      if (key === null) throw new Fault('key_unavailable', `the audit key ${kekId} does not open epoch ${epoch}`);
+    wrap: async (epochKey, hour) => encrypt(kek, random(12), epochKey, context(hour)),
+    unwrap: async (wrapped, hour) => {
+      const key = decrypt(kek, wrapped, context(hour));
+      if (key === null) throw new Fault('key_unavailable', `the audit key ${kekId} does not open the epoch of ${hour}`);
       return key;
     },
   };

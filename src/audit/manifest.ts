@@ -24,13 +24,13 @@ export interface BodyCommitment {
   readonly name: string;
   readonly mediaType: string;
   readonly bytes: number;
-  /** base64url SHA-256 over salt and plaintext; the salt lies inside the sealed envelope. */
+  /** base64url SHA-256 over salt and plaintext; the salt is sealed with the body. */
   readonly plaintext: string;
 }
 
 export interface Commitments {
-  /** base64url SHA-256 of the sealed envelope as stored; null when the record has no bodies. */
-  readonly ciphertext: string | null;
+  /** base64url SHA-256 of wrapped key and ciphertext as stored; null when the record has no bodies. */
+  readonly sealed: string | null;
   readonly parts: readonly BodyCommitment[];
 }
 
@@ -64,14 +64,14 @@ export function completeManifest(draft: string, commitments: Commitments): strin
 }
 
 function bodiesMember(commitments: Commitments): string {
-  if (commitments.ciphertext === null) return '{"parts":{}}';
+  if (commitments.sealed === null) return '{"parts":{}}';
   const parts = [...commitments.parts]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(
       (part) =>
         `${JSON.stringify(part.name)}:{"mt":${JSON.stringify(part.mediaType)},"n":${part.bytes},"pt":"${part.plaintext}"}`,
     );
-  return `{"ct":"${commitments.ciphertext}","parts":{${parts.join(',')}}}`;
+  return `{"ct":"${commitments.sealed}","parts":{${parts.join(',')}}}`;
 }
 
 const manifestDomain = Buffer.from('countersign/v1/manifest\0', 'latin1');

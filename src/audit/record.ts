@@ -1,37 +1,28 @@
-/** A record as it lies in a frame: manifest, wrapped data key, sealed envelope, each behind its length (u32 LE). */
+/** A record as it lies in a frame: manifest and sealed bodies, each behind its length (u32 LE). */
 export interface RecordParts {
   readonly manifest: Buffer;
-  readonly wrappedKey: Buffer;
-  readonly envelope: Buffer;
+  /** Empty when the record has no bodies. */
+  readonly sealed: Buffer;
 }
 
 export function recordBytes(parts: RecordParts): number {
-  return 12 + parts.manifest.length + parts.wrappedKey.length + parts.envelope.length;
+  return 8 + parts.manifest.length + parts.sealed.length;
 }
 
 /** Writes a record at `offset`; there must be room for `recordBytes`. */
 export function writeRecord(buffer: Buffer, offset: number, parts: RecordParts): void {
-  let at = offset;
-  for (const part of [parts.manifest, parts.wrappedKey, parts.envelope]) {
-    at = buffer.writeUInt32LE(part.length, at);
-    buffer.set(part, at);
-    at += part.length;
-  }
+  let at = buffer.writeUInt32LE(parts.manifest.length, offset);
+  buffer.set(parts.manifest, at);
+  at = buffer.writeUInt32LE(parts.sealed.length, at + parts.manifest.length);
+  buffer.set(parts.sealed, at);
 }
 
 /** The parts of a frame's payload, or null when it is no record. Views, not copies. */
 export function readRecord(payload: Buffer): RecordParts | null {
-  const parts: Buffer[] = [];
-  let at = 0;
-  for (let i = 0; i < 3; i++) {
-    if (at + 4 > payload.length) return null;
-    const length = payload.readUInt32LE(at);
-    at += 4;
-    if (at + length > payload.length) return null;
-    parts.push(payload.subarray(at, at + length));
-    at += length;
-  }
-  const [manifest, wrappedKey, envelope] = parts;
-  if (at !== payload.length || !manifest || !wrappedKey || !envelope) return null;
-  return { manifest, wrappedKey, envelope };
+  if (payload.length < 8) return null;
+  const manifestEnd = 4 + payload.readUInt32LE(0);
+  if (manifestEnd + 4 > payload.length) return null;
+  const sealedEnd = manifestEnd + 4 + payload.readUInt32LE(manifestEnd);
+  if (sealedEnd !== payload.length) return null;
+  return { manifest: payload.subarray(4, manifestEnd), sealed: payload.subarray(manifestEnd + 4) };
 }

@@ -1,53 +1,46 @@
 import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
 import type { RandomBytes } from '../lib/ids.ts';
 
-/** Random bytes in front of each body, inside the envelope: with the key goes the salt, with the salt the commitment. */
+/** Random bytes in front of each body, inside what is sealed: with the key goes the salt, with the salt the commitment. */
 export const saltBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
 const keyBytes = 32;
-
-export interface Sealed {
-  /** AES-256-GCM ciphertext and tag. */
-  readonly envelope: Buffer;
-  /** The data key under the epoch key: nonce, ciphertext, tag. */
-  readonly wrappedKey: Buffer;
-}
+const wrappedKeyBytes: number = nonceBytes + keyBytes + tagBytes;
 
 /**
- * Seals a record's bodies in one AES-256-GCM envelope under a random key that is used for nothing else, and wraps that key
- * by the epoch key. `plaintext` is the bodies in order, each behind its salt; `context` binds the envelope to its record.
+ * Seals a record's bodies under a random key that is used for nothing else, and that key under the epoch's. Returns the
+ * wrapped key (60 bytes) and behind it the AES-256-GCM ciphertext with its tag. `plaintext` is the bodies in order, each
+ * behind its salt; `context` binds the whole to its record.
  *
- * One envelope a record and not one a body: the bodies share a key anyway, and a cipher context costs more than the
+ * One ciphertext a record and not one a body: the bodies share a key anyway, and a cipher context costs more than the
  * encryption of 4 KB. A single body is shown to others by its plaintext and salt, which its commitment vouches for.
  */
-export function seal(plaintext: Uint8Array, context: string, epochKey: Uint8Array, random: RandomBytes): Sealed {
+export function seal(plaintext: Uint8Array, context: string, epochKey: Uint8Array, random: RandomBytes): Buffer {
   const key = random(keyBytes);
+  const wrappedKey = encrypt(epochKey, random(nonceBytes), key, keyContext(context));
   // The key is single-use, so the nonce may be constant.
   const cipher = createCipheriv('aes-256-gcm', key, zeroNonce);
   cipher.setAAD(Buffer.from(context));
   const body = cipher.update(plaintext);
   cipher.final();
-  const envelope = Buffer.concat([body, cipher.getAuthTag()], body.length + tagBytes);
-  const wrappedKey = encrypt(epochKey, random(nonceBytes), key, `countersign/v1/key\0${context}`);
   key.fill(0);
-  return { envelope, wrappedKey };
+  return Buffer.concat([wrappedKey, body, cipher.getAuthTag()], wrappedKeyBytes + body.length + tagBytes);
 }
 
-/** The plaintext of an envelope, or null when key, context or bytes do not fit. */
-export function open(sealed: Sealed, context: string, epochKey: Uint8Array): Buffer | null {
-  const key = decrypt(epochKey, sealed.wrappedKey, `countersign/v1/key\0${context}`);
+/** The plaintext of what `seal` made, or null when key, context or bytes do not fit. */
+export function unseal(sealed: Uint8Array, context: string, epochKey: Uint8Array): Buffer | null {
+  if (sealed.length < wrappedKeyBytes + tagBytes) return null;
+  const key = decrypt(epochKey, sealed.subarray(0, wrappedKeyBytes), keyContext(context));
   if (key === null) return null;
-  return decryptParts(
-    key,
-    zeroNonce,
-    sealed.envelope.subarray(0, -tagBytes),
-    sealed.envelope.subarray(-tagBytes),
-    context,
-  );
+  return decryptParts(key, zeroNonce, sealed.subarray(wrappedKeyBytes, -tagBytes), sealed.subarray(-tagBytes), context);
 }
 
-/** What an envelope is bound to: this log, this record, these bodies in this order. */
+function keyContext(context: string): string {
+  return `countersign/v1/key\0${context}`;
+}
+
+/** What a sealed part is bound to: this log, this record, these bodies in this order. */
 export function sealContext(origin: string, id: string, names: readonly string[]): string {
   return `countersign/v1/bodies\0${origin}\0${id}\0${names.join('\0')}`;
 }
@@ -61,9 +54,9 @@ export function bodyCommitment(saltAndBody: Uint8Array): string {
   return hash('sha256', saltAndBody, 'base64url');
 }
 
-/** base64url SHA-256 of a sealed envelope as stored: what a scrubber checks without a key. */
-export function envelopeHash(envelope: Uint8Array): string {
-  return hash('sha256', envelope, 'base64url');
+/** base64url SHA-256 of a sealed part as stored: what a scrubber checks without a key. */
+export function sealedHash(sealed: Uint8Array): string {
+  return hash('sha256', sealed, 'base64url');
 }
 
 /** AES-256-GCM with the nonce in front and the tag behind. A key may encrypt 2^32 times with random nonces. */

@@ -8,7 +8,7 @@ import { type FsPort, shortWrite } from './fs-port.ts';
 import { layout } from './layout.ts';
 import { type BodyCommitment, type Commitments, completeManifest, leafBytes, manifestCommitment } from './manifest.ts';
 import { recordBytes, writeRecord } from './record.ts';
-import { bodyCommitment, envelopeHash, saltBytes, seal, sealContext } from './seal.ts';
+import { bodyCommitment, saltBytes, seal, sealContext, sealedHash } from './seal.ts';
 import { hashLeaf } from './tree.ts';
 
 export interface Epoch {
@@ -128,26 +128,18 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   function frameRecord(chunk: Chunk, record: UnpackedRecord, current: Epoch): Leaf {
-    const { commitments, wrappedKey, envelope } = sealBodies(record, current);
-    const manifest = Buffer.from(completeManifest(record.draft, commitments));
-    const parts = { manifest, wrappedKey, envelope };
-    const payloadBytes = recordBytes(parts);
+    const { commitments, sealed } = sealBodies(record, current);
+    const parts = { manifest: Buffer.from(completeManifest(record.draft, commitments)), sealed };
     const flags = record.sequence === chunk.first ? frameFlags.batchStart : 0;
-    chunk.bytes.append(payloadBytes, flags, record.sequence, link, (buffer, at) => writeRecord(buffer, at, parts));
-    const bytes = leafBytes(manifestCommitment(manifest), record.id, record.kind);
+    chunk.bytes.append(recordBytes(parts), flags, record.sequence, link, (buffer, at) =>
+      writeRecord(buffer, at, parts),
+    );
+    const bytes = leafBytes(manifestCommitment(parts.manifest), record.id, record.kind);
     return { bytes, hash: hashLeaf(bytes) };
   }
 
-  function sealBodies(
-    record: UnpackedRecord,
-    current: Epoch,
-  ): { commitments: Commitments } & {
-    readonly wrappedKey: Buffer;
-    readonly envelope: Buffer;
-  } {
-    if (record.bodies.length === 0) {
-      return { commitments: { ciphertext: null, parts: [] }, wrappedKey: noBytes, envelope: noBytes };
-    }
+  function sealBodies(record: UnpackedRecord, current: Epoch): { commitments: Commitments; sealed: Buffer } {
+    if (record.bodies.length === 0) return { commitments: { sealed: null, parts: [] }, sealed: noBytes };
     const parts: BodyCommitment[] = [];
     let at = 0;
     for (const body of record.bodies) {
@@ -156,14 +148,11 @@ export function createWriter(options: WriterOptions): Writer {
       parts.push({ ...body, plaintext: bodyCommitment(salted) });
       at += salted.length;
     }
-    const context = sealContext(
-      options.origin,
-      record.id,
-      record.bodies.map((body) => body.name),
-    );
-    const { envelope, wrappedKey } = seal(record.plaintext, context, current.key, options.random);
+    const names = record.bodies.map((body) => body.name);
+    const context = sealContext(options.origin, record.id, names);
+    const sealed = seal(record.plaintext, context, current.key, options.random);
     record.plaintext.fill(0);
-    return { commitments: { ciphertext: envelopeHash(envelope), parts }, wrappedKey, envelope };
+    return { commitments: { sealed: sealedHash(sealed), parts }, sealed };
   }
 
   /** One write and one sync at a time; what arrives meanwhile is the next group. */

@@ -2,57 +2,76 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AuditEntry } from '../../../src/audit/entry.ts';
-import { type FileLog, openFileLog } from '../../../src/audit/file-log.ts';
-import { createAuditKeys } from '../../../src/audit/keys.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { createPooledRandom, createUuidV7 } from '../../../src/lib/ids.ts';
-import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
+import { findRecords, lastRecords, openBodies, readRecords } from '../../../src/audit/read.ts';
+import { verifyLog } from '../../../src/audit/verify.ts';
+import { intentEntry, openTestLog, outcomeEntry, testKeys, testOrigin } from '../../support/audit.ts';
 
-const random = createPooledRandom();
-const keys = createAuditKeys({ kek: Buffer.alloc(32, 1), signingSeed: Buffer.alloc(32, 2) }, random);
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'audit-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
 
-function openLog(directory: string): Promise<FileLog> {
-  return openFileLog({
-    directory,
-    origin: 'audit.example.com/test/gw-0',
-    keys,
-    clock: systemClock,
-    random,
-    newId: createUuidV7(systemClock, random),
-    observe: { log: silentLog, metrics: noMetrics },
-    limits: { freeBytesMin: 0 },
-  });
-}
-
-function intent(exchange: string): AuditEntry {
-  return {
-    kind: 'intent',
-    exchange,
-    session: 's-1',
-    facts: { decision: 'allow' },
-    bodies: { prompt_original: { mediaType: 'application/json', bytes: Buffer.from('{"prompt":"hello"}') } },
-  };
+async function kindsOnRecord(): Promise<string[]> {
+  const kinds: string[] = [];
+  for await (const record of readRecords(directory)) kinds.push(record.kind);
+  return kinds;
 }
 
 describe('file log', () => {
-  let directory = '';
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), 'audit-'));
-  });
-  afterEach(() => rmSync(directory, { recursive: true }));
-
   test('acknowledges in order, and goes on after a restart', async () => {
-    const first = await openLog(directory);
-    const receipts = await Promise.all([first.append(intent('x-1')), first.append(intent('x-2'))]);
+    const first = await openTestLog(directory);
+    const receipts = await Promise.all([first.append(intentEntry('x-1')), first.append(intentEntry('x-2'))]);
     expect(receipts.map((receipt) => receipt.sequence)).toEqual([1n, 2n]);
-    await first.append({ kind: 'outcome', exchange: 'x-1', session: 's-1', facts: {}, bodies: {} });
+    await first.append(outcomeEntry('x-1'));
     await first.close();
-    expect(first.health()).toMatchObject({ state: 'closed', records: 5, checkpointed: 5 });
+    expect(first.health()).toEqual({
+      state: 'closed',
+      reason: 'the audit log is closed',
+      records: 5,
+      checkpointed: 5,
+      pendingRecords: 0,
+      pendingBytes: 0,
+    });
 
-    const second = await openLog(directory);
-    // 0 open, 1 and 2 intents, 3 outcome, 4 close; 5 open, 6 aborted for x-2.
-    expect((await second.append(intent('x-3'))).sequence).toBe(7n);
+    const second = await openTestLog(directory);
+    expect((await second.append(intentEntry('x-3'))).sequence).toBe(7n);
+    await second.append(outcomeEntry('x-3'));
     await second.close();
+    expect(await kindsOnRecord()).toEqual([
+      ...['open', 'intent', 'intent', 'outcome', 'close'],
+      ...['open', 'aborted', 'intent', 'outcome', 'close'],
+    ]);
+    expect(await verifyLog({ directory })).toMatchObject({
+      origin: testOrigin,
+      key: 'beside the log',
+      records: 10,
+      checkpointed: 10,
+      openIntents: 0,
+      unfinishedBytes: 0,
+      problems: [],
+    });
+  });
+
+  test('what was put in can be found, and opened with the key', async () => {
+    const log = await openTestLog(directory);
+    const { id } = await log.append(intentEntry('x-1', 'the very prompt'));
+    await log.append(outcomeEntry('x-1'));
+    await log.close();
+
+    const found = await findRecords(directory, 'x-1');
+    expect(found.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      ['intent', 1],
+      ['outcome', 2],
+    ]);
+    const [intent] = await findRecords(directory, id);
+    expect(intent?.facts).toEqual({ decision: { action: 'allow' } });
+    expect(intent?.manifestBytes.toString()).not.toContain('the very prompt');
+    const bodies = intent ? await openBodies(directory, intent, testKeys()) : [];
+    expect(bodies.map(({ name, content }) => [name, content.toString()])).toEqual([
+      ['caller', '{"id":"alice"}'],
+      ['prompt_original', 'the very prompt'],
+    ]);
+    expect((await lastRecords(directory, 2)).map((record) => record.kind)).toEqual(['outcome', 'close']);
   });
 });

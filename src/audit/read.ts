@@ -1,0 +1,247 @@
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Fault } from '../lib/fault.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { readEpochKey } from './epoch-keys.ts';
+import { type Frame, frameFlags, readFrame } from './frame.ts';
+import { nodeFs } from './fs-port.ts';
+import type { AuditKeys } from './keys.ts';
+import { layout, segmentFirst } from './layout.ts';
+import { readRecord } from './record.ts';
+import { bodyCommitment, saltBytes, sealContext, unseal } from './seal.ts';
+
+/** A record as anyone may see it who may read the log: facts and commitments, nothing sealed. */
+export interface StoredRecord {
+  readonly sequence: number;
+  readonly id: string;
+  readonly kind: string;
+  readonly exchange: string;
+  readonly session: string;
+  /** When it was put on record, nanoseconds since the epoch. */
+  readonly wallNs: bigint;
+  readonly facts: JsonObject;
+  /** In the order in which they are sealed. */
+  readonly bodies: readonly StoredBody[];
+  /** The whole manifest, parsed. Its exact bytes are `manifestBytes`. */
+  readonly manifest: JsonObject;
+  readonly manifestBytes: Buffer;
+  /** Ciphertext: of use only to `openBodies`. */
+  readonly sealed: Buffer;
+}
+
+export interface StoredBody {
+  readonly name: string;
+  readonly mediaType: string;
+  readonly bytes: number;
+}
+
+export interface ReadOptions {
+  /** First sequence number; default 0. */
+  readonly from?: number;
+  /** Waits for what is written later, until the signal is aborted. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+  /** How often a following reader looks; default 250 ms. */
+  readonly pollMs?: number;
+}
+
+/**
+ * Records in order, straight from the segments; runs beside the writer. It reads, it does not judge: ends at the first
+ * frame that is not intact (a following reader waits there for the writer). `verifyLog` says whether the log is sound.
+ */
+export async function* readRecords(directory: string, options: ReadOptions = {}): AsyncGenerator<StoredRecord> {
+  const from = options.from ?? 0;
+  let read: number | null = null;
+  for (;;) {
+    const segments = await listSegments(directory);
+    const current: number | undefined = nextSegment(segments, read, from);
+    if (current === undefined) {
+      if (!options.follow || options.signal?.aborted) return;
+      await pause(options);
+      continue;
+    }
+    const isClosed = segments.some((first) => first > current);
+    for await (const record of readSegment(directory, current, options, isClosed)) {
+      if (record.sequence >= from) yield record;
+    }
+    if (options.signal?.aborted) return;
+    read = current;
+  }
+}
+
+function nextSegment(segments: readonly number[], read: number | null, from: number): number | undefined {
+  if (read !== null) return segments.find((first) => first > read);
+  return segments.findLast((first) => first <= from) ?? segments[0];
+}
+
+/** The last `count` records, oldest first. */
+export async function lastRecords(directory: string, count: number): Promise<StoredRecord[]> {
+  const segments = await listSegments(directory);
+  let found: StoredRecord[] = [];
+  for (const first of segments.reverse()) {
+    const here: StoredRecord[] = [];
+    for await (const record of readSegment(directory, first, {}, true)) {
+      here.push(record);
+      if (here.length > count) here.shift();
+    }
+    found = [...here, ...found].slice(-count);
+    if (found.length >= count) break;
+  }
+  return found;
+}
+
+/** All records with this id, or of this exchange or session, in order. Reads the whole log. */
+export async function findRecords(directory: string, id: string): Promise<StoredRecord[]> {
+  const found: StoredRecord[] = [];
+  for await (const record of readRecords(directory)) {
+    if (record.id === id || record.exchange === id || record.session === id) found.push(record);
+  }
+  return found;
+}
+
+export interface OpenedBody extends StoredBody {
+  readonly content: Buffer;
+  /** Secret salt of its commitment: shown together with the content it lets others check that this is what was recorded. */
+  readonly salt: Buffer;
+}
+
+/**
+ * Opens the sealed bodies of a record for a holder of the key-encryption key, and checks them against their commitments.
+ * Whoever offers this to people MUST have put an `access` entry on record before. Throws Fault `key_unavailable` when the
+ * key is not there or not the right one, or when what it opens is not what was recorded.
+ */
+export async function openBodies(
+  directory: string,
+  record: StoredRecord,
+  keys: AuditKeys,
+): Promise<readonly OpenedBody[]> {
+  if (record.bodies.length === 0) return [];
+  const { epoch, origin } = record.manifest;
+  if (typeof epoch !== 'string' || typeof origin !== 'string') throw unopened(record, 'it names no epoch');
+  const key = await readEpochKey(nodeFs, directory, keys, epoch);
+  const names = record.bodies.map((body) => body.name);
+  const plaintext = unseal(record.sealed, sealContext(origin, record.id, names), key);
+  if (plaintext === null) throw unopened(record, 'the key does not fit');
+  const opened: OpenedBody[] = [];
+  let at = 0;
+  for (const body of record.bodies) {
+    const salted = plaintext.subarray(at, at + saltBytes + body.bytes);
+    if (bodyCommitment(salted) !== commitmentOf(record.manifest, body.name)) {
+      throw unopened(record, `"${body.name}" is not what was recorded`);
+    }
+    opened.push({ ...body, salt: salted.subarray(0, saltBytes), content: salted.subarray(saltBytes) });
+    at += salted.length;
+  }
+  return opened;
+}
+
+function unopened(record: StoredRecord, why: string): Fault {
+  return new Fault('key_unavailable', `record ${record.id} cannot be opened: ${why}`);
+}
+
+async function listSegments(directory: string): Promise<number[]> {
+  const names = await readdir(layout.segments(directory)).catch(() => []);
+  return names
+    .map(segmentFirst)
+    .filter((first) => first !== null)
+    .sort((a, b) => a - b);
+}
+
+/** The records of one segment. With `follow`, waits at its end until there is a newer one. */
+async function* readSegment(
+  directory: string,
+  first: number,
+  options: ReadOptions,
+  isClosed: boolean,
+): AsyncGenerator<StoredRecord> {
+  const file = await open(join(layout.segment(directory, first)), 'r');
+  try {
+    let rest: Buffer = Buffer.alloc(0);
+    let position = 0;
+    for (let isLastLook = isClosed; ; ) {
+      const grown = await readMore(file, position);
+      position += grown.length;
+      rest = rest.length === 0 ? grown : Buffer.concat([rest, grown]);
+      let at = 0;
+      for (let frame = readFrame(rest, 0); frame !== null; frame = readFrame(rest, at)) {
+        at = frame.end;
+        const record = toRecord(frame);
+        if (record !== null) yield record;
+      }
+      rest = rest.subarray(at);
+      if (grown.length > 0) continue;
+      if (isLastLook || !options.follow || options.signal?.aborted) return;
+      await pause(options);
+      // Once a newer segment is there nothing more comes to this one: look a last time.
+      isLastLook = (await listSegments(directory)).some((other) => other > first);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+const chunkBytes = 1024 * 1024;
+
+async function readMore(file: FileHandle, position: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(chunkBytes);
+  const { bytesRead } = await file.read(buffer, 0, chunkBytes, position);
+  return buffer.subarray(0, bytesRead);
+}
+
+async function pause(options: ReadOptions): Promise<void> {
+  await wait(options.pollMs ?? 250, undefined, options.signal ? { signal: options.signal } : {}).catch(() => undefined);
+}
+
+function toRecord(frame: Frame): StoredRecord | null {
+  if (frame.flags & frameFlags.header) return null;
+  const parts = readRecord(frame.payload);
+  const manifest = parts === null ? null : parse(parts.manifest);
+  if (parts === null || manifest === null) return null;
+  const { id, kind, exchange, session, facts, t } = manifest;
+  const wall = isJsonObject(t) ? t['wall_ns'] : undefined;
+  return {
+    sequence: frame.sequence,
+    id: text(id),
+    kind: text(kind),
+    exchange: text(exchange),
+    session: text(session),
+    wallNs: typeof wall === 'string' && /^[0-9]+$/.test(wall) ? BigInt(wall) : 0n,
+    facts: isJsonObject(facts) ? facts : {},
+    bodies: storedBodies(manifest),
+    manifest,
+    manifestBytes: parts.manifest,
+    sealed: parts.sealed,
+  };
+}
+
+function storedBodies(manifest: JsonObject): StoredBody[] {
+  const parts = isJsonObject(manifest['bodies']) ? manifest['bodies']['parts'] : undefined;
+  if (!isJsonObject(parts)) return [];
+  return Object.keys(parts)
+    .sort()
+    .map((name) => {
+      const part = parts[name];
+      const bytes = isJsonObject(part) && typeof part['n'] === 'number' ? part['n'] : 0;
+      return { name, mediaType: isJsonObject(part) ? text(part['mt']) : '', bytes };
+    });
+}
+
+function commitmentOf(manifest: JsonObject, name: string): string {
+  const parts = isJsonObject(manifest['bodies']) ? manifest['bodies']['parts'] : undefined;
+  const part = isJsonObject(parts) ? parts[name] : undefined;
+  return isJsonObject(part) ? text(part['pt']) : '';
+}
+
+function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function parse(bytes: Buffer): JsonObject | null {
+  try {
+    const value: JsonValue = JSON.parse(bytes.toString());
+    return isJsonObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,230 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { type ProblemList, readOptional, sha256 } from './verify-problems.ts';
+
+export interface CheckedRecords {
+  readonly count: number;
+  readonly openIntents: number;
+  readonly unfinishedBytes: number;
+}
+
+/** Walks all segments: frames, order, each record against its leaf and its sealed bytes, intents against outcomes. */
+export async function checkRecords(
+  directory: string,
+  origin: string | null,
+  covered: number,
+  leafAt: (index: number) => Promise<Buffer | null>,
+  problems: ProblemList,
+): Promise<CheckedRecords> {
+  const state: Walk = { next: 0, link: Buffer.alloc(8), open: new Map(), known: new Set(), epochs: new Set() };
+  let unfinishedBytes = 0;
+  const names = (await readdir(join(directory, 'segments')).catch(() => [])).sort();
+  for (const [i, name] of names.entries()) {
+    const place = `segments/${name}`;
+    const bytes = (await readOptional(join(directory, place))) ?? Buffer.alloc(0);
+    const end = await checkSegment({ place, bytes, origin, covered, leafAt, problems, state });
+    if (end === bytes.length) continue;
+    // Bytes behind the last record are a write that was under way; anywhere else they are damage.
+    if (i === names.length - 1 && state.next >= covered && !hasWriteAfter(bytes, end))
+      unfinishedBytes = bytes.length - end;
+    else problems.add('frames', `${place} at ${end}`, 'no intact frame stands here');
+  }
+  if (state.next < covered) {
+    problems.add('records', 'segments', `they hold ${state.next} records, the checkpoint covers ${covered}`);
+  }
+  await checkEpochs(directory, state.epochs, problems);
+  return { count: state.next, openIntents: state.open.size, unfinishedBytes };
+}
+
+interface Walk {
+  /** Sequence number of the record that must come next. */
+  next: number;
+  link: Buffer;
+  /** Exchange to the record id of its intent. */
+  readonly open: Map<string, string>;
+  /** Exchanges that had an intent. */
+  readonly known: Set<string>;
+  readonly epochs: Set<string>;
+}
+
+interface SegmentCheck {
+  readonly place: string;
+  readonly bytes: Buffer;
+  readonly origin: string | null;
+  readonly covered: number;
+  readonly leafAt: (index: number) => Promise<Buffer | null>;
+  readonly problems: ProblemList;
+  readonly state: Walk;
+}
+
+/** Returns the offset behind the last intact frame. */
+async function checkSegment(check: SegmentCheck): Promise<number> {
+  const { place, bytes, problems, state } = check;
+  let at = 0;
+  for (let frame = frameAt(bytes, 0); frame !== null; frame = frameAt(bytes, at)) {
+    const where = `${place} at ${at}`;
+    if (frame.isHeader !== (at === 0))
+      problems.add('frames', where, 'a segment begins with one header and has no other');
+    if (frame.sequence !== state.next) {
+      problems.add('frames', where, `number ${frame.sequence} stands where ${state.next} should`);
+      state.next = frame.sequence;
+    } else if (!frame.link.equals(state.link)) {
+      problems.add('frames', where, 'it does not follow the record before it');
+    }
+    if (frame.isHeader) checkHeader(check, frame.payload, where);
+    else await checkRecord(check, frame.payload, where);
+    at += frame.bytes;
+  }
+  return at;
+}
+
+function checkHeader({ place, origin, problems, state }: SegmentCheck, payload: Buffer, where: string): void {
+  const header = parse(payload);
+  if (header === null) {
+    problems.add('frames', where, "the segment's header is not readable");
+    return;
+  }
+  if (origin !== null && header['origin'] !== origin) problems.add('frames', where, 'the segment is of another log');
+  if (header['first'] !== String(state.next) || !place.endsWith(`/${String(state.next).padStart(16, '0')}.seg`)) {
+    problems.add('frames', where, 'the segment is not where its name says');
+  }
+  const open = header['open'];
+  for (const [exchange, id] of Object.entries(typeof open === 'object' && open !== null ? open : {})) {
+    if (state.open.get(exchange) !== id)
+      problems.add('frames', where, `it lists an open intent that is none: ${exchange}`);
+  }
+}
+
+async function checkRecord(check: SegmentCheck, payload: Buffer, where: string): Promise<void> {
+  const { problems, state, covered } = check;
+  const sequence = state.next;
+  state.next += 1;
+  const place = `record ${sequence} (${where})`;
+  const manifestEnd = payload.length < 8 ? -1 : 4 + payload.readUInt32LE(0);
+  const isRecord =
+    manifestEnd > 0 &&
+    manifestEnd + 4 <= payload.length &&
+    manifestEnd + 4 + payload.readUInt32LE(manifestEnd) === payload.length;
+  const manifestBytes = isRecord ? payload.subarray(4, manifestEnd) : Buffer.alloc(0);
+  const sealed = isRecord ? payload.subarray(manifestEnd + 4) : Buffer.alloc(0);
+  const manifest = parse(manifestBytes);
+  if (manifest === null) {
+    problems.add('records', place, 'the manifest is not readable');
+    return;
+  }
+  const leaf = leafOf(manifestBytes, manifest);
+  state.link = sha256(Buffer.concat([Buffer.of(0), leaf])).subarray(0, 8);
+  if (sequence < covered) {
+    const published = await check.leafAt(sequence);
+    if (published !== null && !published.equals(leaf))
+      problems.add('records', place, 'the manifest is not that of the published leaf');
+  }
+  if (manifest['seq'] !== String(sequence)) problems.add('records', place, 'the manifest has another sequence number');
+  if (check.origin !== null && manifest['origin'] !== check.origin)
+    problems.add('records', place, 'the manifest is of another log');
+  if (typeof manifest['epoch'] === 'string') state.epochs.add(manifest['epoch']);
+  pair(manifest, place, state, problems);
+  checkSealed(manifest, sealed, place, problems);
+}
+
+/** The published form of a record: `c` commits to the exact manifest bytes. */
+function leafOf(bytes: Buffer, manifest: Record<string, unknown>): Buffer {
+  const commitment = sha256(Buffer.concat([Buffer.from('countersign/v1/manifest\0'), bytes])).toString('base64url');
+  return Buffer.from(`{"c":"${commitment}","i":"${String(manifest['id'])}","k":"${String(manifest['kind'])}","v":1}`);
+}
+
+function pair(manifest: Record<string, unknown>, place: string, state: Walk, problems: ProblemList): void {
+  const exchange = String(manifest['exchange']);
+  const facts = manifest['facts'];
+  const isFinal = typeof facts === 'object' && facts !== null && Reflect.get(facts, 'final') === true;
+  switch (manifest['kind']) {
+    case 'intent':
+      state.known.add(exchange);
+      if (!isFinal) state.open.set(exchange, String(manifest['id']));
+      return;
+    case 'outcome':
+    case 'aborted':
+      // A refusal is recorded by an outcome alone; it says that it is final.
+      if (!isFinal && !state.known.has(exchange)) {
+        problems.add('records', place, `${manifest['kind']} of exchange ${exchange}, which has no intent`);
+      }
+      state.open.delete(exchange);
+      return;
+    default:
+      return;
+  }
+}
+
+function checkSealed(manifest: Record<string, unknown>, sealed: Buffer, place: string, problems: ProblemList): void {
+  const bodies = manifest['bodies'];
+  const member = (name: string): unknown =>
+    typeof bodies === 'object' && bodies !== null ? Reflect.get(bodies, name) : undefined;
+  const parts = member('parts');
+  const lengths = Object.values(typeof parts === 'object' && parts !== null ? parts : {}).map((part) =>
+    Number(Reflect.get(Object(part), 'n')),
+  );
+  const want = lengths.length === 0 ? 0 : lengths.reduce((sum, length) => sum + 32 + length, 60 + 16);
+  if (sealed.length !== want)
+    problems.add('bodies', place, `${sealed.length} sealed bytes where the manifest says ${want}`);
+  else if (want > 0 && sha256(sealed).toString('base64url') !== member('ct')) {
+    problems.add('bodies', place, 'the sealed bytes are not those that the manifest commits to');
+  }
+}
+
+/** An epoch is named by its key file's hash. A missing file makes its records unreadable: somebody destroyed the key. */
+async function checkEpochs(directory: string, epochs: ReadonlySet<string>, problems: ProblemList): Promise<void> {
+  for (const epoch of epochs) {
+    const place = `epochs/${epoch}.json`;
+    const match = /^e-[0-9T-]{13}-([0-9a-f]{24})$/.exec(epoch);
+    const bytes = match === null ? null : await readOptional(join(directory, place));
+    if (bytes === null) problems.add('bodies', place, 'the key of this epoch is missing, and no record says why');
+    else if (sha256(bytes).toString('hex').slice(0, 24) !== match?.[1]) {
+      problems.add('bodies', place, 'the key file is not the one that the records name');
+    }
+  }
+}
+
+interface ReadFrame {
+  readonly isHeader: boolean;
+  readonly isWriteStart: boolean;
+  readonly sequence: number;
+  readonly link: Buffer;
+  readonly payload: Buffer;
+  readonly bytes: number;
+}
+
+/** magic "CSR1" · length u32 · crc32 u32 · flags u32 · sequence u64 · link 8 · payload; little-endian. */
+function frameAt(bytes: Buffer, at: number): ReadFrame | null {
+  if (at + 32 > bytes.length || bytes.toString('latin1', at, at + 4) !== 'CSR1') return null;
+  const end = at + 32 + bytes.readUInt32LE(at + 4);
+  if (end > bytes.length) return null;
+  const checksum = crc32(bytes.subarray(at + 12, end), crc32(bytes.subarray(at, at + 8)));
+  if (checksum !== bytes.readUInt32LE(at + 8)) return null;
+  const flags = bytes.readUInt32LE(at + 12);
+  return {
+    isHeader: (flags & 1) !== 0,
+    isWriteStart: (flags & 2) !== 0,
+    sequence: Number(bytes.readBigUInt64LE(at + 16)),
+    link: bytes.subarray(at + 24, at + 32),
+    payload: bytes.subarray(at + 32, end),
+    bytes: end - at,
+  };
+}
+
+/** Whether another write begins behind `from`: then what is bad there had been synced before it. */
+function hasWriteAfter(bytes: Buffer, from: number): boolean {
+  for (let at = bytes.indexOf('CSR1', from + 1); at >= 0; at = bytes.indexOf('CSR1', at + 1)) {
+    if (frameAt(bytes, at)?.isWriteStart) return true;
+  }
+  return false;
+}
+
+function parse(bytes: Buffer): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(bytes.toString());
+    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : null;
+  } catch {
+    return null;
+  }
+}

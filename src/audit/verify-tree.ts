@@ -1,0 +1,215 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Head } from './verify.ts';
+import { type ProblemList, readOptional, sha256 } from './verify-problems.ts';
+
+export interface CheckedTree {
+  /** The leaf at an index, from the entries; null when it cannot be read. Cheap in ascending order. */
+  leaf(index: number): Promise<Buffer | null>;
+  /** RFC 6962 root of the first `size` leaves, from the entries. */
+  rootAt(size: number): Promise<Buffer | null>;
+}
+
+/**
+ * Computes the whole tree from its entries and compares every tile on the way, and the root. Reads C2SP tlog-tiles: width
+ * 256, partial tiles `.p/<width>`, entries behind big-endian lengths.
+ */
+export async function checkTree(directory: string, head: Head, problems: ProblemList): Promise<CheckedTree> {
+  const entries = entriesReader(directory, head.size);
+  const tree: CheckedTree = { leaf: entries.leaf, rootAt: (size) => rootOver(entries, size) };
+  if (head.root.length === 0) return tree;
+
+  /** Hashes of level n whose tile is not full yet. */
+  const open: Buffer[][] = [[]];
+  const counts: number[] = [0];
+  const tileWanted = new Map<string, Buffer>();
+
+  async function add(level: number, hash: Buffer): Promise<void> {
+    open[level] ??= [];
+    const hashes = open[level];
+    hashes.push(hash);
+    if (hashes.length < 256) return;
+    const index = counts[level] ?? 0;
+    await compareTile(`tile/${level}/${indexPath(index)}`, Buffer.concat(hashes));
+    open[level] = [];
+    counts[level] = index + 1;
+    await add(level + 1, fold(hashes));
+  }
+
+  async function compareTile(path: string, want: Buffer): Promise<void> {
+    tileWanted.set(path, want);
+    const found = await readOptional(join(directory, path));
+    if (found === null) problems.add('tree', path, 'the tile is missing');
+    else if (!found.equals(want)) problems.add('tree', path, 'the tile does not hold the hashes of its leaves');
+  }
+
+  for (let index = 0; index < head.size; index++) {
+    const leaf = await entries.leaf(index);
+    if (leaf === null) {
+      problems.add('tree', entries.path(index), 'entries that the checkpoint covers are missing or malformed');
+      return tree;
+    }
+    await add(0, hashLeaf(leaf));
+  }
+  for (const [level, hashes] of open.entries()) {
+    if (hashes.length === 0) continue;
+    const full = `tile/${level}/${indexPath(counts[level] ?? 0)}`;
+    const want = Buffer.concat(hashes);
+    // A log that goes on meanwhile may have filled this tile, and removed the partial one.
+    const found =
+      (await readOptional(join(directory, `${full}.p/${hashes.length}`))) ??
+      (await readOptional(join(directory, full)))?.subarray(0, want.length);
+    if (found === undefined) problems.add('tree', `${full}.p/${hashes.length}`, 'the tile is missing');
+    else if (!found.equals(want)) {
+      problems.add('tree', `${full}.p/${hashes.length}`, 'the tile does not hold the hashes of its leaves');
+    }
+    tileWanted.set(full, want);
+  }
+  const root = rootOfLevels(open);
+  if (!root.equals(head.root)) {
+    problems.add('tree', 'checkpoint', 'its root is not that of the entries');
+  }
+  await checkOldPartials(directory, tileWanted, problems);
+  return tree;
+}
+
+/** The tree of an earlier checkpoint must be the beginning of this one. */
+export async function checkGrowth(old: Head, head: Head, tree: CheckedTree, problems: ProblemList): Promise<void> {
+  if (old.size > head.size) {
+    problems.add(
+      'tree',
+      'checkpoint',
+      `it covers ${head.size} records, the earlier one ${old.size}: the log was rolled back`,
+    );
+    return;
+  }
+  const root = await tree.rootAt(old.size);
+  if (root === null || !root.equals(old.root)) {
+    problems.add('tree', 'earlier checkpoint', `the first ${old.size} records are not those that it covers`);
+  }
+}
+
+/** Partial tiles of earlier checkpoints may be missing, but what is there must be the beginning of the tile. */
+async function checkOldPartials(
+  directory: string,
+  wanted: ReadonlyMap<string, Buffer>,
+  problems: ProblemList,
+): Promise<void> {
+  for (const [path, want] of wanted) {
+    for (const name of await readdir(join(directory, `${path}.p`)).catch(() => [])) {
+      const width = Number(name);
+      // Wider than what the checkpoint covers: of a checkpoint that is about to come.
+      if (!Number.isInteger(width) || width * 32 > want.length) continue;
+      const found = await readOptional(join(directory, `${path}.p`, name));
+      if (found !== null && !found.equals(want.subarray(0, width * 32))) {
+        problems.add('tree', `${path}.p/${name}`, 'the partial tile does not hold the hashes of its leaves');
+      }
+    }
+  }
+}
+
+interface Entries {
+  leaf(index: number): Promise<Buffer | null>;
+  path(index: number): string;
+}
+
+function entriesReader(directory: string, size: number): Entries {
+  let loaded = -1;
+  let bundle: readonly Buffer[] | null = null;
+  const full = (index: number): string => `tile/entries/${indexPath(Math.floor(index / 256))}`;
+  const path = (index: number): string => {
+    const width = Math.min(256, size - Math.floor(index / 256) * 256);
+    return width === 256 ? full(index) : `${full(index)}.p/${width}`;
+  };
+  return {
+    path,
+    leaf: async (index) => {
+      if (index >= size) return null;
+      const wanted = Math.floor(index / 256);
+      if (wanted !== loaded) {
+        const bytes =
+          (await readOptional(join(directory, path(index)))) ?? (await readOptional(join(directory, full(index))));
+        bundle = bytes === null ? null : splitEntries(bytes);
+        loaded = wanted;
+      }
+      return bundle?.[index % 256] ?? null;
+    },
+  };
+}
+
+function splitEntries(bytes: Buffer): Buffer[] | null {
+  const entries: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (at + 2 > bytes.length) return null;
+    const end = at + 2 + bytes.readUInt16BE(at);
+    if (end > bytes.length) return null;
+    entries.push(bytes.subarray(at + 2, end));
+    at = end;
+  }
+  return entries;
+}
+
+async function rootOver(entries: Entries, size: number): Promise<Buffer | null> {
+  const levels: Buffer[][] = [[]];
+  for (let index = 0; index < size; index++) {
+    const leaf = await entries.leaf(index);
+    if (leaf === null) return null;
+    let carried: Buffer | null = hashLeaf(leaf);
+    for (let level = 0; carried !== null; level++) {
+      const hashes: Buffer[] = levels[level] ?? [];
+      levels[level] = hashes;
+      hashes.push(carried);
+      carried = hashes.length === 256 ? fold(hashes) : null;
+      if (carried !== null) levels[level] = [];
+    }
+  }
+  return rootOfLevels(levels);
+}
+
+/** RFC 6962 section 2.1, over levels of subtrees of 256 to the power of their level, each at most 255 wide. */
+function rootOfLevels(levels: readonly (readonly Buffer[])[]): Buffer {
+  let root: Buffer | null = null;
+  for (const hashes of levels) {
+    if (hashes.length === 0) continue;
+    root = mergeRight(hashes, root);
+  }
+  return root ?? sha256(Buffer.alloc(0));
+}
+
+/** The root over these perfect subtrees with what lies to their right, of smaller subtrees, hung on as RFC 6962 splits. */
+function mergeRight(hashes: readonly Buffer[], right: Buffer | null): Buffer {
+  const subtrees: Buffer[] = [];
+  let rest = hashes;
+  while (rest.length > 0) {
+    const width = 2 ** Math.floor(Math.log2(rest.length));
+    subtrees.push(fold(rest.slice(0, width)));
+    rest = rest.slice(width);
+  }
+  let root = right;
+  for (const subtree of subtrees.reverse()) root = root === null ? subtree : hashPair(subtree, root);
+  return root ?? sha256(Buffer.alloc(0));
+}
+
+function fold(hashes: readonly Buffer[]): Buffer {
+  if (hashes.length === 1) return hashes[0] ?? Buffer.alloc(0);
+  const half = hashes.length / 2;
+  return hashPair(fold(hashes.slice(0, half)), fold(hashes.slice(half)));
+}
+
+function hashLeaf(leaf: Buffer): Buffer {
+  return sha256(Buffer.concat([Buffer.of(0), leaf]));
+}
+
+function hashPair(left: Buffer, right: Buffer): Buffer {
+  return sha256(Buffer.concat([Buffer.of(1), left, right]));
+}
+
+/** C2SP tlog-tiles: groups of three digits, all but the last marked by x. */
+function indexPath(index: number): string {
+  const groups: string[] = [];
+  for (let rest = index; ; rest = Math.floor(rest / 1000)) {
+    groups.unshift(String(rest % 1000).padStart(3, '0'));
+    if (rest < 1000) break;
+  }
+  return groups.map((group, i) => (i < groups.length - 1 ? `x${group}` : group)).join('/');
+}
