@@ -87,8 +87,8 @@ async function match(keys: KeySet, hint: KeyHint): Promise<readonly CryptoKey[]>
   try {
     return [await keys(hint.kid === undefined ? { alg: hint.alg } : { alg: hint.alg, kid: hint.kid })];
   } catch (error) {
-    if (error instanceof errors.JWKSNoMatchingKey) return [];
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    // No such key, or one that does not import (a point off its curve): a key that cannot verify is no key.
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return [];
     const found: CryptoKey[] = [];
     for await (const key of error) {
       found.push(key);
