@@ -7,25 +7,24 @@ import type { Decision, Phase, PinnedPolicy, PolicyInput } from './decision.ts';
 import { parseDecision } from './result.ts';
 
 /**
- * Compiles a bundle into a policy that can be asked. Throws Fault `policy_failed` when it does not load, lacks an entry
- * point or needs a built-in function that the engine does not have.
+ * Compiles a bundle into a policy that can be asked. Throws Fault `policy_failed` when it does not load or lacks an entry point.
  *
- * `evaluate` is synchronous and bounded in memory (`limits.policyMemoryBytesMax`), not in time: Rego always ends, but a rule
- * that is slow on a large input is slow here. After a trap the instance is thrown away and the next call gets a new one.
+ * `evaluate` is synchronous. Its memory is bounded (`limits.policyMemoryBytesMax`), its time is not: Rego always ends, but a
+ * rule that is slow on a large input is slow here. After a trap the instance is thrown away and the next call gets a new one.
  */
 export async function loadPolicy(bundle: Bundle): Promise<PinnedPolicy> {
   const module = await WebAssembly.compile(bundle.wasm).catch((cause: unknown) => {
     throw new Fault('policy_failed', 'the bundle holds no valid WebAssembly', cause);
   });
-  let engine: Engine | null = createEngine(module, bundle);
+  let engine: Engine | null = firstEngine(module, bundle);
   const known = new Map<string, Decision>();
 
   return {
     revision: bundle.revision,
     evaluate: (input) => {
-      engine ??= createEngine(module, bundle);
       let result: string;
       try {
+        engine ??= createEngine(module, bundle);
         result = engine.evaluate(input.phase, jsonFor(bundle.readsText ? input : withoutTexts(input)));
       } catch (thrown) {
         engine = null;
@@ -116,6 +115,14 @@ function createEngine(module: WasmModule, bundle: Bundle): Engine {
     },
     memoryBytes: () => view.length,
   };
+}
+
+function firstEngine(module: WasmModule, bundle: Bundle): Engine {
+  try {
+    return createEngine(module, bundle);
+  } catch (thrown) {
+    throw trapped(thrown);
+  }
 }
 
 function entrypointId(loaded: LoadedPolicy, phase: Phase): number {
