@@ -11,6 +11,8 @@ export interface Fingerprinted {
     'tenant' | 'requester' | 'requesterKind' | 'onBehalfOf' | 'resource' | 'direction' | 'rules' | 'policyRevision'
   >;
   readonly method: string;
+  /** Query of the request, without `?`; absent: none. Never kept, only digested: some callers put keys there. */
+  readonly query?: string;
   /** As decided by policy: a grant given under milder terms must not open a stricter hold. */
   readonly terms: HoldTerms;
   readonly redactions: readonly Redaction[];
@@ -48,6 +50,7 @@ export function fingerprint(input: Fingerprinted): string {
   text('method', input.method);
   text('host', held.resource.host);
   text('path', held.resource.path);
+  text('query', input.query ?? null);
   text('dialect', held.resource.dialect);
   text('model', held.resource.model);
   text('direction', held.direction);

@@ -7,6 +7,7 @@ import type { Approval, ApprovalState, DecisionMade, HeldRequest, Person } from 
 /** Who acts on an approval, as verified. `groups` are all groups of the person, not only those that matter here. */
 export interface Actor {
   readonly person: Person;
+  readonly kind: HeldRequest['requesterKind'];
   readonly tenant: string;
   readonly groups: readonly string[];
 }
@@ -31,6 +32,8 @@ export type Refusal =
   /** Requester, person acted for, or owner of the requesting service account. */
   | { readonly kind: 'own_request' }
   | { readonly kind: 'not_approver'; readonly groups: readonly string[] }
+  /** A service account stands in an approver group: a bot that relays a person's click is not that person. */
+  | { readonly kind: 'not_human' }
   | { readonly kind: 'not_requester' }
   | { readonly kind: 'reason_required' }
   | { readonly kind: 'reason_too_long'; readonly charsMax: number }
@@ -210,10 +213,11 @@ export function isInvolved(approval: Approval, person: Person): boolean {
 
 function refuseDecision(approval: Approval, intention: Intention): Refusal | null {
   const { person } = intention.by;
+  if (isInvolved(approval, person)) return { kind: 'own_request' };
   if (entitlingGroups(approval, intention.by).length === 0) {
     return { kind: 'not_approver', groups: approval.terms.approverGroups };
   }
-  if (isInvolved(approval, person)) return { kind: 'own_request' };
+  if (intention.by.kind !== 'human') return { kind: 'not_human' };
   const refusal =
     refuseReason(intention.reason, approval.terms.requireReason) ?? refuseUnlessPending(approval, intention.atMs);
   if (refusal !== null) return refusal;

@@ -40,7 +40,7 @@ export function person(id: string, issuer = 'https://issuer.example'): Person {
 }
 
 export function actor(id: string, groups: readonly string[] = ['reviewers'], tenant = 'acme'): Actor {
-  return { person: person(id), tenant, groups };
+  return { person: person(id), kind: 'human', tenant, groups };
 }
 
 export function held(changes: Partial<HeldRequest> = {}): HeldRequest {

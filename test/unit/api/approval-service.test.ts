@@ -1,0 +1,391 @@
+import { credentials, Metadata, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createApprovalService } from '../../../src/api/approval-service.ts';
+import { createLevelStore } from '../../../src/approval/level-store.ts';
+import type { ApprovalStore } from '../../../src/approval/store.ts';
+import {
+  type Approval,
+  ApprovalServiceClient,
+  ApprovalServiceService,
+  Change,
+  type ListResponse,
+  State,
+  type WatchResponse,
+} from '../../../src/gen/countersign/approval/v1/approval.ts';
+import { type Authenticator, anonymous, type Subject } from '../../../src/identity/subject.ts';
+import { Fault } from '../../../src/lib/fault.ts';
+import { err, ok } from '../../../src/lib/result.ts';
+import { silentLog } from '../../../src/telemetry/telemetry.ts';
+import { type HandClock, handClock, held, person, scratch, startMs, terms } from '../../support/approvals.ts';
+
+const people: Readonly<Record<string, Subject>> = {
+  rita: subject('rita', []),
+  ada: subject('ada', ['reviewers']),
+  bob: subject('bob', ['reviewers']),
+  olga: subject('olga', ['operations']),
+  audrey: subject('audrey', ['auditors']),
+  eve: { ...subject('eve', ['reviewers', 'auditors']), tenant: 'other' },
+  bot: { ...subject('bot', ['reviewers']), kind: 'service' },
+  twin: { ...subject('rita', []), issuer: 'https://elsewhere.example' },
+  nobody: anonymous,
+};
+
+/** The token is the name. */
+const authenticator: Authenticator = {
+  authenticate: async ({ token }) => {
+    if (token === 'keys-down') throw new Fault('identity_unavailable', 'no keys');
+    const found = people[token ?? ''];
+    return found === undefined ? err('bad_signature') : ok(found);
+  },
+};
+
+let directory: ReturnType<typeof scratch>;
+let clock: HandClock;
+let store: ApprovalStore;
+let audit: { failure: Fault | null };
+let draining: AbortController;
+let server: Server;
+let client: ApprovalServiceClient;
+
+beforeEach(async () => {
+  directory = scratch('service');
+  clock = handClock();
+  audit = { failure: null };
+  draining = new AbortController();
+  const onTransition = async () => {
+    if (audit.failure !== null) throw audit.failure;
+  };
+  store = await createLevelStore({ directory: directory.directory, contentionMs: 20 }, { clock, onTransition });
+  server = new Server();
+  const deps = { store, authenticator, clock, log: silentLog };
+  server.addService(
+    ApprovalServiceService,
+    createApprovalService(deps, { auditorGroups: ['auditors'], draining: draining.signal }),
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  client = new ApprovalServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
+});
+
+afterEach(async () => {
+  client.close();
+  server.forceShutdown();
+  await store.close();
+  directory.remove();
+});
+
+describe('approval service', () => {
+  test('shows a reviewer everything that a decision needs', async () => {
+    await open('a');
+    clock.move(1_500);
+    const approval = await get('ada', 'a');
+    expect(approval).toEqual({
+      id: 'a',
+      digest: 'a',
+      state: State.STATE_PENDING,
+      version: 1,
+      tenant: 'acme',
+      requester: { issuer: 'https://issuer.example', id: 'rita', displayName: '' },
+      requesterKind: 1,
+      onBehalfOf: '',
+      resource: { host: 'api.example', path: '/v1/chat/completions', dialect: 'openai.chat', model: 'gpt' },
+      direction: 1,
+      exchange: 'exchange-1',
+      session: 'session-1',
+      rules: ['production_code'],
+      reasons: ['code for production needs a second pair of eyes'],
+      requesterReason: '',
+      findings: [{ entity: 'CREDIT_CARD', count: 1 }],
+      maskedView: 'user: deploy with card CREDIT_CARD',
+      policyRevision: 'sha256:00',
+      terms: {
+        approverGroups: ['reviewers'],
+        quorum: 1,
+        grantUses: 1,
+        grantTtl: { seconds: 300n, nanos: 0 },
+        requireReason: false,
+      },
+      createTime: new Date(startMs),
+      age: { seconds: 1n, nanos: 500_000_000 },
+      pendingUntil: new Date(startMs + 600_000),
+      grantUntil: undefined,
+      usesLeft: 0,
+      decisions: [],
+    });
+  });
+
+  test.each([
+    { who: 'rita', why: 'requester', sees: true },
+    { who: 'ada', why: 'approver', sees: true },
+    { who: 'audrey', why: 'auditor', sees: true },
+    { who: 'olga', why: 'another group', sees: false },
+    { who: 'eve', why: 'another tenant', sees: false },
+    { who: 'twin', why: 'the same id from another issuer', sees: false },
+  ])('$who ($why) sees it: $sees', async ({ who, sees }) => {
+    await open('a');
+    const listed = await list(who, {});
+    if (sees) {
+      expect((await get(who, 'a')).id).toBe('a');
+      expect(listed.approvals.map((one) => one.id)).toEqual(['a']);
+    } else {
+      await expect(get(who, 'a')).rejects.toMatchObject({ code: status.NOT_FOUND, details: 'not_found' });
+      expect(listed.approvals).toEqual([]);
+    }
+  });
+
+  test('approves with a reason, and says the first decision to the second', async () => {
+    await open('a');
+    const approved = await decide('approve', 'ada', 'a', '  fine  ');
+    expect(approved).toMatchObject({
+      state: State.STATE_APPROVED,
+      usesLeft: 1,
+      grantUntil: new Date(startMs + 300_000),
+      decisions: [
+        { by: { id: 'ada' }, groups: ['reviewers'], verdict: 1, reason: 'fine', decideTime: new Date(startMs) },
+      ],
+    });
+    await expect(decide('reject', 'bob', 'a')).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: 'already_resolved: approved: approve by ada at 2026-01-01T00:00:00.000Z',
+    });
+    expect((await decide('revoke', 'bob', 'a')).state).toBe(State.STATE_REVOKED);
+  });
+
+  test('the requester withdraws', async () => {
+    await open('a');
+    expect((await decide('cancel', 'rita', 'a')).state).toBe(State.STATE_CANCELLED);
+  });
+
+  const refusals = [
+    {
+      name: 'own request',
+      act: () => decide('approve', 'ada', 'own'),
+      code: status.PERMISSION_DENIED,
+      details: /^own_request: /,
+    },
+    {
+      name: 'auditor',
+      act: () => decide('approve', 'audrey', 'a'),
+      code: status.PERMISSION_DENIED,
+      details: /^not_approver: members of reviewers /,
+    },
+    { name: 'bot', act: () => decide('approve', 'bot', 'a'), code: status.PERMISSION_DENIED, details: /^not_human: / },
+    {
+      name: 'not the requester',
+      act: () => decide('cancel', 'ada', 'a'),
+      code: status.PERMISSION_DENIED,
+      details: /^not_requester: /,
+    },
+    { name: 'unseen', act: () => decide('approve', 'eve', 'a'), code: status.NOT_FOUND, details: /^not_found$/ },
+    { name: 'no such id', act: () => decide('approve', 'ada', 'b'), code: status.NOT_FOUND, details: /^not_found$/ },
+    {
+      name: 'no grant',
+      act: () => decide('revoke', 'ada', 'a'),
+      code: status.FAILED_PRECONDITION,
+      details: /^not_approved: /,
+    },
+    {
+      name: 'no reason',
+      act: () => decide('approve', 'ada', 'reason', ' '),
+      code: status.INVALID_ARGUMENT,
+      details: /^reason_required: /,
+    },
+    {
+      name: 'long reason',
+      act: () => decide('approve', 'ada', 'a', 'x'.repeat(1001)),
+      code: status.INVALID_ARGUMENT,
+      details: /^reason_too_long: .* 1000 /,
+    },
+    { name: 'bad id', act: () => get('ada', 'a b'), code: status.INVALID_ARGUMENT, details: /^invalid_argument: id / },
+    {
+      name: 'bad page token',
+      act: () => list('ada', { pageToken: '!' }),
+      code: status.INVALID_ARGUMENT,
+      details: /^invalid_argument: page_token /,
+    },
+    {
+      name: 'bad token',
+      act: () => get('mallory', 'a'),
+      code: status.UNAUTHENTICATED,
+      details: /^unauthenticated: bad_signature$/,
+    },
+    {
+      name: 'anonymous',
+      act: () => get('nobody', 'a'),
+      code: status.UNAUTHENTICATED,
+      details: /^unauthenticated: anonymous$/,
+    },
+    {
+      name: 'no token',
+      act: () => get(null, 'a'),
+      code: status.UNAUTHENTICATED,
+      details: /^unauthenticated: missing_token$/,
+    },
+    {
+      name: 'keys down',
+      act: () => get('keys-down', 'a'),
+      code: status.UNAVAILABLE,
+      details: /^identity_unavailable$/,
+    },
+  ];
+  test.each(refusals)('refuses: $name', async ({ act, code, details }) => {
+    await open('a');
+    await open('own', { approverGroups: ['reviewers'], requester: 'ada' });
+    await open('reason', { requireReason: true });
+    await expect(act()).rejects.toMatchObject({ code, details: expect.stringMatching(details) });
+  });
+
+  test('an audit log that is down is UNAVAILABLE, and the decision has no effect', async () => {
+    await open('a');
+    audit.failure = new Fault('audit_unavailable', 'disk full');
+    await expect(decide('approve', 'ada', 'a')).rejects.toMatchObject({
+      code: status.UNAVAILABLE,
+      details: 'audit_unavailable',
+    });
+    expect((await get('ada', 'a')).state).toBe(State.STATE_PENDING);
+    await expect(decide('reject', 'bob', 'a')).rejects.toMatchObject({ code: status.ABORTED });
+  });
+
+  test('lists by state, group and requester, in pages', async () => {
+    await open('a1');
+    await open('a2', { approverGroups: ['operations', 'reviewers'] });
+    await open('a3', { requester: 'sam' });
+    await decide('reject', 'ada', 'a1');
+    expect(ids(await list('ada', { state: State.STATE_PENDING }))).toEqual(['a3', 'a2']);
+    expect(ids(await list('ada', { group: 'operations' }))).toEqual(['a2']);
+    expect(ids(await list('ada', { requesterId: 'sam' }))).toEqual(['a3']);
+    const first = await list('ada', { pageSize: 2 });
+    expect(ids(first)).toEqual(['a3', 'a2']);
+    const second = await list('ada', { pageSize: 2, pageToken: first.nextPageToken });
+    expect([ids(second), second.nextPageToken]).toEqual([['a1'], '']);
+  });
+
+  test('a watch sends what is there, then what changes, and ends with the client', async () => {
+    await open('a');
+    await open('hidden', { approverGroups: ['operations'] });
+    const watch = openWatch('ada', {});
+    expect(await watch.next()).toEqual([Change.CHANGE_CURRENT, 'a', State.STATE_PENDING]);
+    await decide('approve', 'ada', 'a');
+    expect(await watch.next()).toEqual([Change.CHANGE_UPDATED, 'a', State.STATE_APPROVED]);
+    await open('b');
+    expect(await watch.next()).toEqual([Change.CHANGE_UPDATED, 'b', State.STATE_PENDING]);
+    watch.cancel();
+    await expect(watch.ended).resolves.toBe(status.CANCELLED);
+  });
+
+  test('a watch of one approval sends only that one', async () => {
+    await open('a');
+    await open('b');
+    const watch = openWatch('rita', { id: 'a' });
+    expect(await watch.next()).toEqual([Change.CHANGE_CURRENT, 'a', State.STATE_PENDING]);
+    await decide('reject', 'ada', 'b');
+    await decide('reject', 'ada', 'a');
+    expect(await watch.next()).toEqual([Change.CHANGE_UPDATED, 'a', State.STATE_REJECTED]);
+    watch.cancel();
+  });
+
+  test('a watch ends well when the server drains, and is refused what its caller may not see', async () => {
+    await open('a');
+    const watch = openWatch('ada', {});
+    await watch.next();
+    draining.abort();
+    await expect(watch.ended).resolves.toBe(status.OK);
+    await expect(openWatch('eve', { id: 'a' }).ended).resolves.toBe(status.NOT_FOUND);
+    await expect(openWatch(null, {}).ended).resolves.toBe(status.UNAUTHENTICATED);
+  });
+
+  test('a slow watcher loses no last state', async () => {
+    const watch = openWatch('ada', {});
+    for (let index = 0; index < 40; index += 1)
+      await open(`id-${String(index).padStart(2, '0')}`, { view: 'x'.repeat(16_000) });
+    for (let index = 0; index < 40; index += 1) await decide('reject', 'ada', `id-${String(index).padStart(2, '0')}`);
+    const last = new Map<string, State>();
+    while (last.size < 40 || [...last.values()].some((state) => state !== State.STATE_REJECTED)) {
+      const [, id, state] = await watch.next();
+      last.set(id, state);
+    }
+    watch.cancel();
+    expect(last.size).toBe(40);
+  });
+});
+
+function subject(id: string, groups: readonly string[]): Subject {
+  const { issuer } = person(id);
+  return { ...anonymous, authenticated: true, kind: 'human', id, issuer, tenant: 'acme', groups };
+}
+
+async function open(
+  id: string,
+  changes: { approverGroups?: string[]; requester?: string; requireReason?: boolean; view?: string } = {},
+): Promise<void> {
+  await store.open({
+    id,
+    digest: id,
+    held: held({
+      ...(changes.requester === undefined ? {} : { requester: person(changes.requester) }),
+      ...(changes.view === undefined ? {} : { maskedView: changes.view }),
+    }),
+    terms: terms({
+      ...(changes.approverGroups === undefined ? {} : { approverGroups: changes.approverGroups }),
+      ...(changes.requireReason === undefined ? {} : { requireReason: changes.requireReason }),
+    }),
+  });
+}
+
+function token(who: string | null): Metadata {
+  const metadata = new Metadata();
+  if (who !== null) metadata.set('authorization', `Bearer ${who}`);
+  return metadata;
+}
+
+function answer<T>(start: (done: (error: ServiceError | null, response: T) => void) => unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, response) => (error === null ? resolve(response) : reject(error)));
+  });
+}
+
+async function get(who: string | null, id: string): Promise<Approval> {
+  return shown(await answer((done) => client.get({ id }, token(who), done)));
+}
+
+async function decide(
+  verdict: 'approve' | 'reject' | 'cancel' | 'revoke',
+  who: string,
+  id: string,
+  reason = '',
+): Promise<Approval> {
+  return shown(
+    await answer<{ approval: Approval | undefined }>((done) => client[verdict]({ id, reason }, token(who), done)),
+  );
+}
+
+function shown(response: { approval: Approval | undefined }): Approval {
+  if (response.approval === undefined) throw new Error('the answer holds no approval');
+  return response.approval;
+}
+
+function list(who: string, query: Partial<Parameters<ApprovalServiceClient['list']>[0]>): Promise<ListResponse> {
+  const request = { state: State.STATE_UNSPECIFIED, group: '', requesterId: '', pageSize: 0, pageToken: '', ...query };
+  return answer((done) => client.list(request, token(who), done));
+}
+
+function ids(response: ListResponse): string[] {
+  return response.approvals.map((one) => one.id);
+}
+
+function openWatch(who: string | null, query: { id?: string; group?: string }) {
+  const call = client.watch({ id: '', group: '', ...query }, token(who));
+  const ended = new Promise<status>((resolve) => call.on('status', (end) => resolve(end.code)));
+  call.on('error', () => {});
+  const messages = call[Symbol.asyncIterator]();
+  const next = async (): Promise<[Change, string, State]> => {
+    const message: IteratorResult<WatchResponse> = await messages.next();
+    if (message.done) throw new Error('the watch is over');
+    const approval = shown(message.value);
+    return [message.value.change, approval.id, approval.state];
+  };
+  return { next, ended, cancel: () => call.cancel() };
+}
