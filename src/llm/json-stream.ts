@@ -22,16 +22,20 @@ export interface Endings {
 export const noEndings: Endings = { prefixes: [], all: false };
 
 /**
- * Reads a stream of JSON payloads by a shape. `[DONE]` ends it. A payload that is no JSON is `invalid_json`, and more running
- * texts than `limits.streamKeysMax` are `too_many_values`: nothing passes unread.
+ * Reads a stream of JSON payloads by a shape. `[DONE]` ends it, and an empty payload says nothing. A payload that is no JSON is
+ * `invalid_json`, and more running texts than `limits.streamKeysMax` are `too_many_values`: nothing passes unread.
  */
 export function openJsonStream(rules: StreamRules): StreamReader {
   const open = new Set<string>();
   return {
     read: (payload, event): Result<EventReading, BodyError> => {
-      if (payload === '[DONE]' || payload.trim() === '[DONE]') {
-        open.clear();
-        return ok(doneReading);
+      if (payload.length < 16) {
+        const word = payload.trim();
+        if (word === '') return ok(nothingRead);
+        if (word === '[DONE]') {
+          open.clear();
+          return ok(endRead);
+        }
       }
       const root = parseJson(payload);
       if (!root.ok) return root;
@@ -61,14 +65,15 @@ export function openJsonStream(rules: StreamRules): StreamReader {
   };
 }
 
-const doneReading: EventReading = {
+const nothingRead: EventReading = {
   deltas: [],
   wholes: [],
   closes: [],
-  closesAll: true,
+  closesAll: false,
   dependents: [],
   uninspected: [],
 };
+const endRead: EventReading = { ...nothingRead, closesAll: true };
 
 function split(walk: Walk): { readonly deltas: readonly EventDelta[]; readonly wholes: readonly EventText[] } {
   const deltas: EventDelta[] = [];
