@@ -13,7 +13,7 @@ export const limits = {
   /** Events of one stream that wait behind a held text. */
   eventsHeldMax: 16_384,
   /** Bytes of one stream that wait behind a held text. */
-  streamHeldBytesMax: 8 * 1024 * 1024,
+  streamHeldBytesMax: 8_388_608,
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,
@@ -60,7 +60,7 @@ export const limits = {
   /** A policy bundle, unpacked. */
   policyBundleBytesMax: 67_108_864,
   /** Memory of one policy evaluation; a multiple of 64 KiB. */
-  policyMemoryBytesMax: 536_870_912,
+  policyMemoryBytesMax: 268_435_456,
   /** WebAssembly memory never shrinks: an instance that has grown beyond this is replaced after the evaluation. */
   policyMemoryKeptBytesMax: 33_554_432,
 } as const;

@@ -10,7 +10,9 @@ import { keysFromEnvironment, keysFromFile } from '../audit/keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { createDetector } from '../detect/detector.ts';
+import { rules } from '../detect/rules/catalogue.ts';
 import { createExchangeService } from '../exchange/service.ts';
+import { ApprovalServiceService } from '../gen/countersign/approval/v1/approval.ts';
 import { createJwks } from '../identity/jwks.ts';
 import { createJwtAuthenticator } from '../identity/jwt-authenticator.ts';
 
@@ -89,12 +91,13 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     },
   });
   sweepStore(store, log, lifetime.signal);
-  const detector = createDetector(config.detection);
+  const { countries } = config.detection;
+  const detector = createDetector({ tier: config.detection.tier, ...(countries ? { countries } : {}) });
   const exchange = createExchangeService({
     authenticator,
-    selectDialect: createDialects(config.routes),
+    selectDialect: createDialects(),
     detector,
-    entities: detector.entities,
+    entities: new Set(rules.map((rule) => rule.entity)),
     pdp,
     gate: createGate({ store, clock, newId, observe: metrics }),
     audit,
@@ -119,9 +122,9 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
   const api = createRpcServer({ log, reflectionRoot: options.protoFolder });
   const approvals = createApprovalService(
     { store, authenticator, clock, log },
-    { auditorGroups: config.access.auditorGroups },
+    { auditorGroups: config.access.auditorGroups, draining: lifetime.signal },
   );
-  api.addService(approvals.definition, approvals.implementation);
+  api.addService(ApprovalServiceService, approvals);
   let isStopping = false;
   const http = createHttpEndpoint(
     { metrics, log, readiness: () => readiness(isStopping, audit, pdp) },
@@ -140,7 +143,6 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
   const stop = async (): Promise<void> => {
     isStopping = true;
     lifetime.abort();
-    approvals.close();
     const [outcome] = await Promise.all([pep.drain(options.drainMs), api.drain(options.drainMs)]);
     if (outcome === 'cut') log.warn('exchanges were cut at the end of the drain time');
     await store.close();

@@ -1,0 +1,137 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Stack, startStack } from '../../src/main/demo/stack.ts';
+import { startUpstream, type Upstream } from './upstream.ts';
+
+export const root: string = new URL('../..', import.meta.url).pathname;
+
+export interface TestStack extends Stack {
+  readonly upstream: Upstream;
+  readonly dataFolder: string;
+  /** What countersign has written to its standard output and error. */
+  output(): string;
+  /** Access log lines and messages of Envoy. */
+  envoyOutput(): string;
+  /** POST through Envoy, with alice's token unless `token` says otherwise (null: none). */
+  post(path: string, body: string | Buffer, options?: PostOptions): Promise<Response>;
+  chat(messages: unknown, options?: PostOptions & { readonly extra?: Record<string, unknown> }): Promise<Response>;
+}
+
+export interface PostOptions {
+  readonly token?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface TestStackOptions {
+  readonly envoyVersion?: '1.40.0' | '1.39.3' | '1.37.0';
+  /** Rewrites the shipped Envoy configuration before it is used. */
+  readonly envoyConfig?: (yaml: string) => string;
+  readonly envoyFile?: string;
+  /** Rewrites the shipped countersign configuration before it is used. */
+  readonly serviceConfig?: (yaml: string) => string;
+}
+
+/** The shipped configurations on free ports, a scripted upstream behind them. */
+export async function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
+  const dataFolder = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
+  const upstream = await startUpstream();
+  const [listener, admin, pep, api, http] = await freePorts(5);
+  const envoyConfig = rewritten(options.envoyFile ?? 'envoy.yaml', options.envoyConfig, dataFolder);
+  const serviceConfig = rewritten('countersign.yaml', options.serviceConfig, dataFolder);
+  const output: string[] = [];
+  const envoyOutput: string[] = [];
+  try {
+    const stack = await startStack({
+      root,
+      dataFolder,
+      envoyBinary: envoyBinary(options.envoyVersion ?? '1.40.0'),
+      envoyConfig,
+      serviceConfig,
+      ports: {
+        10000: listener ?? 0,
+        9901: admin ?? 0,
+        9191: pep ?? 0,
+        9192: api ?? 0,
+        9193: http ?? 0,
+        9900: upstream.port,
+      },
+      onServiceOutput: (text) => void output.push(text),
+      onEnvoyOutput: (text) => void envoyOutput.push(text),
+    });
+    const post: TestStack['post'] = (path, body, { token = stack.tokens.requester, headers = {}, signal } = {}) =>
+      fetch(`${stack.baseUrl}${path}`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(token === null ? {} : { [stack.tokenHeader]: token }),
+          ...headers,
+        },
+        body,
+        ...(signal ? { signal } : {}),
+      });
+    return {
+      ...stack,
+      upstream,
+      dataFolder,
+      output: () => output.join(''),
+      envoyOutput: () => envoyOutput.join(''),
+      post,
+      chat: (messages, { extra = {}, ...rest } = {}) =>
+        post(
+          '/v1/chat/completions',
+          JSON.stringify({
+            model: 'scripted-1',
+            messages: typeof messages === 'string' ? [{ role: 'user', content: messages }] : messages,
+            ...extra,
+          }),
+          rest,
+        ),
+      stop: async () => {
+        await stack.stop();
+        await upstream.close();
+        rmSync(dataFolder, { recursive: true, force: true });
+      },
+    };
+  } catch (thrown) {
+    await upstream.close();
+    throw thrown;
+  }
+}
+
+export function envoyBinary(version: string): string {
+  return join(root, '.cache', `envoy-${version}`, 'envoy', '_bin', 'envoy');
+}
+
+function rewritten(file: string, rewrite: ((yaml: string) => string) | undefined, folder: string): string {
+  const shipped = join(root, 'envoy', file);
+  if (!rewrite) return shipped;
+  const target = join(folder, `rewritten-${file}`);
+  writeFileSync(target, rewrite(readFileSync(shipped, 'utf8')));
+  return target;
+}
+
+/** Ports that were free a moment ago, all held at once so that they differ. */
+export async function freePorts(count: number): Promise<number[]> {
+  const held = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = held.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Counters that mean traffic passed unseen or a protocol rule was broken; all must be zero after any test. */
+export async function alarms(stack: Stack): Promise<Record<string, number>> {
+  const stats = await stack.envoy.stats(
+    'ext_proc\\.(spurious_msgs_received|failure_mode_allowed|message_timeouts|streams_failed)',
+  );
+  return Object.fromEntries([...stats].map(([name, value]) => [name.split('.').at(-1) ?? name, value]));
+}
