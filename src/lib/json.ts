@@ -12,22 +12,51 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
  * well-formed UTF-16. Integers beyond 2^53 must be passed as strings by the caller: JCS would round them silently.
  */
 export function canonicalJson(value: JsonValue): string {
-  if (value === null || typeof value === 'boolean') return String(value);
+  if (typeof value === 'string') return canonicalString(value);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw new TypeError('canonical JSON holds finite numbers only');
     return JSON.stringify(value);
   }
-  if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw new TypeError('canonical JSON holds well-formed strings only');
-    return JSON.stringify(value);
+  if (typeof value === 'boolean' || value === null) return String(value);
+  if (isArray(value)) {
+    let items = '';
+    for (const item of value) items += items === '' ? canonicalJson(item) : `,${canonicalJson(item)}`;
+    return `[${items}]`;
   }
-  if (isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const members: string[] = [];
-  for (const key of Object.keys(value).sort()) {
+  let members = '';
+  for (const key of sortedKeys(value)) {
     const member = value[key];
-    if (member !== undefined) members.push(`${canonicalJson(key)}:${canonicalJson(member)}`);
+    if (member === undefined) continue;
+    const written = `${canonicalString(key)}:${canonicalJson(member)}`;
+    members += members === '' ? written : `,${written}`;
   }
-  return `{${members.join(',')}}`;
+  return `{${members}}`;
+}
+
+function canonicalString(text: string): string {
+  // Most strings are short and plain; the engine's own quoting costs a call across its border each.
+  if (text.length < 128 && plainText.test(text)) return `"${text}"`;
+  if (!text.isWellFormed()) throw new TypeError('canonical JSON holds well-formed strings only');
+  return JSON.stringify(text);
+}
+
+/** Printable ASCII without quote and backslash: stands in JSON as it is. */
+const plainText = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/** By UTF-16 code units, as RFC 8785 section 3.2.3 asks. Insertion sort: objects are small, and often sorted. */
+function sortedKeys(value: JsonObject): string[] {
+  const keys = Object.keys(value);
+  if (keys.length > 32) return keys.sort();
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i] ?? '';
+    let at = i;
+    for (let before = keys[at - 1]; before !== undefined && before > key; before = keys[at - 1]) {
+      keys[at] = before;
+      at -= 1;
+    }
+    keys[at] = key;
+  }
+  return keys;
 }
 
 function isArray(value: JsonValue): value is readonly JsonValue[] {

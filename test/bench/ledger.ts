@@ -1,0 +1,174 @@
+/**
+ * What a durable record costs: `npx tsx test/bench/ledger.ts [--rate 2000] [--seconds 10] [--bodies 3] [--bytes 4096]`.
+ * Offers records at a constant rate (0: as many as the log takes with 256 waiting), and prints CPU per record over all
+ * threads of the process, how long an append took, and beside it what an fdatasync of one such record takes here.
+ */
+import { createCipheriv, hash } from 'node:crypto';
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { AuditEntry, SealedBodySource } from '../../src/audit/entry.ts';
+import type { FileLog } from '../../src/audit/file-log.ts';
+import type { JsonObject } from '../../src/lib/json.ts';
+import { openTestLog } from '../support/audit.ts';
+
+const { values } = parseArgs({
+  options: {
+    rate: { type: 'string', default: '2000' },
+    seconds: { type: 'string', default: '10' },
+    bodies: { type: 'string', default: '3' },
+    bytes: { type: 'string', default: '4096' },
+    directory: { type: 'string', default: '.cache' },
+  },
+});
+const rate = Number(values.rate);
+const seconds = Number(values.seconds);
+const bodies = Number(values.bodies);
+const bytes = Number(values.bytes);
+
+const facts: JsonObject = {
+  method: 'POST',
+  host: 'api.example.com',
+  path: '/v1/chat/completions',
+  dialect: 'openai.chat',
+  model: 'gpt-x',
+  caller: {
+    pseudonym: 'a1b2c3d4e5f6',
+    kind: 'human',
+    issuer: 'https://idp.example.com',
+    groups: ['engineering', 'staff'],
+  },
+  policy: { revision: `sha256:${'0'.repeat(64)}` },
+  decision: {
+    action: 'allow',
+    rules: ['pii'],
+    reasons: [],
+    redact: [{ entity: '*', method: 'token' }],
+    labels: {},
+    capture: 'full',
+  },
+  findings: [{ entity: 'EMAIL_ADDRESS', detector: 'email', role: 'user', count: 2 }],
+  t: { received: '1795376943123456789', decided: '1795376943123456789' },
+};
+const sealed: Record<string, SealedBodySource> = {};
+for (let i = 0; i < bodies; i++) {
+  sealed[`body_${i}`] = { mediaType: 'application/json', bytes: Buffer.alloc(bytes, 97 + i) };
+}
+
+const directory = mkdtempSync(join(values.directory, 'bench-ledger-'));
+try {
+  const log = await openTestLog(directory, { limits: { checkpointIntervalMs: 1_000 } });
+  await load(log, 1);
+  const cpu = process.cpuUsage();
+  const loop = performance.eventLoopUtilization();
+  const started = performance.now();
+  const { acksMs, refused } = await load(log, seconds);
+  const took = (performance.now() - started) / 1000;
+  const used = process.cpuUsage(cpu);
+  const main = performance.eventLoopUtilization(loop);
+  await log.close();
+  const records = acksMs.length;
+  print('records/s', (records / took).toFixed(0));
+  print('refused', refused);
+  print('CPU us/record', ((used.user + used.system) / records).toFixed(1));
+  print('  of it on the event loop', ((main.active * 1000) / records).toFixed(1));
+  print('  crypto alone', cryptoAlone().toFixed(1));
+  print('ack ms', quantiles(acksMs));
+  print('RSS MB', (process.memoryUsage.rss() / 1e6).toFixed(0));
+  print('raw fdatasync ms', quantiles(rawSyncs(join(directory, 'raw'))));
+} finally {
+  rmSync(directory, { recursive: true });
+}
+
+async function load(log: FileLog, forSeconds: number): Promise<{ acksMs: number[]; refused: number }> {
+  const acksMs: number[] = [];
+  let refused = 0;
+  let waiting = 0;
+  let sent = 0;
+  const start = performance.now();
+  const appended: Promise<void>[] = [];
+  for (let now = start; now - start < forSeconds * 1000; now = performance.now()) {
+    const due = rate === 0 ? sent + 256 - waiting : ((now - start) / 1000) * rate;
+    for (; sent < due; sent++) {
+      const at = performance.now();
+      waiting += 1;
+      const one = log.append(entry(sent)).then(
+        () => {
+          waiting -= 1;
+          acksMs.push(performance.now() - at);
+        },
+        () => {
+          waiting -= 1;
+          refused += 1;
+        },
+      );
+      if (appended.length < 1_000) appended.push(one);
+    }
+    await wait(1);
+  }
+  while (waiting > 0) await wait(1);
+  await Promise.all(appended);
+  return { acksMs, refused };
+}
+
+/** The facts and bodies of an ordinary exchange. Outside of a benchmark every entry has buffers of its own. */
+function entry(n: number): AuditEntry {
+  return {
+    kind: n % 2 === 0 ? 'intent' : 'outcome',
+    exchange: `x-${n - (n % 2)}`,
+    session: 'session-1',
+    facts,
+    bodies: sealed,
+  };
+}
+
+/** The hashes and ciphers that the format asks for, and nothing else: what is left over is our own overhead. */
+function cryptoAlone(): number {
+  const body = Buffer.alloc(32 + bytes, 1);
+  const all = Buffer.alloc(bodies * body.length, 1);
+  const manifest = Buffer.alloc(1_500, 1);
+  const key = Buffer.alloc(32, 1);
+  const nonce = Buffer.alloc(12, 1);
+  const before = process.cpuUsage();
+  const rounds = 10_000;
+  for (let i = 0; i < rounds; i++) {
+    for (let j = 0; j < bodies; j++) hash('sha256', body, 'base64url');
+    for (const plaintext of bodies === 0 ? [] : [key, all]) {
+      const cipher = createCipheriv('aes-256-gcm', key, nonce);
+      cipher.update(plaintext);
+      cipher.final();
+      cipher.getAuthTag();
+    }
+    hash('sha256', all, 'base64url');
+    hash('sha256', manifest, 'base64url');
+    hash('sha256', key, 'buffer');
+  }
+  const used = process.cpuUsage(before);
+  return (used.user + used.system) / rounds;
+}
+
+function rawSyncs(path: string): number[] {
+  const fd = openSync(path, 'w');
+  const record = Buffer.alloc(bodies * bytes + 1_500, 1);
+  const tookMs: number[] = [];
+  for (let i = 0; i < 500; i++) {
+    const at = performance.now();
+    writeSync(fd, record);
+    fdatasyncSync(fd);
+    tookMs.push(performance.now() - at);
+  }
+  closeSync(fd);
+  return tookMs;
+}
+
+function quantiles(sample: readonly number[]): string {
+  const sorted = [...sample].sort((a, b) => a - b);
+  const at = (q: number): string =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0).toFixed(2);
+  return `p50 ${at(0.5)}  p90 ${at(0.9)}  p99 ${at(0.99)}  max ${at(1)}`;
+}
+
+function print(name: string, value: string | number): void {
+  process.stdout.write(`${name.padEnd(26)} ${value}\n`);
+}
