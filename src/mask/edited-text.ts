@@ -50,8 +50,10 @@ export function createEditedText(): EditedText {
       const from = taken;
       const first = edits[0];
       taken = to;
-      window.forget(to);
-      if (first === undefined || first.start >= to) return null;
+      if (first === undefined || first.start >= to) {
+        window.forget(to);
+        return null;
+      }
       let out = '';
       let at = from;
       let done = 0;
@@ -62,7 +64,9 @@ export function createEditedText(): EditedText {
         if (edit.end <= to) done++;
       }
       if (done > 0) edits = edits.slice(done);
-      return out + window.slice(at, to);
+      out += window.slice(at, to);
+      window.forget(to);
+      return out;
     },
   };
 }

@@ -61,7 +61,7 @@ export function createEventTransform(
     const masked = maskCounted(text, detector.scan(text).findings, 'assistant', plan, minter, tally);
     if (masked !== text) isTouched = true;
     const bytes = masked === text ? event.bytes : Buffer.from(masked, 'utf8');
-    enqueue({ event: { ...event, bytes }, characters: 0, isDecided: () => true, takeEdits: () => [] });
+    enqueue({ event: { ...event, bytes }, characters: 0, waitsFor: () => null, takeEdits: () => [] });
   }
 
   function enqueue(item: HeldEvent): void {
@@ -78,7 +78,13 @@ export function createEventTransform(
   }
 
   function drain(): void {
-    for (let item = queue[head]; item?.isDecided(); item = queue[++head]) release(item);
+    for (let item = queue[head]; item !== undefined; item = queue[head]) {
+      const text = item.waitsFor();
+      if (text === null) {
+        release(item);
+        head++;
+      } else if (!texts.closeIdle(text)) break;
+    }
     if (head === queue.length || head > limits.eventsHeldMax) {
       queue = queue.slice(head);
       head = 0;

@@ -11,8 +11,8 @@ export interface HeldEvent {
   readonly event: StreamEvent;
   /** Characters of running text in it. */
   readonly characters: number;
-  /** Whether nothing that comes later changes any text in it. Once true, always true. */
-  isDecided(): boolean;
+  /** A running text that must be decided further before this event may go; null: nothing that comes later changes it. */
+  waitsFor(): RunningText | null;
   /**
    * What is to be changed in the payload. To be called once, in the order in which the events came: it takes the event's pieces
    * from their running texts.
@@ -42,9 +42,7 @@ export function holdEvent(
     reading.deltas.length === 0
       ? noPieces
       : reading.deltas.map((delta) => {
-          const text = texts.of(delta);
-          // An empty piece says nothing, not even that its text goes on after it was closed.
-          if (delta.text !== '') text.masker.push(delta.text);
+          const text = texts.push(delta);
           characters += delta.text.length;
           return { text, end: text.masker.length() };
         });
@@ -55,11 +53,11 @@ export function holdEvent(
   return {
     event,
     characters,
-    isDecided: () => {
+    waitsFor: () => {
       for (let piece = pieces[decided]; piece !== undefined; piece = pieces[++decided]) {
-        if (piece.text.masker.decided() < piece.end) return false;
+        if (piece.text.masker.decided() < piece.end) return piece.text;
       }
-      return true;
+      return null;
     },
     takeEdits: () => {
       let edits: Edit[] | null = null;

@@ -2,7 +2,7 @@ import { jsonString } from '../llm/json-edit.ts';
 import { createDecider, type Masking } from './decider.ts';
 import { createEditedText } from './edited-text.ts';
 import { createJsonView, type Zone } from './json-view.ts';
-import type { StreamMasker } from './stream-masker.ts';
+import { type StreamMasker, tailCharsMax } from './stream-masker.ts';
 
 /**
  * A word outside of strings (number, literal) is replaced as one, and so is held until it is whole; but no JSON number that
@@ -65,8 +65,7 @@ export function createJsonStreamMasker(masking: Masking, role: string): StreamMa
       return true;
     }
     // Too long to have been held: its beginning may be out, without a quote. Digits for digits keep a number a number.
-    const word = raw.slice(from, to);
-    raw.edit(from, to, /^[-+.0-9Ee]*$/.test(word) ? word.replace(/[0-9]/g, '1') : replacement);
+    raw.edit(from, to, zone.kind === 'number' ? raw.slice(from, to).replace(/[0-9]/g, '1') : replacement);
     return true;
   }
 
@@ -76,13 +75,14 @@ export function createJsonStreamMasker(masking: Masking, role: string): StreamMa
     const first = waiting[0];
     if (first !== undefined) safe = Math.min(safe, first.start);
     const [zone] = view.zones(safe, safe);
-    const isWithin = zone?.kind === 'bare' && safe > zone.start && (zone.end === null ? !isClosed : safe < zone.end);
-    if (zone && isWithin && (zone.end ?? raw.length()) - zone.start <= bareWordCharsMax) safe = zone.start;
+    const isWithin =
+      zone !== undefined && isBare(zone) && safe > zone.start && (zone.end === null ? !isClosed : safe < zone.end);
+    if (isWithin && (zone.end ?? raw.length()) - zone.start <= bareWordCharsMax) safe = zone.start;
     return Math.max(safe, decided);
   }
 
   function isGrowing(zone: Zone): boolean {
-    return zone.kind === 'bare' && zone.end === null && !isClosed && raw.length() - zone.start <= bareWordCharsMax;
+    return isBare(zone) && zone.end === null && !isClosed && raw.length() - zone.start <= bareWordCharsMax;
   }
 
   return {
@@ -106,7 +106,12 @@ export function createJsonStreamMasker(masking: Masking, role: string): StreamMa
       view.forget(to);
       return text;
     },
+    tail: () => (raw.length() - decided > tailCharsMax ? null : raw.slice(decided, raw.length())),
   };
+}
+
+function isBare(zone: Zone): boolean {
+  return zone.kind === 'number' || zone.kind === 'word';
 }
 
 /** A whole text at once, exactly as its pieces would be masked. The very string that was given when nothing was masked. */

@@ -1,5 +1,5 @@
-/** What a stretch of JSON text is: inside of a string, a word outside (number, literal), or quotes, brackets and space. */
-export type ZoneKind = 'string' | 'bare' | 'structure';
+/** What a stretch of JSON text is: inside of a string, a number, another word outside of strings, or quotes, brackets, space. */
+export type ZoneKind = 'string' | 'number' | 'word' | 'structure';
 
 export interface Zone {
   readonly kind: ZoneKind;
@@ -98,7 +98,8 @@ export function createJsonView(): JsonView {
         enter('structure', rawStart + i);
         enter('string', rawStart + i + 1);
       } else {
-        enter(isStructure(code) ? 'structure' : 'bare', rawStart + i);
+        if (isStructure(code)) enter('structure', rawStart + i);
+        else if (zone === 'structure') enter(beginsNumber(code) ? 'number' : 'word', rawStart + i);
       }
     }
     if (run >= 0) out += raw.slice(run);
@@ -181,6 +182,11 @@ function isStructure(code: number): boolean {
     code === 0x7b ||
     code === 0x7d
   );
+}
+
+/** `-` or a digit. */
+function beginsNumber(code: number): boolean {
+  return code === 0x2d || (code >= 0x30 && code <= 0x39);
 }
 
 /** The last index for which `isAtMost` holds; it holds for a beginning of the indexes. 0 when it holds for none. */

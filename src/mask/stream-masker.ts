@@ -15,7 +15,12 @@ export interface StreamMasker {
    * replacement stands where its value starts; the rest of the value, also in the following ranges, renders to ''.
    */
   take(to: number): string | null;
+  /** What is not decided, as it came; null when that is longer than any word. */
+  tail(): string | null;
 }
+
+/** Longer undecided ends are never taken for a word of prose. */
+export const tailCharsMax = 72;
 
 /** For plain text: any cutting into pieces and ranges yields together what `maskText` yields on the whole. */
 export function createTextStreamMasker(masking: Masking, role: string): StreamMasker {
@@ -30,5 +35,9 @@ export function createTextStreamMasker(masking: Masking, role: string): StreamMa
     length: text.length,
     decided: decider.decided,
     take: text.take,
+    tail: () => {
+      const [from, to] = [decider.decided(), text.length()];
+      return to - from > tailCharsMax ? null : text.slice(from, to);
+    },
   };
 }

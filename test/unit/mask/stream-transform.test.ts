@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { createDetector } from '../../../src/detect/detector.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
 import { createStreamTransform, type StreamTransform } from '../../../src/mask/stream-transform.ts';
@@ -10,11 +11,16 @@ const card = '4111111111111111';
 const token = minter.token('CREDIT_CARD', card);
 const everything: readonly Redaction[] = [{ entity: '*', method: 'token' }];
 
-function open(framing: 'sse' | 'ndjson' | 'text' = 'sse', redact = everything, held: number[] = []): StreamTransform {
+function open(
+  framing: 'sse' | 'ndjson' | 'text' = 'sse',
+  redact = everything,
+  held: number[] = [],
+  detector = createFakeDetector(),
+): StreamTransform {
   return createStreamTransform({
     framing,
     reader: createFakeStreamReader(),
-    detector: createFakeDetector(),
+    detector,
     plan: compilePlan(redact),
     minter,
     onHeldBack: (characters) => held.push(characters),
@@ -183,6 +189,29 @@ describe('events', () => {
     expect(held).toEqual([12, 0]);
   });
 
+  describe('behind a text that had no piece for long', () => {
+    const detector = createDetector({ tier: 'core' });
+    const others = Array.from({ length: 80 }, () => ({ text: { b: 'x ' } }));
+    test.each([
+      { name: 'go when its end is a plain word', tail: 'answer international.', isHeld: false },
+      { name: 'go when its end is short', tail: 'answer 42', isHeld: false },
+      { name: 'wait when its end may be a value', tail: 'answer 41111111', isHeld: true },
+      { name: 'wait when its end may be a key', tail: 'answer ghp_abcDEF', isHeld: true },
+    ])('$name', ({ tail, isHeld }) => {
+      const transform = open('sse', everything, [], detector);
+      const given = sse({ text: { a: `The ${tail}` } }, ...others);
+      const out = transform.push(Buffer.from(given)).toString();
+      expect(out === '').toBe(isHeld);
+      expect(out + transform.finish().toString()).toBe(given);
+    });
+
+    test('the rest of a value that goes on after all is masked', () => {
+      const given = sse({ text: { a: 'pay 4111' } }, ...others, { text: { a: '111111111111 now' } });
+      const want = sse({ text: { a: 'pay 4111' } }, ...others, { text: { a: `${token} now` } });
+      expect(run(open('sse', everything, [], detector), given)).toBe(want);
+    });
+  });
+
   test('a rest that breaks off inside of its JSON is not let out', () => {
     const transform = open();
     const whole = sse({ text: { a: 'hello' } });
@@ -202,12 +231,14 @@ describe('a stream that cannot be read', () => {
     },
     {
       name: 'too many events behind a held text',
-      bytes: Buffer.from(sse({ text: { a: '4111' } }, ...Array.from({ length: 16_384 }, () => ({ text: { b: 'x' } })))),
+      bytes: Buffer.from(
+        sse({ text: { a: '41111111' } }, ...Array.from({ length: 16_384 }, () => ({ text: { b: 'x' } }))),
+      ),
     },
     {
       name: 'too many bytes behind a held text',
       bytes: Buffer.from(
-        sse({ text: { a: '4111' } }, ...Array.from({ length: 9 }, () => ({ pad: 'x'.repeat(1_000_000) }))),
+        sse({ text: { a: '41111111' } }, ...Array.from({ length: 9 }, () => ({ pad: 'x'.repeat(1_000_000) }))),
       ),
     },
   ])('$name is a fault, and what was held never goes out', ({ bytes }) => {
