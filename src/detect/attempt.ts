@@ -1,7 +1,7 @@
+import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
 import { type CompiledRule, kindOf } from './program.ts';
-import type { Verdict } from './rule.ts';
-import { scoreOf } from './score.ts';
+import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
 export interface Candidate {
@@ -34,6 +34,21 @@ export interface Attempt {
   valueEnd: number;
   verdict: Verdict;
   score: number;
+  supported: boolean | null;
+}
+
+/** Whether an attempt from `start` comes to nothing within this text: most do, after a few units. */
+export function isHopeless(rule: CompiledRule, text: string, start: number): boolean {
+  const dfa = rule.lead ?? rule.value;
+  const { next, ascii, accepting } = dfa;
+  let state = dfa.start;
+  for (let at = start; at < text.length; at++) {
+    if (state >= accepting) return false;
+    const unit = text.charCodeAt(at);
+    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
+    if (state === dead) return true;
+  }
+  return false;
 }
 
 export function startAttempt(rule: CompiledRule, start: number): Attempt {
@@ -49,6 +64,7 @@ export function startAttempt(rule: CompiledRule, start: number): Attempt {
     valueEnd: -1,
     verdict: 'plausible',
     score: 0,
+    supported: null,
   };
 }
 
@@ -108,12 +124,9 @@ function dfaOf(attempt: Attempt): Dfa {
   }
 }
 
-/** Longest lead, and longest run of words that may follow. */
-const contextPatternCharsMax = 256;
-
 function boundOf(attempt: Attempt): number {
   if (attempt.phase === readingValue) return attempt.phaseStart + attempt.rule.rule.maxLength;
-  return attempt.phase === readingRest ? Number.POSITIVE_INFINITY : attempt.phaseStart + contextPatternCharsMax;
+  return attempt.phase === readingRest ? Number.POSITIVE_INFINITY : attempt.phaseStart + contextCharsMax;
 }
 
 /** Steps the automaton; true when no further text can change this phase's longest match. */
@@ -178,21 +191,31 @@ function judge(attempt: Attempt, text: string, followed: boolean): boolean {
   if (attempt.matched < 0) return false;
   if (judgeEnd(attempt, text, attempt.matched, followed)) return true;
   if (!attempt.rule.rule.retry) return false;
-  for (const end of shorterEnds(attempt, text)) if (judgeEnd(attempt, text, end, false)) return true;
+  for (const end of shorterEnds(attempt, text)) {
+    // Half of a doubtful value is no value: a date cut short must not become a phone number.
+    if (judgeEnd(attempt, text, end, false) && attempt.verdict !== 'doubtful') return true;
+  }
   return false;
 }
 
 function judgeEnd(attempt: Attempt, text: string, end: number, followed: boolean): boolean {
   const { rule, valueStart: start } = attempt;
   if (rule.notAfter && end < text.length && rule.notAfter[kindOf(text.charCodeAt(end))]) return false;
-  const score = scoreOf(rule, text, start, followed);
-  if (score < 0) return false;
   const verdict = rule.check?.({ text, start, end, value: text.slice(start, end), followed }) ?? 'plausible';
   if (verdict === 'wrong') return false;
+  const supported = verdict !== 'proven' && (followed || isSupported(attempt, text));
+  if (verdict === 'doubtful' && !supported) return false;
   attempt.valueEnd = end;
   attempt.verdict = verdict;
-  attempt.score = verdict === 'proven' ? 1 : score;
+  attempt.score = verdict === 'proven' ? 1 : Math.min(1, rule.rule.score + (supported ? contextBoost : 0));
   return true;
+}
+
+/** Whether context stands before the value; looked for once an attempt. */
+function isSupported(attempt: Attempt, text: string): boolean {
+  const { context } = attempt.rule;
+  attempt.supported ??= context !== null && hasContext(context, text, attempt.valueStart);
+  return attempt.supported;
 }
 
 /** Ends of the shorter matches, longest first. */

@@ -1,5 +1,6 @@
 import { invariant } from '../lib/invariant.ts';
 import { type AnchorEntry, type Anchors, buildAnchors, type digitRun } from './anchors.ts';
+import { type ContextWords, compileContext } from './context.ts';
 import { compileDfa, type Dfa } from './dfa.ts';
 import { type PatternNode, parsePattern } from './pattern-syntax.ts';
 import type { Match, Rule, Verdict } from './rule.ts';
@@ -15,7 +16,7 @@ export interface CompiledRule {
   readonly notBefore: Uint8Array | null;
   readonly notAfter: Uint8Array | null;
   readonly reach: Reach | null;
-  readonly context: ReadonlySet<string> | null;
+  readonly context: ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;
 }
 
@@ -54,7 +55,7 @@ export function compileProgram(rules: readonly Rule[]): Program {
       notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
       notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
       reach: rule.reach ? compileReach(rule.reach, anchors) : null,
-      context: rule.context ? new Set(rule.context) : null,
+      context: rule.context ? compileContext(rule.context) : null,
       check: rule.check ?? null,
     };
   });

@@ -1,7 +1,10 @@
 import type { digitRun } from './anchors.ts';
 
-/** What a check says of a matched value: certainly right, certainly wrong, or no more than its shape. */
-export type Verdict = 'proven' | 'plausible' | 'wrong';
+/**
+ * What a check says of a matched value: certainly right (a checksum holds), of the right shape, of a shape that many other
+ * things have (then context must stand near), or certainly wrong.
+ */
+export type Verdict = 'proven' | 'plausible' | 'doubtful' | 'wrong';
 
 /** A place in the text that a rule's pattern matched. `text` is normalised; checks may look left of `start` only. */
 export interface Match {
@@ -52,9 +55,8 @@ export interface Rule {
   readonly check?: (match: Match) => Verdict;
   /** Whether shorter matches are tried when the longest fails its check. */
   readonly retry?: boolean;
-  /** Words (lower case) within `contextCharsMax` to the left that raise the score by `contextBoost`. */
+  /** Words (lower case) that raise the score by `contextBoost` when one stands within `contextCharsMax` to the left. */
   readonly context?: readonly string[];
-  /** Below `scoreMin` the rule needs context. */
   readonly score: number;
   /** The document that this rule follows. */
   readonly source: string;
@@ -67,6 +69,5 @@ export interface Rule {
 /** A text and the value that the rule must find in it; a plain string stands for a text that is the value. */
 export type Example = string | { readonly text: string; readonly value: string };
 
-export const scoreMin = 0.4;
 export const contextBoost = 0.35;
 export const contextCharsMax = 80;

@@ -7,6 +7,7 @@ import {
   certainEnd,
   earliestStart,
   inLead,
+  isHopeless,
   shiftAttempt,
   startAttempt,
 } from './attempt.ts';
@@ -79,7 +80,7 @@ export function createSession(program: Program): Session {
   function begin(rule: CompiledRule, anchor: number, last: boolean): void {
     const start = rule.reach ? startOf(text, anchor, rule.reach) : anchor;
     if (rule.notBefore && start > 0 && rule.notBefore[kindOf(text.charCodeAt(start - 1))]) return;
-    settle(startAttempt(rule, start), last);
+    if (!isHopeless(rule, text, start)) settle(startAttempt(rule, start), last);
   }
 
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */

@@ -1,9 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
 
-const source = 'https://secure.ssa.gov/poms.nsf/lnx/0110201035';
-const context = ['ssn', 'ssns', 'ssa', 'social', 'taxpayer'];
-
 function ssnCheck({ text, start, value }: Match): Verdict {
   const digits = value.replace(/\D/g, '');
   const area = digits.slice(0, 3);
@@ -11,52 +8,35 @@ function ssnCheck({ text, start, value }: Match): Verdict {
   if (digits.slice(3, 5) === '00' || digits.slice(5) === '0000') return 'wrong';
   // Printed in wallets and advertisements: never valid again.
   if (digits === '078051120' || digits === '219099999') return 'wrong';
-  return /\d[-. ]$/.test(text.slice(Math.max(0, start - 2), start)) ? 'wrong' : 'plausible';
+  if (/\d[-. ]$/.test(text.slice(Math.max(0, start - 2), start))) return 'wrong';
+  return value[3] === '-' ? 'plausible' : 'doubtful';
 }
-
-const shape = {
-  entity: 'US_SSN',
-  tier: 'core',
-  anchors: [digitRun],
-  maxLength: 11,
-  notBefore: /[A-Za-z0-9_]/,
-  notAfter: /[A-Za-z0-9_-]/,
-  check: ssnCheck,
-  source,
-} as const;
 
 export const usIdRules: readonly Rule[] = [
   {
-    ...shape,
     id: 'us-ssn',
-    pattern: /\d{3}-\d{2}-\d{4}/,
-    context,
+    entity: 'US_SSN',
+    tier: 'core',
+    anchors: [digitRun],
+    pattern: /\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}|\d{3}\.\d{2}\.\d{4}|\d{9}/,
+    maxLength: 11,
+    notBefore: /[A-Za-z0-9_]/,
+    notAfter: /[A-Za-z0-9_-]/,
+    check: ssnCheck,
+    context: ['ssn', 'ssns', 'ssa', 'social', 'taxpayer'],
     score: 0.5,
-    examples: {
-      positive: [{ text: 'SSN: 308-63-0237.', value: '308-63-0237' }, '536-22-8726'],
-      negative: [
-        '000-12-3456',
-        '666-12-3456',
-        '900-12-3456',
-        '123-00-4567',
-        '123-45-0000',
-        '078-05-1120',
-        '1-123-45-6789',
-      ],
-    },
-  },
-  {
-    ...shape,
-    id: 'us-ssn-bare',
-    pattern: /\d{3}[ .]\d{2}[ .]\d{4}|\d{9}/,
-    context,
-    score: 0.1,
+    source: 'https://secure.ssa.gov/poms.nsf/lnx/0110201035',
     examples: {
       positive: [
+        { text: 'SSN: 308-63-0237.', value: '308-63-0237' },
+        '536-22-8726',
         { text: 'my social is 536228726', value: '536228726' },
         { text: 'SSN 536 22 8726', value: '536 22 8726' },
       ],
-      negative: ['536228726', 'order 536 22 8726', 'ssn 000228726'],
+      negative: [
+        ...['000-12-3456', '666-12-3456', '900-12-3456', '123-00-4567', '123-45-0000', '078-05-1120', '1-123-45-6789'],
+        ...['536228726', 'order 536 22 8726', 'ssn 000228726', 'SSN 536-22 8726'],
+      ],
     },
   },
 ];

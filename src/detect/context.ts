@@ -1,0 +1,42 @@
+import { type Anchors, buildAnchors } from './anchors.ts';
+import { contextCharsMax } from './rule.ts';
+
+/** A rule's context words as an automaton. */
+export type ContextWords = Anchors;
+
+export function compileContext(words: readonly string[]): ContextWords {
+  return buildAnchors(words.map((anchor) => ({ owner: 0, anchor })));
+}
+
+/**
+ * Whether one of the words stands near a match that begins at `start`. Only words to the left count, so that a stream
+ * judges as the whole text does.
+ */
+export function hasContext(words: ContextWords, text: string, start: number): boolean {
+  const { next, symbol, hit, found, width } = words;
+  let state = words.start;
+  for (let at = Math.max(0, start - contextCharsMax); at < start; at++) {
+    state = next[state + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
+    if (state < hit || isInsideWord(text, at + 1)) continue;
+    for (const { length } of found[state / width] ?? []) if (!isInsideWord(text, at + 1 - length)) return true;
+  }
+  return false;
+}
+
+/** Whether letters run on across `at`. `cardNumber`, `card_number` and `card-no` all have the word card. */
+function isInsideWord(text: string, at: number): boolean {
+  if (at === 0 || at >= text.length) return false;
+  const before = letterKind(text.charCodeAt(at - 1));
+  const after = letterKind(text.charCodeAt(at));
+  return before !== notLetter && after !== notLetter && !(before === lower && after === upper);
+}
+
+const notLetter = 0;
+const lower = 1;
+const upper = 2;
+
+function letterKind(unit: number): number {
+  if (unit >= 0x61 && unit <= 0x7a) return lower;
+  if (unit >= 0x41 && unit <= 0x5a) return upper;
+  return notLetter;
+}

@@ -1,0 +1,59 @@
+/** Speed of detection: `npx tsx test/bench/detect.ts`. Medians of many short slices; a busy machine still wobbles by a third. */
+import { createDetector } from '../../src/detect/detector.ts';
+import { promptText } from '../support/prompt-text.ts';
+
+const started = performance.now();
+const detector = createDetector({ tier: 'core' });
+console.log(`compile: ${(performance.now() - started).toFixed(0)} ms`);
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+/** Median milliseconds of one call, over slices of at least a few milliseconds. */
+function time(run: () => void, slices = 25): number {
+  let calls = 1;
+  for (;;) {
+    const begin = performance.now();
+    for (let i = 0; i < calls; i++) run();
+    if (performance.now() - begin > 4) break;
+    calls *= 2;
+  }
+  return median(
+    Array.from({ length: slices }, () => {
+      const begin = performance.now();
+      for (let i = 0; i < calls; i++) run();
+      return (performance.now() - begin) / calls;
+    }),
+  );
+}
+
+const kinds = [
+  { name: 'prompt-like (prose, code, JSON, numbers)', secrets: false },
+  { name: 'the same with 8 values to find a KB', secrets: true },
+];
+for (const { name, secrets } of kinds) {
+  console.log(name);
+  for (const kilobytes of [1, 4, 16, 1024]) {
+    const texts = Array.from({ length: kilobytes > 100 ? 1 : 32 }, (_, i) => promptText(kilobytes * 1024, i, secrets));
+    let turn = 0;
+    const ms = time(() => {
+      detector.scan(texts[turn++ % texts.length] ?? '');
+    });
+    const rate = (kilobytes * 1024) / 1000 / ms;
+    console.log(
+      `  ${String(kilobytes).padStart(4)} KB: ${rate.toFixed(1).padStart(6)} MB/s  ${(ms * 1000).toFixed(1).padStart(9)} us`,
+    );
+  }
+}
+
+for (const { name, secrets } of kinds) {
+  const text = promptText(64 * 1024, 1, secrets);
+  const deltas = text.match(/[\s\S]{1,40}/g) ?? [];
+  const ms = time(() => {
+    const scanner = detector.openStream();
+    for (const delta of deltas) scanner.push(delta);
+    scanner.close();
+  });
+  console.log(`stream of 40-character deltas, ${name}: ${((ms * 1000) / deltas.length).toFixed(2)} us a delta`);
+}
