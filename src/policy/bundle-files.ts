@@ -77,7 +77,7 @@ export interface PolicyTestReport {
   readonly passed: number;
   /** `package.test "case" at file:row`. */
   readonly failed: readonly string[];
-  /** Percent of the rules' lines that tests reach; tests themselves do not count. */
+  /** Percent of the lines that tests reach; 0 while a test fails, because opa measures none then. */
   readonly coverage: number;
   /** `file:row` of lines that no test reaches. */
   readonly notCovered: readonly string[];
@@ -94,9 +94,11 @@ export async function testPolicies(options: PolicyFolder): Promise<Result<Policy
     });
   const tested = await run();
   if (!tested.ok) return tested;
+  const results = testResults(parse(tested.value));
+  if (results.failed.length > 0) return ok({ ...results, coverage: 0, notCovered: [] });
   const covered = await run('--coverage');
   if (!covered.ok) return covered;
-  return ok({ ...testResults(parse(tested.value)), ...coverageOf(parse(covered.value)) });
+  return ok({ ...results, ...coverageOf(parse(covered.value)) });
 }
 
 /** Asks the sources (not the bundle) by `opa eval`: null when the entry point is undefined for this input. */
@@ -214,13 +216,13 @@ function testResults(results: JsonValue): Pick<PolicyTestReport, 'passed' | 'fai
 
 function coverageOf(report: JsonValue): Pick<PolicyTestReport, 'coverage' | 'notCovered'> {
   const files = member(report, 'files');
-  const notCovered: string[] = [];
+  const notCovered = new Set<string>();
   for (const [file, lines] of Object.entries(isJsonObject(files) ? files : {})) {
     for (const range of array(member(lines, 'not_covered'))) {
-      notCovered.push(`${file}:${member(member(range, 'start'), 'row')}`);
+      notCovered.add(`${file}:${member(member(range, 'start'), 'row')}`);
     }
   }
-  return { coverage: Number(member(report, 'coverage') ?? 0), notCovered };
+  return { coverage: Number(member(report, 'coverage') ?? 0), notCovered: [...notCovered] };
 }
 
 function parse(text: string): JsonValue {

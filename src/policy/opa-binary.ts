@@ -48,7 +48,8 @@ export function runOpa(run: OpaRun): Promise<Result<string, PolicyToolError>> {
   });
 }
 
-function findOpa(): string | null {
+/** COUNTERSIGN_OPA, then PATH, then `.cache/bin/opa` of this checkout; null when there is none. */
+export function findOpa(): string | null {
   const named = process.env['COUNTERSIGN_OPA'];
   if (named) return named;
   const onPath = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');

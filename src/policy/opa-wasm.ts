@@ -12,11 +12,11 @@ import { parseDecision } from './result.ts';
  * `evaluate` is synchronous. Its memory is bounded (`limits.policyMemoryBytesMax`), its time is not: Rego always ends, but a
  * rule that is slow on a large input is slow here. After a trap the instance is thrown away and the next call gets a new one.
  */
-export async function loadPolicy(bundle: Bundle): Promise<PinnedPolicy> {
+export async function loadPolicy(bundle: Bundle, bounds: EngineBounds = limits): Promise<PinnedPolicy> {
   const module = await WebAssembly.compile(bundle.wasm).catch((cause: unknown) => {
     throw new Fault('policy_failed', 'the bundle holds no valid WebAssembly', cause);
   });
-  let engine: Engine | null = firstEngine(module, bundle);
+  let engine: Engine | null = firstEngine(module, bundle, bounds);
   const known = new Map<string, Decision>();
 
   return {
@@ -24,16 +24,22 @@ export async function loadPolicy(bundle: Bundle): Promise<PinnedPolicy> {
     evaluate: (input) => {
       let result: string;
       try {
-        engine ??= createEngine(module, bundle);
+        engine ??= createEngine(module, bundle, bounds);
         result = engine.evaluate(input.phase, jsonFor(bundle.readsText ? input : withoutTexts(input)));
       } catch (thrown) {
         engine = null;
         throw trapped(thrown);
       }
-      if (engine.memoryBytes() > limits.policyMemoryKeptBytesMax) engine = null;
+      if (engine.memoryBytes() > bounds.policyMemoryKeptBytesMax) engine = null;
       return decisionOf(result, known);
     },
   };
+}
+
+/** See `limits`. */
+export interface EngineBounds {
+  readonly policyMemoryBytesMax: number;
+  readonly policyMemoryKeptBytesMax: number;
 }
 
 /**
@@ -92,8 +98,8 @@ interface Engine {
  * fresh arrays and looks for the end of the result byte by byte. The calls are those of its `evaluate` (ABI 1.2,
  * `opa_eval`): the input stands at the heap pointer and the heap right behind it, so nothing outlives a call.
  */
-function createEngine(module: WasmModule, bundle: Bundle): Engine {
-  const loaded = sdk().loadPolicySync(module, { initial: 8, maximum: limits.policyMemoryBytesMax / pageBytes });
+function createEngine(module: WasmModule, bundle: Bundle, bounds: EngineBounds): Engine {
+  const loaded = sdk().loadPolicySync(module, { initial: 8, maximum: bounds.policyMemoryBytesMax / pageBytes });
   loaded.setData(bundle.data);
   const { mem: memory, dataAddr, dataHeapPtr: inputAddr } = loaded;
   const ids = { request: entrypointId(loaded, 'request'), response: entrypointId(loaded, 'response') };
@@ -117,9 +123,9 @@ function createEngine(module: WasmModule, bundle: Bundle): Engine {
   };
 }
 
-function firstEngine(module: WasmModule, bundle: Bundle): Engine {
+function firstEngine(module: WasmModule, bundle: Bundle, bounds: EngineBounds): Engine {
   try {
-    return createEngine(module, bundle);
+    return createEngine(module, bundle, bounds);
   } catch (thrown) {
     throw trapped(thrown);
   }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Bundle } from '../../src/policy/bundle.ts';
 import { buildBundle, readBundle } from '../../src/policy/bundle-files.ts';
 import type { PolicyInput } from '../../src/policy/decision.ts';
+import { findOpa } from '../../src/policy/opa-binary.ts';
 
 /** The policies that are shipped. */
 export const shippedPolicies: string = fileURLToPath(new URL('../../policies', import.meta.url));
@@ -35,17 +36,9 @@ export async function bundleDeciding(expression: string, rest = ''): Promise<Bun
   return bundleFrom(await policyFolder({ 'main.rego': main }));
 }
 
-/** The smallest valid result, as Rego. */
-export const regoAllow: string = JSON.stringify({
-  action: 'allow',
-  rules: [],
-  reasons: [],
-  redact: [],
-  deny: null,
-  hold: null,
-  labels: {},
-  capture: 'full',
-});
+/** The smallest valid result, as Rego (formatted) and as JSON alike. */
+export const regoAllow: string =
+  '{"action": "allow", "rules": [], "reasons": [], "redact": [], "deny": null, "hold": null, "labels": {}, "capture": "full"}';
 
 /** An ordinary request of an ordinary employee. */
 export const ordinaryRequest: PolicyInput = {
@@ -91,4 +84,11 @@ export const ordinaryRequest: PolicyInput = {
 export function saying(text: string): PolicyInput {
   const segments = [{ pointer: '/messages/0/content', role: 'user', kind: 'text', text }];
   return { ...ordinaryRequest, conversation: { ...ordinaryRequest.conversation, segments } };
+}
+
+/** The opa command, found as the product finds it. */
+export function opaPath(): string {
+  const found = findOpa();
+  if (found === null) throw new Error('the policy tests need opa');
+  return found;
 }
