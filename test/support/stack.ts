@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Approval } from '../../src/gen/countersign/approval/v1/approval.ts';
+import { openApprovals, unary } from '../../src/main/api-client.ts';
 import { type Stack, startStack } from '../../src/main/demo/stack.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
@@ -17,6 +19,13 @@ export interface TestStack extends Stack {
   envoyOutput(): string;
   /** POST through Envoy, with alice's token unless `token` says otherwise (null: none). */
   post(path: string, body: string | Buffer, options?: PostOptions): Promise<Response>;
+  /** Bob's word (or that of `token`) over gRPC. */
+  decide(
+    verdict: 'approve' | 'reject' | 'revoke' | 'cancel',
+    approval: string,
+    token?: string,
+    reason?: string,
+  ): Promise<Approval>;
   chat(messages: unknown, options?: PostOptions & { readonly extra?: Record<string, unknown> }): Promise<Response>;
 }
 
@@ -80,6 +89,18 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       output: () => output.join(''),
       envoyOutput: () => envoyOutput.join(''),
       post,
+      decide: async (verdict, id, token = stack.tokens.approver, reason = 'agreed') => {
+        const { client, metadata } = openApprovals({ api: stack.api, token });
+        try {
+          const answer = await unary<{ approval: Approval | undefined }>((done) =>
+            client[verdict]({ id, reason }, metadata, done),
+          );
+          if (!answer.approval) throw new Error('an answer without an approval');
+          return answer.approval;
+        } finally {
+          client.close();
+        }
+      },
       chat: (messages, { extra = {}, ...rest } = {}) =>
         post(
           '/v1/chat/completions',
