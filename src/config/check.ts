@@ -45,12 +45,10 @@ export function checkConfig(text: string, file: string, surroundings: Surroundin
   }
   const resolved = resolveReferences(source.value ?? {}, surroundings);
   const parsed = parse(resolved.value, dirname(file), resolved.complaints);
-  const complaints = [
-    ...literalSecrets(source.value),
-    ...resolved.complaints,
-    ...parsed.complaints,
-    ...(parsed.config === null ? [] : crossChecks(parsed.config, surroundings.kindOf)),
-  ];
+  const own = [...literalSecrets(source.value), ...resolved.complaints, ...parsed.complaints];
+  const mutual = parsed.config === null ? [] : crossChecks(parsed.config, surroundings.kindOf);
+  // What is wrong in itself is not compared with others.
+  const complaints = [...own, ...mutual.filter((one) => !own.some(({ path }) => isWithin(path, one.path)))];
   const problems = complaints.map((complaint) => locate(complaint, source)).sort(byPlace);
   return { config: problems.some(({ severity }) => severity === 'error') ? null : parsed.config, problems };
 }
@@ -64,13 +62,13 @@ function parse(
   base: string,
   unresolved: readonly Complaint[],
 ): { readonly config: Config | null; readonly complaints: readonly Complaint[] } {
-  const known = new Map(settings().map((setting) => [setting.name, setting]));
   const schema = configSchema(base);
   const complaints: Complaint[] = [];
   const value = structuredClone(given);
   for (let round = 0; round < roundsMax; round += 1) {
     const result = schema.safeParse(value);
     if (result.success) return { config: result.data, complaints };
+    const known = new Map(settings().map((setting) => [setting.name, setting]));
     for (const complaint of result.error.issues.flatMap((issue) => complaintsOf(issue, value, known))) {
       // Said already: a reference that did not resolve left an empty value, an error taken out left something missing.
       if ([...unresolved, ...complaints].some(({ path }) => isWithin(path, complaint.path))) continue;

@@ -1,6 +1,6 @@
 import type { RedisTarget } from '../approval/redis-client.ts';
-import type { JwksOptions } from '../identity/jwks.ts';
 import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
+import type { JwksOptions } from '../identity/keys.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
 import type { LogLevel } from '../telemetry/pino-log.ts';
 import type { Secret } from './secret.ts';

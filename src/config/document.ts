@@ -2,7 +2,15 @@ import { configurationJsonSchema, type Setting, settings } from './settings.ts';
 
 /** docs/configuration.schema.json, for editor completion. */
 export function configurationSchemaFile(): string {
-  return `${JSON.stringify(configurationJsonSchema(), null, 2)}\n`;
+  return `${JSON.stringify(configurationJsonSchema(), null, 2).replace(plainList, onOneLine)}\n`;
+}
+
+/** A list of plain values, as JSON.stringify breaks it; the repository's formatter has it on one line where it fits. */
+const plainList = /^(.*)\[\n\s+([^[\]{}]*?)\n\s+\](,?)$/gm;
+
+function onOneLine(broken: string, before: string, items: string, comma: string): string {
+  const line = `${before}[${items.split(/,\n\s+/).join(', ')}]${comma}`;
+  return line.length <= 120 ? line : broken;
 }
 
 /** docs/configuration.md: every setting, from the schema that reads them. */
@@ -48,24 +56,29 @@ function isIn(name: string, section: string): boolean {
 }
 
 function sectionText(section: Setting, members: readonly Setting[]): string {
-  const rows = members.map((member) => row(member, section.name));
+  const rows = members.length > 0 ? members.map((member) => row(member, section.name)) : [row(section, '')];
   return [
     `## ${section.name}\n`,
     `${section.description}${section.required ? ' Required.' : ''}\n`,
-    '| setting | type | default | meaning |',
-    '|---|---|---|---|',
-    ...(rows.length > 0 ? rows : [row(section, '')]),
+    table([['setting', 'type', 'default', 'meaning'], ...rows]),
     '',
   ].join('\n');
 }
 
-function row({ name, type, fallback, required, description, isSection }: Setting, section: string): string {
+type Row = readonly [setting: string, type: string, fallback: string, meaning: string];
+
+function row({ name, type, fallback, required, description, isSection }: Setting, section: string): Row {
   const short = section === '' ? name : name.slice(section.length).replace(/^\./, '');
   const shown = required ? `**\`${short}\`**` : `\`${short}\``;
-  const value = isSection && fallback === null ? '' : fallback === null ? (required ? '' : 'none') : `\`${fallback}\``;
-  return `| ${[shown, type, value, description].map(cell).join(' | ')} |`;
+  const value = fallback !== null ? `\`${fallback}\`` : isSection || required ? '' : 'none';
+  return [shown, type, value, description];
 }
 
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+/** Columns are padded, as the repository's formatter would have it. */
+function table(rows: readonly Row[]): string {
+  const [head, ...body] = rows.map((cells) => cells.map((text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')));
+  const widths = (head ?? []).map((_, column) => Math.max(...rows.map((cells) => [...(cells[column] ?? '')].length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, column) => text + ' '.repeat((widths[column] ?? 0) - [...text].length)).join(' | ')} |`;
+  return [line(head ?? []), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n');
 }

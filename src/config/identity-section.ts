@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ServiceRule } from '../identity/claims.ts';
-import type { JwksSource } from '../identity/jwks.ts';
 import { signatureAlgorithms } from '../identity/jwt-authenticator.ts';
+import type { JwksSource } from '../identity/keys.ts';
 import { limits } from '../lib/limits.ts';
 import type { IdentityConfig, IssuerConfig } from './config.ts';
 import { distinct, duration, headerName, isLoopback, path, text } from './values.ts';
@@ -115,6 +115,7 @@ function issuer(base: string) {
 
 /** Nobody on the way can put in keys of their own. */
 function isSafe(url: string): boolean {
+  if (!URL.canParse(url)) return true; // said elsewhere
   const { protocol, hostname } = new URL(url);
   return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }

@@ -74,7 +74,7 @@ function unknownKey(path: SettingPath, known: ReadonlyMap<string, Setting>): Com
     .map((name) => (parent === '' ? name : name.slice(parent.length + 1)))
     .filter((name) => /^[a-z0-9_]+$/.test(name));
   const key = String(path.at(-1));
-  const near = siblings.find((name) => distance(name, key) <= Math.max(1, Math.floor(key.length / 4)));
+  const near = siblings.find((name) => distance(name, key) <= Math.max(1, Math.floor(key.length / 3)));
   const fix = near === undefined ? `Known here: ${siblings.join(', ')}.` : `Did you mean ${near}?`;
   return { severity: 'error', path, message: 'is no known setting', fix, onName: true };
 }

@@ -53,7 +53,7 @@ export function configSchema(base: string): z.ZodType<Config> {
         headers: distinct(headerName, 64).prefault([]).meta({ description: 'Request headers that policy may see.' }),
       })
       .transform(({ bundle, reload, headers }) => ({ bundle, reloadMs: reload, headers }))
-      .meta({ description: 'Who decides.' }),
+      .meta({ description: 'Who decides: Rego, compiled.' }),
     detection: detection().prefault({}).meta({ description: 'What counts as sensitive.' }),
     masking: z
       .strictObject({
@@ -182,8 +182,8 @@ function detection() {
         .meta({ description: 'What it finds; policy speaks of it by this name.' }),
       pattern: z
         .string()
-        .min(1)
-        .max(2_048)
+        .min(1, 'must not be empty')
+        .max(2_048, 'is too long')
         .meta({ description: 'Regular expression, RE2 syntax: linear time, no back-references.' }),
       score: z.number().min(0).max(1).default(0.8).meta({ description: 'How sure a match is, 0 to 1.' }),
       context: distinct(text, 64).prefault([]).meta({ description: 'Words nearby that make a match surer.' }),

@@ -21,7 +21,13 @@ export interface Source {
 /** Reads YAML 1.2: one document, no duplicate keys, no merge keys, few aliases. */
 export function parseSource(text: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(text, { version: '1.2', prettyErrors: false, lineCounter: lines, merge: false });
+  const document = parseDocument(text, {
+    version: '1.2',
+    prettyErrors: false,
+    lineCounter: lines,
+    merge: false,
+    stringKeys: true,
+  });
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };

@@ -4,27 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { limits } from '../lib/limits.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import { createKeyCache } from './key-cache.ts';
-import type { IssuerKeys } from './keys.ts';
-
-/** Where an issuer's public keys come from. */
-export type JwksSource =
-  /** A JSON Web Key Set behind an https (or, when allowed, http) address. */
-  | { readonly kind: 'url'; readonly url: string }
-  /** The `jwks_uri` of the issuer's own metadata, OpenID Connect Discovery 1.0 section 4. */
-  | { readonly kind: 'discovery' }
-  /** A file, for air-gapped places; rotate by replacing it. */
-  | { readonly kind: 'file'; readonly path: string };
-
-export interface JwksOptions {
-  readonly issuer: string;
-  readonly source: JwksSource;
-  /** Milliseconds; see `KeyCacheOptions`. */
-  readonly freshMs: number;
-  readonly staleMs: number;
-  readonly coolDownMs: number;
-  /** One HTTP exchange may take this long, milliseconds. */
-  readonly timeoutMs: number;
-}
+import type { IssuerKeys, JwksOptions } from './keys.ts';
 
 /** The keys of one issuer from a file or over HTTP. Redirects are not followed and answers are bounded in size. */
 export function createJwks(deps: { readonly clock: Clock; readonly log: Log }, options: JwksOptions): IssuerKeys {
