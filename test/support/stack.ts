@@ -40,6 +40,8 @@ export interface TestStackOptions {
   /** Rewrites the shipped Envoy configuration before it is used. */
   readonly envoyConfig?: (yaml: string) => string;
   readonly envoyFile?: string;
+  /** A model that runs already, instead of the scripted upstream. */
+  readonly modelPort?: number;
   /** Rewrites the shipped countersign configuration before it is used. */
   readonly serviceConfig?: (yaml: string) => string;
 }
@@ -66,7 +68,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
         9191: pep ?? 0,
         9192: api ?? 0,
         9193: http ?? 0,
-        9900: upstream.port,
+        9900: options.modelPort ?? upstream.port,
       },
       onServiceOutput: (text) => void output.push(text),
       onEnvoyOutput: (text) => void envoyOutput.push(text),
