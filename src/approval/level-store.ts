@@ -78,11 +78,16 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
     };
   };
 
+  const read = async (id: string): Promise<Row | null> => {
+    const row = await load(id);
+    return row === null ? null : { approval: row.approval, staged: row.staged };
+  };
+
   return {
-    read: load,
+    read,
     latest: async (digest) => {
       const id = await latestId(digest);
-      return id === undefined ? null : load(id);
+      return id === undefined ? null : read(id);
     },
     insert: (approval, replaces, keeping, nowMs) =>
       exclusively(async () => {

@@ -34,7 +34,7 @@ const slackMs = 24 * 3_600_000;
  * A row is a hash: `doc` (JSON), and beside it what consume.lua changes without reading JSON (`version`, `state`, `uses`),
  * `grant_until`, `staged` with `staged_version`, `open` (how many transitions are unsettled) and `w:<version>` for each of them.
  */
-async function openRedisTable(client: RedisClient, prefix: string): Promise<ApprovalTable> {
+export async function openRedisTable(client: RedisClient, prefix: string): Promise<ApprovalTable> {
   const scripts = loadScripts();
   const hints = createHints();
   const channel = `${prefix}changes`;

@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Approval } from '../../src/approval/approval.ts';
+import { openLevelTable } from '../../src/approval/level-store.ts';
+import { createRedisClient } from '../../src/approval/redis-client.ts';
+import { createRedisStore, openRedisTable } from '../../src/approval/redis-store.ts';
+import { approve, consume, create, expire, revoke, type Step } from '../../src/approval/state-machine.ts';
+import type { ApprovalTable, Keeping } from '../../src/approval/table.ts';
+import { silentLog } from '../../src/telemetry/telemetry.ts';
+import { actor, held, scratch, startMs, terms } from '../support/approvals.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+
+let redis: RedisServer;
+let made = 0;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.close());
+
+interface Open {
+  readonly table: ApprovalTable;
+  remove(): void;
+}
+
+const implementations: readonly { readonly name: string; open(): Promise<Open> }[] = [
+  {
+    name: 'level',
+    open: async () => {
+      const { directory, remove } = scratch('table');
+      return { table: await openLevelTable(directory), remove };
+    },
+  },
+  {
+    name: 'redis',
+    open: async () => {
+      made += 1;
+      const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
+      return { table: await openRedisTable(client, `table-${made}:{approval}:`), remove: () => {} };
+    },
+  },
+];
+
+const ada = { by: actor('ada'), reason: null, atMs: startMs };
+const pending = create('a', 'digest', held(), terms({ grant: { uses: 2, ttlS: 300 } }), startMs);
+const approved = taken(approve(pending, ada));
+const grantEndMs = startMs + 300_000;
+const purgeAtMs = startMs + 3_600_000;
+const keeping: Keeping = { nextAtMs: pending.pendingUntilMs, purgeAtMs };
+const grantKeeping: Keeping = { nextAtMs: grantEndMs, purgeAtMs };
+
+describe.each(implementations)('approval table: $name', ({ open }) => {
+  const it = (name: string, body: (table: ApprovalTable) => Promise<void>) =>
+    test(name, async () => {
+      const { table, remove } = await open();
+      try {
+        await body(table);
+      } finally {
+        await table.close();
+        remove();
+      }
+    });
+
+  it('inserts only over the latest it was told of', async (table) => {
+    expect(await table.insert(pending, 'somebody', keeping, startMs)).toBe(false);
+    expect(await table.insert(pending, null, keeping, startMs)).toBe(true);
+    expect(await table.insert({ ...pending, id: 'b' }, null, keeping, startMs)).toBe(false);
+    expect(await table.insert({ ...pending, id: 'b' }, 'a', keeping, startMs)).toBe(true);
+    expect((await table.latest('digest'))?.approval.id).toBe('b');
+    expect(await table.read('a')).toEqual({ approval: pending, staged: null });
+  });
+
+  it('stages one transition of the version it was told of, without effect until it is settled', async (table) => {
+    await table.insert(pending, null, keeping, startMs);
+    expect(await table.stage({ ...approved, version: 3 }, startMs)).toBe(false);
+    expect(await table.stage({ ...approved, id: 'nobody' }, startMs)).toBe(false);
+    expect(await table.stage(approved, startMs)).toBe(true);
+    expect(await table.stage(approved, startMs)).toBe(false);
+    expect(await table.read('a')).toEqual({ approval: pending, staged: approved });
+    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    await table.settle(approved, grantKeeping, startMs);
+    expect(await table.read('a')).toEqual({ approval: approved, staged: null });
+  });
+
+  it('consumes a live grant, and none that is past its instant, used up or about to change', async (table) => {
+    await grant(table);
+    expect(await table.consume('a', grantKeeping, grantEndMs)).toBeNull();
+    const once = taken(consume(approved, grantEndMs - 1));
+    expect(await table.consume('a', grantKeeping, grantEndMs - 1)).toEqual(once);
+    const revoked = taken(revoke(once, ada));
+    expect(await table.stage(revoked, startMs)).toBe(true);
+    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    await table.settle(revoked, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    expect((await table.read('a'))?.approval).toEqual(revoked);
+  });
+
+  it('has nothing left to consume after the last use', async (table) => {
+    await grant(table);
+    await table.consume('a', grantKeeping, startMs);
+    expect((await table.consume('a', grantKeeping, startMs))?.state).toBe('consumed');
+    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    expect(await table.due(grantEndMs, 10)).toEqual([]);
+    expect(await table.due(purgeAtMs, 10)).toEqual(['a']);
+  });
+
+  it('tells what is not on record, with before and after, oldest first', async (table) => {
+    await table.insert(pending, null, keeping, startMs);
+    await table.stage(approved, startMs + 1);
+    expect(await table.unsettled(startMs - 1, 10)).toEqual([]);
+    expect(await table.unsettled(startMs + 1, 10)).toEqual([
+      { approval: pending, before: null },
+      { approval: approved, before: pending },
+    ]);
+    expect(await table.unsettled(startMs + 1, 1)).toHaveLength(1);
+    await table.settle(pending, keeping, startMs);
+    await table.settle(approved, grantKeeping, startMs);
+    const once = await table.consume('a', grantKeeping, startMs + 2);
+    expect(await table.unsettled(startMs + 2, 10)).toEqual([{ approval: once, before: approved }]);
+  });
+
+  it('settles once: a second time changes nothing', async (table) => {
+    await grant(table);
+    const once = await table.consume('a', grantKeeping, startMs);
+    await table.settle(approved, grantKeeping, startMs);
+    await table.settle(pending, keeping, startMs);
+    expect((await table.read('a'))?.approval).toEqual(once);
+    await table.settle({ ...pending, id: 'nobody' }, keeping, startMs);
+    expect(await table.read('nobody')).toBeNull();
+  });
+
+  it('looks at a row when its date has come, and at the new date once it has changed', async (table) => {
+    await table.insert(pending, null, keeping, startMs);
+    expect(await table.due(pending.pendingUntilMs - 1, 10)).toEqual([]);
+    expect(await table.due(pending.pendingUntilMs, 10)).toEqual(['a']);
+    await table.settle(pending, keeping, startMs);
+    const expired = taken(expire(pending, pending.pendingUntilMs));
+    await table.stage(expired, startMs);
+    await table.settle(expired, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+    expect(await table.due(purgeAtMs - 1, 10)).toEqual([]);
+    expect(await table.due(purgeAtMs, 10)).toEqual(['a']);
+  });
+
+  it('forgets a row wholly, but not while it is not on record', async (table) => {
+    await table.insert(pending, null, keeping, startMs);
+    await table.remove(pending);
+    expect(await table.read('a')).not.toBeNull();
+    await table.settle(pending, keeping, startMs);
+    await table.remove(pending);
+    expect(await table.read('a')).toBeNull();
+    expect(await table.latest('digest')).toBeNull();
+    expect(await table.due(purgeAtMs, 10)).toEqual([]);
+    expect(await table.scan(null, null, 10)).toEqual({ approvals: [], last: null });
+  });
+
+  it('does not forget the latest of a digest with an earlier one', async (table) => {
+    await table.insert(pending, null, keeping, startMs);
+    await table.settle(pending, keeping, startMs);
+    await table.insert({ ...pending, id: 'b' }, 'a', keeping, startMs);
+    await table.remove(pending);
+    expect((await table.latest('digest'))?.approval.id).toBe('b');
+  });
+
+  it('scans downwards, state by state', async (table) => {
+    for (const id of ['a', 'b', 'c']) await table.insert({ ...pending, id, digest: id }, null, keeping, startMs);
+    expect(ids(await table.scan(null, null, 2))).toEqual([['c', 'b'], 'b']);
+    expect(ids(await table.scan(null, 'b', 2))).toEqual([['a'], null]);
+    expect(ids(await table.scan('pending', null, 10))).toEqual([['c', 'b', 'a'], null]);
+    expect(ids(await table.scan('approved', null, 10))).toEqual([[], null]);
+  });
+});
+
+test('every key of the Redis table has a time to live', async () => {
+  const target = { kind: 'single', url: redis.url } as const;
+  const client = await createRedisClient({ target }, silentLog);
+  const clock = { nowMs: () => startMs, nowNs: () => 0n, monoNs: () => 0n };
+  const prefix = 'ttl:{approval}:';
+  const store = await createRedisStore({ target, prefix }, { clock, onTransition: async () => {}, log: silentLog });
+  const intent = { by: actor('ada'), reason: null };
+  for (const id of ['a', 'b', 'c']) await store.open({ id, digest: id, held: held(), terms: terms() });
+  await store.approve('a', intent);
+  await store.consume('a');
+  await store.reject('b', intent);
+  const keys = await client.ask((connection) => connection.keys(`${prefix}*`));
+  expect(keys.length).toBeGreaterThan(9);
+  const forever: string[] = [];
+  for (const key of keys) if ((await client.ask((one) => one.pttl(key))) < 0) forever.push(key);
+  expect(forever).toEqual([]);
+  await store.close();
+  await client.close();
+});
+
+async function grant(table: ApprovalTable): Promise<void> {
+  await table.insert(pending, null, keeping, startMs);
+  await table.settle(pending, keeping, startMs);
+  await table.stage(approved, startMs);
+  await table.settle(approved, grantKeeping, startMs);
+}
+
+function taken(step: Step): Approval {
+  if (!step.ok) throw new Error(step.error.kind);
+  return step.value;
+}
+
+function ids(scanned: { readonly approvals: readonly Approval[]; readonly last: string | null }) {
+  return [scanned.approvals.map((approval) => approval.id), scanned.last];
+}
