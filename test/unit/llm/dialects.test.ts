@@ -1,0 +1,207 @@
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
+import { describe, expect, test } from 'vitest';
+import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
+import type { ClientError, RouteFacts } from '../../../src/llm/dialect.ts';
+import { createDialects } from '../../../src/llm/dialects.ts';
+import { createGenericText } from '../../../src/llm/generic-text.ts';
+import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
+
+function route(path: string, headers: Readonly<Record<string, string>> = {}): RouteFacts {
+  return { method: 'POST', path, header: (name) => headers[name] ?? null };
+}
+
+describe('the dialect of a request', () => {
+  const select = createDialects();
+  test.each([
+    { path: '/v1/chat/completions', want: 'openai.chat' },
+    { path: '/v1/chat/completions/?x=1', want: 'openai.chat' },
+    { path: '//v1//chat/completions', want: 'openai.chat' },
+    { path: '/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21', want: 'openai.chat' },
+    { path: '/openai/v1/chat/completions', want: 'openai.chat' },
+    { path: '/v1beta/openai/chat/completions', want: 'openai.chat' },
+    { path: '/v1/chat/completions', contentType: 'text/plain', want: 'openai.chat' },
+    { path: '/v1/chat/completions/chatcmpl-1', want: 'json' },
+    { path: '/v1/chat?next=/chat/completions', want: 'json' },
+    { path: '/v1/messages', want: 'anthropic.messages' },
+    { path: '/proxy/v1/messages/count_tokens', want: 'anthropic.messages' },
+    { path: '/v1/messages/batches', want: 'anthropic.messages' },
+    { path: '/anthropic/messages', headers: { 'anthropic-version': '2023-06-01' }, want: 'anthropic.messages' },
+    { path: '/anthropic/messages', want: 'json' },
+    { path: '/v1/models', contentType: null, want: 'json' },
+    { path: '/x', contentType: 'application/vnd.api+json; charset=utf-8', want: 'json' },
+    { path: '/x', contentType: 'Text/Plain; charset=utf-8', want: 'text' },
+    { path: '/x', contentType: 'multipart/form-data; boundary=x', want: 'binary' },
+    { path: '/x', contentType: 'application/octet-stream', want: 'binary' },
+  ])('$path, $contentType: $want', ({ path, contentType = 'application/json', headers, want }) => {
+    expect(select(route(path, headers), contentType).id).toBe(want);
+  });
+});
+
+describe('what a body says of itself', () => {
+  test('Azure names the model in the path', () => {
+    const body = Buffer.from('{"messages":[]}');
+    const facts = route('/openai/deployments/my%2Fgpt/chat/completions?api-version=2024-10-21');
+    expect(createOpenAiChat().readRequest(body, facts)).toMatchObject({
+      ok: true,
+      value: { conversation: { model: 'my/gpt', operation: 'chat', stream: false } },
+    });
+  });
+
+  test.each([
+    { path: '/v1/messages', body: '{"messages":[{"role":"user","content":"hi"}]}', at: '', want: 'chat' },
+    {
+      path: '/v1/messages/count_tokens',
+      body: '{"messages":[{"role":"user","content":"hi"}]}',
+      at: '',
+      want: 'count_tokens',
+    },
+    {
+      path: '/v1/messages/batches',
+      body: '{"requests":[{"custom_id":"a","params":{"messages":[{"role":"user","content":"hi"}]}}]}',
+      at: '/requests/0/params',
+      want: 'batch',
+    },
+  ])('$path is a $want', ({ path, body, at, want }) => {
+    const read = createAnthropicMessages().readRequest(Buffer.from(body), route(path));
+    expect(read.ok && read.value.conversation).toEqual({
+      dialect: 'anthropic.messages',
+      operation: want,
+      model: null,
+      stream: false,
+      tools: [],
+      sessionHint: null,
+      segments: [{ pointer: `${at}/messages/0/content`, role: 'user', kind: 'text', text: 'hi' }],
+      uninspected: [],
+    });
+  });
+
+  test('an empty body says nothing', () => {
+    const read = createOpenAiChat().readRequest(Buffer.alloc(0), route('/v1/chat/completions'));
+    expect(read).toMatchObject({ ok: true, value: { conversation: { segments: [], uninspected: [] } } });
+  });
+
+  test('plain text is one segment, and comes back with its byte order mark', () => {
+    const read = createGenericText().readRequest(Buffer.from('\ufeffhello'), route('/x'));
+    if (!read.ok) throw new Error(read.error.message);
+    expect(read.value.conversation.segments).toEqual([{ pointer: '', role: 'user', kind: 'text', text: 'hello' }]);
+    expect(read.value.rewrite(new Map([[0, 'bye']])).toString('utf8')).toBe('\ufeffbye');
+  });
+
+  test('plain text that is JSON is read as JSON', () => {
+    const read = createGenericText().readResponse(Buffer.from(' {"a":"\\u0062"}'));
+    expect(read.ok && read.value.conversation.segments.map(({ text }) => text)).toEqual(['b']);
+  });
+});
+
+const denied: ClientError = {
+  status: 403,
+  code: 'approval_pending',
+  message: 'A reviewer has to agree first.',
+  details: { approval_id: 'apr_1', expires_at: '2026-01-01T00:00:00Z' },
+  exchange: 'exchange-1',
+};
+
+function answer(body: Buffer | string, contentType: string, status: number): () => Promise<Response> {
+  const bytes = new Uint8Array(Buffer.from(body));
+  return async () => new Response(bytes, { status, headers: { 'content-type': contentType } });
+}
+
+async function thrownBy(call: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await call();
+  } catch (thrown) {
+    return thrown;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('errors in the words of the caller', () => {
+  test("OpenAI's SDK raises its typed error with our code", async () => {
+    const { body, contentType } = createOpenAiChat().errorBody(denied);
+    const client = new OpenAI({ apiKey: 'none', maxRetries: 0, fetch: answer(body, contentType, 403) });
+    const thrown = await thrownBy(() => client.chat.completions.create({ model: 'm', messages: [] }));
+    expect(thrown).toBeInstanceOf(OpenAI.PermissionDeniedError);
+    expect(thrown).toMatchObject({
+      status: 403,
+      code: 'approval_pending',
+      type: 'permission_error',
+      param: null,
+      error: { approval_id: 'apr_1', expires_at: '2026-01-01T00:00:00Z', exchange: 'exchange-1' },
+    });
+  });
+
+  test("OpenAI's SDK raises it in the middle of a stream", async () => {
+    const chunk = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n';
+    const stream = Buffer.concat([Buffer.from(chunk), createOpenAiChat().errorEvent(denied)]);
+    const client = new OpenAI({ apiKey: 'none', maxRetries: 0, fetch: answer(stream, 'text/event-stream', 200) });
+    const texts: unknown[] = [];
+    const thrown = await thrownBy(async () => {
+      const events = await client.chat.completions.create({ model: 'm', messages: [], stream: true });
+      for await (const event of events) texts.push(event.choices[0]?.delta.content);
+    });
+    expect(texts).toEqual(['Hel']);
+    expect(thrown).toBeInstanceOf(OpenAI.APIError);
+    expect(thrown).toMatchObject({ code: 'approval_pending', message: 'A reviewer has to agree first.' });
+  });
+
+  test("Anthropic's SDK raises its typed error with our code", async () => {
+    const { body, contentType } = createAnthropicMessages().errorBody(denied);
+    const client = new Anthropic({ apiKey: 'none', maxRetries: 0, fetch: answer(body, contentType, 403) });
+    const thrown = await thrownBy(() => client.messages.create({ model: 'm', max_tokens: 1, messages: [] }));
+    expect(thrown).toBeInstanceOf(Anthropic.PermissionDeniedError);
+    expect(thrown).toMatchObject({
+      status: 403,
+      type: 'permission_error',
+      errorCode: 'approval_pending',
+      apiMessage: 'A reviewer has to agree first.',
+      error: { request_id: 'exchange-1', error: { approval_id: 'apr_1', code: 'approval_pending' } },
+    });
+  });
+
+  test("Anthropic's SDK raises it in the middle of a stream", async () => {
+    const stream = Buffer.concat([
+      Buffer.from('event: ping\ndata: {"type":"ping"}\n\n'),
+      createAnthropicMessages().errorEvent(denied),
+    ]);
+    const client = new Anthropic({ apiKey: 'none', maxRetries: 0, fetch: answer(stream, 'text/event-stream', 200) });
+    const thrown = await thrownBy(async () => {
+      const events = await client.messages.create({ model: 'm', max_tokens: 1, messages: [], stream: true });
+      for await (const event of events) expect(event).toBeUndefined();
+    });
+    expect(thrown).toBeInstanceOf(Anthropic.APIError);
+    expect(thrown).toMatchObject({ type: 'permission_error', errorCode: 'approval_pending' });
+  });
+
+  test.each([
+    { status: 400, openai: 'invalid_request_error', anthropic: 'invalid_request_error' },
+    { status: 401, openai: 'authentication_error', anthropic: 'authentication_error' },
+    { status: 404, openai: 'not_found_error', anthropic: 'not_found_error' },
+    { status: 413, openai: 'invalid_request_error', anthropic: 'request_too_large' },
+    { status: 429, openai: 'rate_limit_error', anthropic: 'rate_limit_error' },
+    { status: 503, openai: 'server_error', anthropic: 'api_error' },
+  ])('$status has its type', ({ status, openai, anthropic }) => {
+    const type = (body: Buffer): unknown => JSON.parse(body.toString('utf8')).error.type;
+    expect(type(createOpenAiChat().errorBody({ ...denied, status }).body)).toBe(openai);
+    expect(type(createAnthropicMessages().errorBody({ ...denied, status }).body)).toBe(anthropic);
+  });
+
+  test('details cannot take the place of what the error is', () => {
+    const details = { code: 'x', type: 'x', message: 'x', approval_id: 'apr_1' };
+    const body: unknown = JSON.parse(
+      createOpenAiChat()
+        .errorBody({ ...denied, details })
+        .body.toString('utf8'),
+    );
+    expect(body).toEqual({
+      error: {
+        approval_id: 'apr_1',
+        message: 'A reviewer has to agree first.',
+        type: 'permission_error',
+        code: 'approval_pending',
+        param: null,
+        exchange: 'exchange-1',
+      },
+    });
+  });
+});
