@@ -35,7 +35,7 @@ const head = `# Configuration
 One YAML 1.2 file. [envoy/countersign.yaml](../envoy/countersign.yaml) is an annotated example. Check a file before it is used:
 
 \`\`\`sh
-countersign check-config --config countersign.yaml
+countersign check-config countersign.yaml
 \`\`\`
 
 Everything that is wrong is listed at once, with its place and what to do about it. Unknown settings are errors.

@@ -125,6 +125,7 @@ function jwks(base: string) {
     .strictObject({
       url: z
         .url({ protocol: /^https?$/, error: 'must be an https URL' })
+        .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), 'must not hold credentials: key sets are public')
         .optional()
         .meta({ description: 'Address of the key set.' }),
       file: path(base)

@@ -1,7 +1,9 @@
+import { request } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createHttpEndpoint, type HttpEndpoint, type ReadinessPart } from '../../../src/telemetry/http-endpoint.ts';
 import { silentLog } from '../../../src/telemetry/telemetry.ts';
+import { type Certified, createAuthority } from '../../support/certificates.ts';
 
 const open: HttpEndpoint[] = [];
 afterEach(async () => {
@@ -104,4 +106,37 @@ test('an address that is taken is an error at start', async () => {
     { host: '127.0.0.1', port, tls: null },
   );
   await expect(second.start()).rejects.toThrow('EADDRINUSE');
+});
+
+describe('over TLS', () => {
+  const authority = createAuthority('test authority');
+  const server = authority.issue('countersign');
+  const scraper = authority.issue('scraper');
+  const stranger = createAuthority('other authority').issue('scraper');
+
+  async function scrape(ca: Buffer | null, client: Partial<Certified>): Promise<string> {
+    const endpoint = createHttpEndpoint(
+      { metrics: { contentType: 'text/plain', render: async () => 'up 1\n' }, readiness: () => [], log: silentLog },
+      { host: '127.0.0.1', port: 0, tls: { ...server, ca } },
+    );
+    open.push(endpoint);
+    const port = await endpoint.start();
+    return new Promise((resolve) => {
+      const call = request({ host: '127.0.0.1', port, path: '/healthz', ca: authority.cert, ...client }, (response) => {
+        response.resume();
+        response.on('end', () => resolve(String(response.statusCode)));
+      });
+      call.on('error', () => resolve('refused'));
+      call.end();
+    });
+  }
+
+  test.each([
+    { name: 'anyone, when no authority is named', ca: null, client: {}, want: '200' },
+    { name: 'a client with a certificate of the authority', ca: authority.cert, client: scraper, want: '200' },
+    { name: 'a client without one', ca: authority.cert, client: {}, want: 'refused' },
+    { name: 'a client with one of another authority', ca: authority.cert, client: stranger, want: 'refused' },
+  ])('$name: $want', async ({ ca, client, want }) => {
+    expect(await scrape(ca, client)).toBe(want);
+  });
 });
