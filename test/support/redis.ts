@@ -20,16 +20,21 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
-/** Starts `redis-server` from PATH (or `$REDIS_SERVER`) on 127.0.0.1. */
-export async function startRedis(settings: readonly string[] = []): Promise<RedisServer> {
+/**
+ * Starts `redis-server` from PATH (or `$REDIS_SERVER`) on 127.0.0.1; as a sentinel with `sentinelConfig`, a file that it
+ * may rewrite.
+ */
+export async function startRedis(settings: readonly string[] = [], sentinelConfig?: string): Promise<RedisServer> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-redis-'));
   const port = await freePort();
   let server: ChildProcess | null = null;
 
   const start = async (): Promise<void> => {
-    const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+    const durable =
+      sentinelConfig === undefined ? ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''] : ['--sentinel'];
+    const config = sentinelConfig === undefined ? [] : [sentinelConfig];
     const where = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory];
-    const child = spawn(process.env['REDIS_SERVER'] ?? 'redis-server', [...where, ...durable, ...settings], {
+    const child = spawn(process.env['REDIS_SERVER'] ?? 'redis-server', [...config, ...where, ...durable, ...settings], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     server = child;
@@ -37,7 +42,7 @@ export async function startRedis(settings: readonly string[] = []): Promise<Redi
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`redis-server ended with ${code} before it was ready`)));
       createInterface({ input: child.stdout }).on('line', (line) => {
-        if (line.includes('Ready to accept connections')) resolve();
+        if (/Ready to accept connections|Sentinel ID is/.test(line)) resolve();
       });
     });
     child.removeAllListeners('exit');
