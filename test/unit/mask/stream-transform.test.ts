@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
+import type { Detector } from '../../../src/detect/finding.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
 import { createStreamTransform, type StreamTransform } from '../../../src/mask/stream-transform.ts';
@@ -15,7 +16,7 @@ function open(
   framing: 'sse' | 'ndjson' | 'text' = 'sse',
   redact = everything,
   held: number[] = [],
-  detector = createFakeDetector(),
+  detector: Detector = createFakeDetector(),
 ): StreamTransform {
   return createStreamTransform({
     framing,
@@ -247,6 +248,42 @@ describe('a stream that cannot be read', () => {
     expect(() => transform.push(bytes)).toThrow(expect.objectContaining({ code: 'masking_failed' }));
     expect(() => transform.push(Buffer.from('\n\n'))).toThrow(expect.objectContaining({ code: 'masking_failed' }));
     expect(() => transform.finish()).toThrow(expect.objectContaining({ code: 'masking_failed' }));
+  });
+});
+
+describe('a bound that is reached', () => {
+  /** It never makes up its mind, or reports one value after the other. */
+  function detectorThat(findings: number): Detector {
+    return {
+      ...createFakeDetector(),
+      openStream: () => ({
+        push: () => ({
+          findings: Array.from({ length: findings }, (_, i) => ({
+            entity: 'US_SSN',
+            detector: 'x',
+            start: i,
+            end: i + 1,
+            score: 1,
+            continuation: false,
+          })),
+          decided: findings,
+        }),
+        close: () => ({ findings: [], decided: findings }),
+      }),
+    };
+  }
+
+  test('of text that waits is a fault', () => {
+    const transform = open('text', everything, [], detectorThat(0));
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    for (let i = 0; i < 8; i++) expect(transform.push(piece).length).toBe(0);
+    expect(() => transform.push(piece)).toThrow(expect.objectContaining({ code: 'masking_failed' }));
+  });
+
+  test('of values in one stream is a fault', () => {
+    const transform = open('text', [{ entity: '*', method: 'label' }], [], detectorThat(10_001));
+    const piece = Buffer.alloc(20_000, ' ');
+    expect(() => transform.push(piece)).toThrow(expect.objectContaining({ code: 'masking_failed' }));
   });
 });
 

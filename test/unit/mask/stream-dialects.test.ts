@@ -1,0 +1,188 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createDetector } from '../../../src/detect/detector.ts';
+import { rules } from '../../../src/detect/rules/catalogue.ts';
+import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
+import type { Dialect } from '../../../src/llm/dialect.ts';
+import { createGenericJson } from '../../../src/llm/generic-json.ts';
+import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
+import { createMinter } from '../../../src/mask/placeholder.ts';
+import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
+import { createStreamTransform } from '../../../src/mask/stream-transform.ts';
+import { cut, pieceSizes } from '../../support/sensitive-texts.ts';
+
+const detector = createDetector({ tier: 'core' });
+const minter = createMinter({
+  key: Buffer.alloc(32, 1),
+  scope: 's',
+  entities: new Set(rules.map((rule) => rule.entity)),
+});
+const label: readonly Redaction[] = [{ entity: '*', method: 'label' }];
+
+function masked(dialect: Dialect, pieces: readonly Buffer[], redact = label): string {
+  const transform = createStreamTransform({
+    framing: 'sse',
+    reader: dialect.openStream(),
+    detector,
+    plan: compilePlan(redact),
+    minter,
+    onHeldBack: () => {},
+  });
+  return Buffer.concat([...pieces.map((piece) => transform.push(piece)), transform.finish()]).toString();
+}
+
+function lines(...payloads: readonly unknown[]): string {
+  return payloads
+    .map((payload) => `data: ${typeof payload === 'string' ? payload : JSON.stringify(payload)}\n\n`)
+    .join('');
+}
+
+function choice(index: number, delta: object, more: object = {}): object {
+  return { id: 'chatcmpl-1', object: 'chat.completion.chunk', choices: [{ index, delta, ...more }] };
+}
+
+function call(args: string): object {
+  return { tool_calls: [{ index: 0, function: { arguments: args } }] };
+}
+
+function block(index: number, delta: object): object {
+  return { type: 'content_block_delta', index, delta };
+}
+
+describe('a value in pieces is masked', () => {
+  test.each([
+    {
+      name: 'in two choices of OpenAI, interleaved',
+      dialect: createOpenAiChat(),
+      given: lines(
+        choice(0, { role: 'assistant', content: 'Card 4111 ' }),
+        choice(1, { content: 'SSN 536-' }),
+        choice(0, { content: '1111 1111' }),
+        choice(1, { content: '90-4399.' }),
+        choice(0, { content: ' 1111.' }),
+        choice(0, {}, { finish_reason: 'stop' }),
+        choice(1, {}, { finish_reason: 'stop' }),
+        '[DONE]',
+      ),
+      want: lines(
+        choice(0, { role: 'assistant', content: 'Card CREDIT_CARD_REDACTED' }),
+        choice(1, { content: 'SSN US_SSN_REDACTED' }),
+        choice(0, { content: '' }),
+        choice(1, { content: '.' }),
+        choice(0, { content: '.' }),
+        choice(0, {}, { finish_reason: 'stop' }),
+        choice(1, {}, { finish_reason: 'stop' }),
+        '[DONE]',
+      ),
+    },
+    {
+      name: 'in reasoning, refusal and log probabilities of OpenAI',
+      dialect: createOpenAiChat(),
+      given: lines(
+        choice(0, { reasoning_content: 'write to jane.doe@exam' }),
+        choice(0, { reasoning_content: 'ple.com then' }),
+        choice(0, { refusal: 'not 4111111111111111' }, { logprobs: { refusal: [{ token: '4111111111111111' }] } }),
+        choice(0, { content: 'done' }, { logprobs: { content: [{ token: 'done' }] }, finish_reason: 'stop' }),
+      ),
+      want: lines(
+        choice(0, { reasoning_content: 'write to EMAIL_ADDRESS_REDACTED' }),
+        choice(0, { reasoning_content: ' then' }),
+        choice(0, { refusal: 'not CREDIT_CARD_REDACTED' }, { logprobs: null }),
+        choice(0, { content: 'done' }, { logprobs: { content: [{ token: 'done' }] }, finish_reason: 'stop' }),
+      ),
+    },
+    {
+      name: 'in the arguments of a call of OpenAI',
+      dialect: createOpenAiChat(),
+      given: lines(
+        choice(0, call('{"card": 41111111')),
+        choice(0, call('11111111, "to": "jane.doe\\u00')),
+        choice(0, call('40example.com"}')),
+        choice(0, {}, { finish_reason: 'tool_calls' }),
+      ),
+      want: lines(
+        choice(0, call('{"card": "CREDIT_CARD_REDACTED"')),
+        choice(0, call(', "to": "EMAIL_ADDRESS_REDACTED')),
+        choice(0, call('"}')),
+        choice(0, {}, { finish_reason: 'tool_calls' }),
+      ),
+    },
+    {
+      name: 'in blocks of Anthropic',
+      dialect: createAnthropicMessages(),
+      given: lines(
+        block(0, { type: 'text_delta', text: 'Card 4111 1111' }),
+        block(0, { type: 'text_delta', text: ' 1111 1111' }),
+        { type: 'content_block_stop', index: 0 },
+        block(1, { type: 'input_json_delta', partial_json: '' }),
+        block(1, { type: 'input_json_delta', partial_json: '{"card":"4111\\u0020' }),
+        block(1, { type: 'input_json_delta', partial_json: '1111 1111 1111"}' }),
+        { type: 'content_block_stop', index: 1 },
+        { type: 'message_stop' },
+      ),
+      want: lines(
+        block(0, { type: 'text_delta', text: 'Card CREDIT_CARD_REDACTED' }),
+        block(0, { type: 'text_delta', text: '' }),
+        { type: 'content_block_stop', index: 0 },
+        block(1, { type: 'input_json_delta', partial_json: '' }),
+        block(1, { type: 'input_json_delta', partial_json: '{"card":"CREDIT_CARD_REDACTED' }),
+        block(1, { type: 'input_json_delta', partial_json: '"}' }),
+        { type: 'content_block_stop', index: 1 },
+        { type: 'message_stop' },
+      ),
+    },
+  ])('$name', ({ dialect, given, want }) => {
+    expect(masked(dialect, [Buffer.from(given)])).toBe(want);
+    expect(masked(dialect, cut<Buffer>(Buffer.from(given), [1]))).toBe(want);
+  });
+});
+
+describe('the answer does not wait for the reasoning to be continued', () => {
+  test('beyond a bounded number of events', () => {
+    const transform = createStreamTransform({
+      framing: 'sse',
+      reader: createOpenAiChat().openStream(),
+      detector,
+      plan: compilePlan(label),
+      minter,
+      onHeldBack: () => {},
+    });
+    const pieces = [
+      choice(0, { reasoning_content: 'so the answer is forty-two, international.' }),
+      ...Array.from({ length: 100 }, () => choice(0, { content: 'word ' })),
+    ];
+    const out = pieces.map((piece) => transform.push(Buffer.from(lines(piece))).length > 0);
+    expect(out.lastIndexOf(false)).toBeLessThan(66);
+  });
+});
+
+const cases = new URL('../../cases/llm/', import.meta.url).pathname;
+const dialects = [createOpenAiChat(), createAnthropicMessages(), createGenericJson()];
+const transcripts = readdirSync(cases)
+  .filter((file) => file.endsWith('.stream.golden.sse'))
+  .flatMap((file) => {
+    const dialect = dialects.find(({ id }) => file.startsWith(id === 'json' ? 'generic-json' : id.replace('.', '-')));
+    return dialect ? [{ name: file, dialect, body: readFileSync(`${cases}${file}`) }] : [];
+  });
+
+describe('a transcript', () => {
+  test('there are some of every dialect', () => {
+    expect(transcripts.map(({ dialect }) => dialect.id).sort()).toEqual(['anthropic.messages', 'json', 'openai.chat']);
+  });
+
+  test.each(transcripts)(
+    '$name is masked the same however it is cut, and unmasked stays as it is',
+    ({ dialect, body }) => {
+      const whole = masked(dialect, [body]);
+      fc.assert(
+        fc.property(pieceSizes, (sizes) => {
+          const pieces = cut<Buffer>(body, sizes);
+          expect(masked(dialect, pieces)).toBe(whole);
+          expect(masked(dialect, pieces, [])).toBe(body.toString());
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
+});
