@@ -1,5 +1,6 @@
 import { sha256Hex } from '../lib/hash.ts';
-import type { Detector, Finding } from './finding.ts';
+import type { AdmittedPatterns } from './custom-pattern.ts';
+import type { Detector, Finding, StreamFinding } from './finding.ts';
 import { compileProgram } from './program.ts';
 import type { Rule } from './rule.ts';
 import { rules as catalogue } from './rules/catalogue.ts';
@@ -8,20 +9,20 @@ import { createSession } from './session.ts';
 export interface DetectorOptions {
   /** `extended` adds national identifiers and the like, which collide with ordinary numbers without a known country. */
   readonly tier: 'core' | 'extended';
-  /** ISO 3166 codes: only these countries' extended rules. Absent: all. */
-  readonly countries?: readonly string[];
+  /** ISO 3166 codes: only these countries' extended rules. Null or absent: all. */
+  readonly countries?: readonly string[] | null;
+  readonly custom?: AdmittedPatterns;
+  /** Exact values that are never findings, such as published test numbers. Private keys and JWTs cannot be allowed. */
+  readonly allow?: readonly string[];
 }
 
 /** Builds the detector; compiles all rules once (some tens of milliseconds). */
 export function createDetector(options: DetectorOptions): Detector {
   const rules = catalogue.filter((rule) => isWanted(rule, options));
-  const program = compileProgram(rules);
+  const program = compileProgram(rules, { roaming: options.custom?.rules ?? [], allow: new Set(options.allow) });
   return {
     revision: revisionOf(rules, options),
-    scan: (text) => {
-      const { findings } = createSession(program).feed(text, true);
-      return { findings: findings.map(({ continuation: _, ...finding }): Finding => finding) };
-    },
+    scan: (text) => ({ findings: createSession(program).feed(text, true).findings.map(withoutContinuation) }),
     openStream: () => {
       const session = createSession(program);
       return { push: (piece) => session.feed(piece, false), close: () => session.feed('', true) };
@@ -34,9 +35,16 @@ function isWanted(rule: Rule, { tier, countries }: DetectorOptions): boolean {
   return tier === 'extended' && (!rule.country || !countries || countries.includes(rule.country));
 }
 
-function revisionOf(rules: readonly Rule[], options: DetectorOptions): string {
-  const printable = JSON.stringify({ rules, options }, (_, value: unknown) =>
-    value instanceof RegExp || typeof value === 'function' || typeof value === 'symbol' ? String(value) : value,
-  );
+function withoutContinuation({ continuation: _, ...finding }: StreamFinding): Finding {
+  return finding;
+}
+
+/** Same rules, same settings, same revision. */
+function revisionOf(rules: readonly Rule[], { tier, countries, custom, allow }: DetectorOptions): string {
+  const settings = { rules, tier, countries: countries ?? null, custom: custom?.patterns ?? [], allow: allow ?? [] };
+  const printable = JSON.stringify(settings, (key, value: unknown) => {
+    if (key === 'examples') return undefined;
+    return value instanceof RegExp || typeof value === 'function' || typeof value === 'symbol' ? String(value) : value;
+  });
   return `sha256:${sha256Hex(printable)}`;
 }

@@ -26,7 +26,9 @@ export const dead = 0;
 const statesMax = 20_000;
 
 export function compileDfa(pattern: RegExp): Dfa {
-  return determinise(parsePattern(pattern), String(pattern));
+  const dfa = determinise(buildNfa(parsePattern(pattern)), statesMax);
+  invariant(dfa, `few enough states and kinds of character in ${pattern}`);
+  return dfa;
 }
 
 /** Symbol of a code unit from 0x80 on. */
@@ -36,10 +38,10 @@ export function wideSymbolOf(dfa: Dfa, unit: number): number {
   return symbol;
 }
 
-/** Nondeterministic automaton by Thompson's construction: a state either reads one unit of a set or forks for free. */
-interface Nfa {
-  readonly set: (CharSet | null)[];
-  readonly to: number[][];
+/** Nondeterministic automaton: a state either reads one unit of a set or (null) forks for free. */
+export interface Nfa {
+  readonly set: readonly (CharSet | null)[];
+  readonly to: readonly (readonly number[])[];
   readonly final: number;
   readonly initial: number;
 }
@@ -81,9 +83,10 @@ function buildNfa(tree: PatternNode): Nfa {
   return { set, to, final: 0, initial: build(tree, 0) };
 }
 
-function determinise(tree: PatternNode, name: string): Dfa {
-  const nfa = buildNfa(tree);
+/** Subset construction. Null when it would take more than `statesMax` states or tell too many characters apart. */
+export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
   const alphabet = partition(nfa.set.filter((set): set is CharSet => set !== null));
+  if (!alphabet) return null;
   const symbolsOf = nfa.set.map((set) => (set ? alphabet.symbolsIn(set) : []));
   const ids = new Map<string, number>();
   const members: number[][] = [];
@@ -96,7 +99,6 @@ function determinise(tree: PatternNode, name: string): Dfa {
       id = members.length;
       ids.set(key, id);
       members.push(closed);
-      invariant(id < statesMax, `too many states for ${name}`);
     }
     return id;
   }
@@ -105,6 +107,7 @@ function determinise(tree: PatternNode, name: string): Dfa {
   const initial = stateOf([nfa.initial]);
   const rows: number[][] = [];
   for (let id = 0; id < members.length; id++) {
+    if (members.length > statesMax) return null;
     const targets: Set<number>[] = [];
     for (const member of members[id] ?? []) {
       for (const symbol of symbolsOf[member] ?? []) {
@@ -172,8 +175,8 @@ interface Alphabet {
   symbolsIn(set: CharSet): number[];
 }
 
-/** Groups the code units that no set of the pattern tells apart. */
-function partition(sets: readonly CharSet[]): Alphabet {
+/** Groups the code units that no set of the pattern tells apart; null when there are more than 255 groups. */
+function partition(sets: readonly CharSet[]): Alphabet | null {
   const unique = [...new Map(sets.map((set) => [set.join(';'), set])).values()];
   const bounds = new Set([0, 0x80]);
   for (const set of unique) {
@@ -190,7 +193,7 @@ function partition(sets: readonly CharSet[]): Alphabet {
     symbols.set(signature, symbol);
     return symbol;
   });
-  invariant(symbols.size < 256, 'a pattern tells at most 255 kinds of character apart');
+  if (symbols.size > 255) return null;
   const ascii = new Uint8Array(0x80);
   for (let unit = 0; unit < 0x80; unit++) ascii[unit] = symbolAt[starts.findLastIndex((start) => start <= unit)] ?? 0;
   const wide = starts.flatMap((start, i) => (start >= 0x80 ? [[start, symbolAt[i] ?? 0] as const] : []));

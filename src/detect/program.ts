@@ -7,7 +7,7 @@ import type { Match, Rule, Verdict } from './rule.ts';
 
 /** A rule made ready to run. */
 export interface CompiledRule {
-  readonly rule: Rule;
+  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'maxLength' | 'retry'>;
   readonly order: number;
   readonly lead: Dfa | null;
   readonly value: Dfa;
@@ -37,9 +37,27 @@ export interface Program {
   readonly rules: readonly CompiledRule[];
   readonly anchors: Anchors;
   readonly reaches: readonly Reach[];
+  readonly roaming: readonly RoamingRule[];
+  /** Exact values that are no findings. */
+  readonly allow: ReadonlySet<string>;
 }
 
-export function compileProgram(rules: readonly Rule[]): Program {
+/** A rule without anchors, tried from every place: what a pattern from configuration becomes. */
+export interface RoamingRule {
+  readonly rule: CompiledRule;
+  /** What every match begins with; may be empty. */
+  readonly prefix: string;
+}
+
+export interface ProgramExtras {
+  readonly roaming?: readonly RoamingRule[];
+  readonly allow?: ReadonlySet<string>;
+}
+
+export function compileProgram(
+  rules: readonly Rule[],
+  { roaming = [], allow = new Set() }: ProgramExtras = {},
+): Program {
   const entries: AnchorEntry[] = [];
   const compiled = rules.map((rule, owner): CompiledRule => {
     const anchors = rule.anchors ?? literalPrefixes(rule.lead ?? rule.pattern);
@@ -63,6 +81,8 @@ export function compileProgram(rules: readonly Rule[]): Program {
     rules: compiled,
     anchors: buildAnchors(entries),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
+    allow,
+    roaming: roaming.map((each, index) => ({ ...each, rule: { ...each.rule, order: rules.length + index } })),
   };
 }
 

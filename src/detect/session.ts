@@ -15,6 +15,7 @@ import type { StreamFinding, StreamScan } from './finding.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import { type CompiledRule, kindOf, type Program, type Reach } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
+import { createRoamer } from './roamer.ts';
 import { contextCharsMax } from './rule.ts';
 
 /** One running text. */
@@ -35,7 +36,7 @@ const keepChars = contextCharsMax + 16;
  * candidates that such a place touches.
  */
 export function createSession(program: Program): Session {
-  const { anchors, rules, reaches } = program;
+  const { anchors, rules, reaches, allow } = program;
   const offsets = createOffsets();
   let text = '';
   /** Normalised characters that were dropped before `text`. */
@@ -49,6 +50,7 @@ export function createSession(program: Program): Session {
   /** The unbounded token whose pieces are being reported. */
   let swallowed: Attempt | null = null;
   let reported = 0;
+  const roamers = program.roaming.map(createRoamer);
 
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, text, last);
@@ -92,16 +94,23 @@ export function createSession(program: Program): Session {
     for (const attempt of open) {
       if (attempt !== except) place = Math.min(place, earliestStart(attempt, text.length));
     }
+    for (const roamer of roamers) if (roamer.openAt() >= 0) place = Math.min(place, roamer.openAt());
     return Math.max(decided, place);
   }
 
   function report(findings: StreamFinding[], candidate: Candidate, continuation: boolean): void {
+    if (isAllowed(candidate)) return;
     if (++reported > limits.findingsMax) {
       throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} findings`);
     }
     const { entity, id: detector } = candidate.rule.rule;
     const { start, end } = offsets.range(base + candidate.start, base + candidate.end);
     findings.push({ entity, detector, start, end, score: candidate.score, continuation });
+  }
+
+  /** Of an unbounded token the whole value is never at hand, so none is allowed. */
+  function isAllowed({ strength, start, end }: Candidate): boolean {
+    return allow.size > 0 && strength < 2 && allow.has(text.slice(start, end));
   }
 
   /** Reads the unbounded token on and reports what it grew by. */
@@ -168,6 +177,7 @@ export function createSession(program: Program): Session {
     decided -= drop;
     for (const attempt of open) shiftAttempt(attempt, drop);
     if (swallowed) shiftAttempt(swallowed, drop);
+    for (const roamer of roamers) roamer.shift(drop);
     for (const candidate of pending) {
       candidate.start -= drop;
       candidate.end -= drop;
@@ -181,6 +191,7 @@ export function createSession(program: Program): Session {
       swallow(findings, last);
       resume(last);
       findAnchors(last);
+      for (const roamer of roamers) pending.push(...roamer.read(text, last));
       forgetCovered();
       if (pending.length > limits.findingsMax) {
         throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} open candidates`);

@@ -17,6 +17,13 @@ export const limits = {
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,
+  /** Patterns from configuration, and the length of one. */
+  customPatternsMax: 256,
+  customPatternCharsMax: 2_048,
+  /** A match of such a pattern ends here, whatever its quantifiers say; a stream never holds back more for it. */
+  customMatchCharsMax: 256,
+  /** States of the automaton that such a pattern becomes. */
+  customStatesMax: 4_096,
   /** A gRPC message from Envoy: a buffered body with its framing. */
   grpcMessageBytesMax: 25_165_824,
   /** Streams on one HTTP/2 connection before GOAWAY asks Envoy for a new one; Node closes a connection after 1,000 resets. */

@@ -1,10 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { admitPatterns } from '../../../src/detect/custom-pattern.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import type { Detector, Finding, StreamScan } from '../../../src/detect/finding.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 
-const detector = createDetector({ tier: 'extended' });
+const patterns = ['EMP-\\d{3,6}\\b', '[a-z]{2,9}:[0-9]+', '(?i)project \\w+'].map((pattern, i) => ({
+  ...{ id: `custom-${i}`, entity: 'CUSTOM', pattern, score: 0.6, context: ['card'] },
+}));
+const admitted = admitPatterns(patterns);
+const detector = createDetector({ tier: 'extended', ...(admitted.ok ? { custom: admitted.value } : {}) });
 
 /** Feeds the pieces and joins continuations; fails when a finding begins in text that was decided before. */
 function streamed(subject: Detector, pieces: readonly string[]): Finding[] {
@@ -46,6 +51,9 @@ const atoms = rules.flatMap(({ examples }) => [
   ...examples.negative,
 ]);
 const noise = [
+  'EMP-1',
+  'project ',
+  'abc:12',
   ' ',
   '\n',
   ', ',

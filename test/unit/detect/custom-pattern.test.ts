@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { RE2JS } from 're2js';
+import { describe, expect, test } from 'vitest';
+import { admitPatterns, type CustomPattern } from '../../../src/detect/custom-pattern.ts';
+import { createDetector } from '../../../src/detect/detector.ts';
+import type { Detector } from '../../../src/detect/finding.ts';
+
+function custom(pattern: string, more: Partial<CustomPattern> = {}): CustomPattern {
+  return { id: 'employee', entity: 'EMPLOYEE', pattern, score: 0.8, context: [], ...more };
+}
+
+function detectorFor(...patterns: readonly CustomPattern[]): Detector {
+  const admitted = admitPatterns(patterns);
+  if (!admitted.ok) throw new Error(JSON.stringify(admitted.error));
+  return createDetector({ tier: 'core', custom: admitted.value });
+}
+
+function found(detector: Detector, text: string): string[] {
+  return detector
+    .scan(text)
+    .findings.filter(({ detector: id }) => id === 'employee')
+    .map(({ start, end }) => text.slice(start, end));
+}
+
+describe('admission', () => {
+  test.each([
+    { name: 'unclosed group', pattern: '(ab', problem: /is not RE2 syntax/ },
+    { name: 'back reference', pattern: '(a)\\1', problem: /is not RE2 syntax/ },
+    { name: 'look-ahead', pattern: 'a(?=b)', problem: /is not RE2 syntax/ },
+    { name: 'matches nothing at all', pattern: 'a*', problem: /empty text/ },
+    { name: 'assertion inside', pattern: 'a\\b-b', problem: /has \^, \$ or \\b inside/ },
+    { name: 'assertion in one branch only', pattern: '(?:\\ba|b)', problem: /has \^, \$ or \\b inside/ },
+    { name: 'too many states', pattern: '[ab]*a[ab]{14}c', problem: /too complex/ },
+    { name: 'too long', pattern: 'a'.repeat(3_000), problem: /longer than 2048/ },
+  ])('refuses $name', ({ pattern, problem }) => {
+    const admitted = admitPatterns([custom(pattern)]);
+    expect(admitted.ok ? '' : admitted.error[0]?.problem).toMatch(problem);
+  });
+
+  test('names every pattern that it refuses', () => {
+    const admitted = admitPatterns([custom('(', { id: 'one' }), custom('a'), custom('b*', { id: 'two' })]);
+    expect(admitted.ok ? [] : admitted.error.map(({ id }) => id)).toEqual(['one', 'two']);
+  });
+});
+
+describe('matching', () => {
+  test.each([
+    { pattern: 'EMP-\\d{6}', text: 'EMP-123456, EMP-12345 and xEMP-654321', want: ['EMP-123456', 'EMP-654321'] },
+    { pattern: '\\bEMP-\\d{6}\\b', text: 'EMP-123456, EMP-1234567 and xEMP-654321', want: ['EMP-123456'] },
+    {
+      pattern: '(?i)project (orion|lyra)',
+      text: 'Project ORION, project lyra',
+      want: ['Project ORION', 'project lyra'],
+    },
+    { pattern: '^ref:\\d+$', text: 'ref:42', want: ['ref:42'] },
+    { pattern: '^ref:\\d+$', text: 'a ref:42', want: [] },
+    { pattern: '(?m)^ref:\\d+$', text: 'a\nref:42\nref:43 b', want: ['ref:42'] },
+    { pattern: '[\\p{Greek}]{3}-\\d', text: 'code αβγ-7', want: ['αβγ-7'] },
+    { pattern: '😀\\d|[😁-😃]x', text: 'a 😀7 😂x 😄x', want: ['😀7', '😂x'] },
+    { pattern: 'a|ab', text: 'ab', want: ['ab'] },
+    { pattern: 'k[0-9]{2,4}', text: 'k12345k12', want: ['k1234', 'k12'] },
+    { pattern: 'B\\d{8}', text: 'B１２３４５６７８', want: ['B１２３４５６７８'] },
+  ])('$pattern in $text', ({ pattern, text, want }) => {
+    expect(found(detectorFor(custom(pattern)), text)).toEqual(want);
+  });
+
+  test('a match ends at the bound', () => {
+    expect(found(detectorFor(custom('x+')), 'x'.repeat(600)).map(({ length }) => length)).toEqual([256, 256, 88]);
+  });
+
+  test('words to the left raise the score', () => {
+    const detector = detectorFor(custom('K\\d{4}', { score: 0.5, context: ['Badge'] }));
+    const scores = ['badge K1234', 'item K1234'].map((text) => detector.scan(text).findings[0]?.score);
+    expect(scores).toEqual([0.85, 0.5]);
+  });
+
+  test('agrees with re2js, taken leftmost-longest', () => {
+    const piece = fc.constantFrom('a', 'b', '[ab]', '[^a]', 'ab', '(?:a|bb)', '\\d', 'x?', 'a{1,3}', '(?i:B)', 'b+');
+    const pattern = fc.array(piece, { minLength: 1, maxLength: 5 }).map((pieces) => pieces.join(''));
+    const text = fc
+      .array(fc.constantFrom('a', 'b', 'B', '1', 'x', ' '), { maxLength: 30 })
+      .map((units) => units.join(''));
+    fc.assert(
+      fc.property(pattern, text, (source, given) => {
+        const admitted = admitPatterns([custom(source)]);
+        if (!admitted.ok) return;
+        const matcher = RE2JS.compile(source, RE2JS.LONGEST_MATCH).matcher(given);
+        const want: string[] = [];
+        while (matcher.find()) want.push(matcher.group() ?? '');
+        expect(found(createDetector({ tier: 'core', custom: admitted.value }), given)).toEqual(want);
+      }),
+      { numRuns: 60, seed: 11 },
+    );
+  });
+});
+
+test('allowed values are no findings', () => {
+  const detector = createDetector({ tier: 'core', allow: ['4111 1111 1111 1111'] });
+  const text = 'cards 4111 1111 1111 1111 and 5555 5555 5555 4444';
+  expect(detector.scan(text).findings.map(({ start, end }) => text.slice(start, end))).toEqual(['5555 5555 5555 4444']);
+});
+
+test('the revision tells settings apart and nothing else', () => {
+  const revisions = [
+    createDetector({ tier: 'core' }),
+    createDetector({ tier: 'core' }),
+    createDetector({ tier: 'core', allow: ['x'] }),
+    detectorFor(custom('a')),
+  ].map(({ revision }) => revision);
+  expect(revisions[0]).toMatch(/^sha256:[0-9a-f]{64}$/);
+  expect([revisions[0] === revisions[1], new Set(revisions).size]).toEqual([true, 3]);
+});
