@@ -2,6 +2,7 @@ import * as zlib from 'node:zlib';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { BodyError } from './dialect.ts';
+import { createDeflateStream, createGzipStream, type StreamInflater } from './gzip-stream.ts';
 
 /** Decodes a body piece by piece. After an error it MUST NOT be used again. */
 export interface BodyDecoder {
@@ -46,6 +47,51 @@ export function decodeBody(
   return decoded.length > bodyBytesMax ? err(tooLarge(bodyBytesMax)) : ok(decoded);
 }
 
+/**
+ * A decoder for a body that arrives in pieces, which MUST have a known encoding. gzip and deflate are decoded as they flow; br, zstd and
+ * two codings at once are held back and decoded at the end, within the same bounds. Servers seldom compress a stream at all.
+ */
+export function createBodyDecoder(encoding: string | null, bodyBytesMax: number = limits.bodyBytesMax): BodyDecoder {
+  const codings = codingsOf(encoding);
+  if (codings.length === 0) return { push: (piece) => ok(piece), end: () => ok(Buffer.alloc(0)) };
+  const [only] = codings.length === 1 ? codings : [];
+  if (only === 'gzip' || only === 'x-gzip') return createFlowingDecoder(createGzipStream(bodyBytesMax), bodyBytesMax);
+  if (only === 'deflate') return createFlowingDecoder(createDeflateStream(bodyBytesMax), bodyBytesMax);
+  return createHoldingDecoder(encoding, bodyBytesMax);
+}
+
+function createFlowingDecoder(stream: StreamInflater, bodyBytesMax: number): BodyDecoder {
+  let received = 0;
+  let decoded = 0;
+  return {
+    push: (piece) => {
+      received += piece.length;
+      const output = stream.push(piece);
+      if (output === 'too_large') return err(tooLarge(bodyBytesMax));
+      if (output === 'invalid') return err(unsupported(notAsSaid));
+      decoded += output.length;
+      const ratioMax = Math.max(received * limits.inflateRatioMax, smallOutputBytes);
+      return decoded > ratioMax ? err(tooLarge(ratioMax)) : ok(output);
+    },
+    end: () => (stream.isComplete() ? ok(Buffer.alloc(0)) : err(breaksOff)),
+  };
+}
+
+/** Holds all pieces and decodes at the end. */
+function createHoldingDecoder(encoding: string | null, bodyBytesMax: number): BodyDecoder {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  return {
+    push: (piece) => {
+      bytes += piece.length;
+      if (bytes > bodyBytesMax) return err(tooLarge(bodyBytesMax));
+      pieces.push(piece);
+      return ok(Buffer.alloc(0));
+    },
+    end: () => decodeBody(Buffer.concat(pieces, bytes), encoding, bodyBytesMax),
+  };
+}
+
 /** Two codings are already one more than anyone uses. */
 const codingsMax = 2;
 /** Output of this size is nobody's bomb, whatever the ratio. */
@@ -87,10 +133,13 @@ function inflate(decode: Decode, body: Buffer, maxOutputLength: number): Result<
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
     if (code === 'ERR_BUFFER_TOO_LARGE') return err(tooLarge(maxOutputLength));
-    if (code === 'Z_BUF_ERROR') return err({ kind: 'truncated', message: 'the compressed body breaks off' });
-    return err(unsupported('the body is not encoded as its content-encoding says'));
+    if (code === 'Z_BUF_ERROR') return err(breaksOff);
+    return err(unsupported(notAsSaid));
   }
 }
+
+const notAsSaid = 'the body is not encoded as its content-encoding says';
+const breaksOff: BodyError = { kind: 'truncated', message: 'the compressed body breaks off' };
 
 function codingsOf(encoding: string | null): string[] {
   if (encoding === null) return [];
@@ -104,27 +153,4 @@ function unsupported(message: string): BodyError {
 
 function tooLarge(bytesMax: number): BodyError {
   return { kind: 'body_too_large', message: `the decoded body is larger than ${bytesMax} bytes` };
-}
-
-/** A decoder for a body that arrives in pieces. An encoding that is not known fails at the first piece. */
-export function createBodyDecoder(encoding: string | null, bodyBytesMax: number = limits.bodyBytesMax): BodyDecoder {
-  if (codingsOf(encoding).length === 0) {
-    return { push: (piece) => ok(piece), end: () => ok(Buffer.alloc(0)) };
-  }
-  return createHoldingDecoder(encoding, bodyBytesMax);
-}
-
-/** Holds all pieces and decodes at the end. */
-function createHoldingDecoder(encoding: string | null, bodyBytesMax: number): BodyDecoder {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  return {
-    push: (piece) => {
-      bytes += piece.length;
-      if (bytes > bodyBytesMax) return err(tooLarge(bodyBytesMax));
-      pieces.push(piece);
-      return ok(Buffer.alloc(0));
-    },
-    end: () => decodeBody(Buffer.concat(pieces, bytes), encoding, bodyBytesMax),
-  };
 }

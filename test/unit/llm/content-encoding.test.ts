@@ -1,8 +1,8 @@
-import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, createGzip, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { limits } from '../../../src/lib/limits.ts';
-import { decodeBody, isKnownEncoding } from '../../../src/llm/content-encoding.ts';
+import { createBodyDecoder, decodeBody, isKnownEncoding } from '../../../src/llm/content-encoding.ts';
 
 const text = Buffer.from('{"message":"hello, hello, hello"}'.repeat(40));
 const brotli = (body: Buffer): Buffer => brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } });
@@ -67,3 +67,132 @@ describe('whole bodies', () => {
     );
   });
 });
+
+/** The decoded stream, or the error that ended it. */
+function streamed(body: Buffer, encoding: string | null, pieceBytes: number, bodyBytesMax?: number): Buffer | string {
+  const decoder = createBodyDecoder(encoding, bodyBytesMax);
+  const outputs: Buffer[] = [];
+  for (let at = 0; at < body.length; at += pieceBytes) {
+    const output = decoder.push(body.subarray(at, at + pieceBytes));
+    if (!output.ok) return output.error.kind;
+    outputs.push(output.value);
+  }
+  const rest = decoder.end();
+  return rest.ok ? Buffer.concat([...outputs, rest.value]) : rest.error.kind;
+}
+
+describe('streams', () => {
+  test.each([...encoders, { encoding: null, encode: (body: Buffer) => body }])(
+    '$encoding, cut anywhere',
+    ({ encoding, encode }) => {
+      for (const pieceBytes of [1, 2, 7, 100_000]) expect(streamed(encode(text), encoding, pieceBytes)).toEqual(text);
+    },
+  );
+
+  const compressible = fc.oneof(
+    fc
+      .array(fc.constantFrom('a', 'bc', 'hello ', '\n', '{"x":1}'), { maxLength: 3000 })
+      .map((parts) => Buffer.from(parts.join(''))),
+    fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes)),
+    fc.nat(64_000).map((length) => Buffer.alloc(length, 'abcdefghij'.repeat(997))),
+  );
+
+  test('any data at any level, cut anywhere, decodes as node:zlib decodes it', () => {
+    const settings = fc.record({
+      level: fc.integer({ min: 0, max: 9 }),
+      strategy: fc.integer({ min: 0, max: 4 }),
+      memLevel: fc.integer({ min: 1, max: 9 }),
+    });
+    const codings = fc.constantFrom<readonly [string, typeof gzipSync]>(
+      ['gzip', gzipSync],
+      ['deflate', deflateSync],
+      ['deflate', deflateRawSync],
+    );
+    fc.assert(
+      fc.property(
+        compressible,
+        settings,
+        codings,
+        fc.integer({ min: 1, max: 4096 }),
+        (data, options, [encoding, encode], pieceBytes) => {
+          const output = streamed(encode(data, options), encoding, pieceBytes);
+          expect(typeof output === 'string' ? output : output.equals(data)).toBe(true);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('what was flushed comes out before the rest arrives', async () => {
+    const compress = createGzip();
+    compress.write('data: {"a":1}\n\n');
+    await new Promise<void>((resolve) => compress.flush(constants.Z_SYNC_FLUSH, resolve));
+    const flushed: unknown = compress.read();
+    if (!Buffer.isBuffer(flushed)) throw new Error('nothing was flushed');
+    const decoder = createBodyDecoder('gzip');
+    const first = decoder.push(flushed);
+    expect(first.ok && first.value.toString('utf8')).toBe('data: {"a":1}\n\n');
+    expect(decoder.end()).toMatchObject({ ok: false, error: { kind: 'truncated' } });
+  });
+
+  test('members in a row are one body, and headers may have names and comments', () => {
+    const named = gzipSync(text);
+    named[3] = 0x1e;
+    const extra = Buffer.from([3, 0, 1, 2, 3]);
+    const header = Buffer.concat([named.subarray(0, 10), extra, Buffer.from('name\0comment\0'), Buffer.from([0, 0])]);
+    const body = Buffer.concat([gzipSync(text), header, named.subarray(10)]);
+    expect(streamed(body, 'gzip', 1)).toEqual(Buffer.concat([text, text]));
+  });
+
+  test.each([
+    { name: 'breaks off', body: gzipSync(text).subarray(0, -1), encoding: 'gzip', want: 'truncated' },
+    { name: 'breaks off in its header', body: gzipSync(text).subarray(0, 5), encoding: 'gzip', want: 'truncated' },
+    { name: 'has a wrong checksum', body: flipped(gzipSync(text), -5), encoding: 'gzip', want: 'unsupported_encoding' },
+    { name: 'has a wrong length', body: flipped(gzipSync(text), -1), encoding: 'gzip', want: 'unsupported_encoding' },
+    { name: 'is something else', body: text, encoding: 'gzip', want: 'unsupported_encoding' },
+    {
+      name: 'has a reserved block type',
+      body: Buffer.from([0x07, 0]),
+      encoding: 'deflate',
+      want: 'unsupported_encoding',
+    },
+    {
+      name: 'has a wrong stored length',
+      body: Buffer.from([1, 1, 0, 0, 0]),
+      encoding: 'deflate',
+      want: 'unsupported_encoding',
+    },
+    {
+      name: 'refers to before its start',
+      body: Buffer.from([0x03, 0x02, 0x00]),
+      encoding: 'deflate',
+      want: 'unsupported_encoding',
+    },
+    { name: 'breaks off in another coding', body: brotli(text).subarray(0, -1), encoding: 'br', want: 'truncated' },
+  ])('a stream that $name: $want', ({ body, encoding, want }) => {
+    expect(streamed(body, encoding, 3)).toBe(want);
+  });
+
+  test.each(encoders)('a bomb of $encoding is not inflated', ({ encoding, encode }) => {
+    const bomb = encode(Buffer.alloc(limits.bodyBytesMax));
+    expect(streamed(bomb, encoding, 1024)).toBe('body_too_large');
+    expect(streamed(encode(text), encoding, 50, text.length - 1)).toBe('body_too_large');
+  });
+
+  test('arbitrary bytes are an outcome, never a throw', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom('gzip', 'deflate', 'br'), (bytes, encoding) => {
+        const head = encoding === 'gzip' ? gzipSync('').subarray(0, 10) : Buffer.alloc(0);
+        const output = streamed(Buffer.concat([head, bytes]), encoding, 5);
+        if (typeof output === 'string') expect(output).toMatch(/truncated|unsupported_encoding|body_too_large/);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+function flipped(body: Buffer, at: number): Buffer {
+  const index = body.length + at;
+  body.writeUInt8(body.readUInt8(index) ^ 1, index);
+  return body;
+}
