@@ -105,13 +105,13 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       directories.add(parent);
       await fs.writeDurable(file.path, file.bytes);
     }
-    for (const parent of directories) await fs.syncDirectory(parent);
+    for (const parent of directories) await fs.syncDirectoryLater(parent);
 
     const path = layout.checkpoint(directory);
     const note = signNote(body, options.origin, options.signingKey, options.publicKey);
     await fs.writeDurable(`${path}.tmp`, Buffer.from(note));
     await fs.rename(`${path}.tmp`, path);
-    await fs.syncDirectory(directory);
+    await fs.syncDirectoryLater(directory);
     published = size;
     options.onPublished(size);
     for (const partial of obsolete) await fs.removeTree(partial);

@@ -38,7 +38,7 @@ export async function createEpochKey(
   await fs.makeDirectory(layout.epochs(directory));
   await fs.writeDurable(`${path}.tmp`, Buffer.from(text));
   await fs.rename(`${path}.tmp`, path);
-  await fs.syncDirectory(layout.epochs(directory));
+  await fs.syncDirectoryLater(layout.epochs(directory));
   return { id, key, endMs: (Math.floor(nowMs / hourMs) + 1) * hourMs };
 }
 

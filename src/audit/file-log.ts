@@ -6,7 +6,7 @@ import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import { type DraftRecord, packBatch } from './batch.ts';
 import type { AuditEntry, AuditLog, Receipt } from './entry.ts';
 import { createEpochKey, type EpochKey } from './epoch-keys.ts';
-import { nodeFs } from './fs-port.ts';
+import { type FsPort, nodeFs } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
 import { layout } from './layout.ts';
 import { acquireLock, type Lock } from './lock.ts';
@@ -28,8 +28,9 @@ export interface FileLogOptions {
   /** What the `open` entry says of this run: versions, configuration digest. */
   readonly openFacts?: JsonObject;
   readonly limits?: Partial<FileLogLimits>;
-  /** How the writer runs; a worker thread unless a test says otherwise. */
+  /** How the writer runs, and the file system for what does not pass through it; tests say otherwise. */
   readonly startWriter?: StartWriter;
+  readonly fs?: FsPort;
 }
 
 export interface FileLogLimits {
@@ -88,7 +89,7 @@ export async function openFileLog(options: FileLogOptions): Promise<FileLog> {
   if (!isKeyName(options.origin))
     throw new Fault('audit_unavailable', 'the origin must be without blanks and plus signs');
   const limits = { ...fileLogLimits, ...options.limits };
-  await nodeFs.makeDirectory(options.directory);
+  await (options.fs ?? nodeFs).makeDirectory(options.directory);
   const lock = await acquireLock(layout.lock(options.directory), options.random, limits.lockStaleMs);
   const log = createFileLog(options, limits, lock);
   try {
@@ -260,7 +261,7 @@ function createFileLog(
   function rotate(): void {
     if (isRotating) return;
     isRotating = true;
-    createEpochKey(nodeFs, directory, options.keys, clock, random).then(
+    createEpochKey(options.fs ?? nodeFs, directory, options.keys, clock, random).then(
       (next) => {
         isRotating = false;
         epoch = next;

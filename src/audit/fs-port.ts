@@ -7,15 +7,18 @@ export interface FsPort {
   create(path: string): number;
   /** Appends. Returns the bytes written, which on a full disk can be fewer than asked, without an error. */
   write(fd: number, bytes: Uint8Array): number;
-  fdatasync(fd: number): Promise<void>;
-  fsync(fd: number): Promise<void>;
+  fdatasync(fd: number): void;
+  fsync(fd: number): void;
   close(fd: number): void;
-  /** Writes a whole file and fsyncs it; the directory entry is not durable until `syncDirectory`. */
+  /** Makes names created in or removed from a directory durable. */
+  syncDirectory(path: string): void;
+  /** Writes a whole file and fsyncs it; its name is not durable until its directory is synced. */
   writeDurable(path: string, bytes: Uint8Array): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Creates the directory (and its parents) if need be; durable on return. */
   makeDirectory(path: string): Promise<void>;
-  syncDirectory(path: string): Promise<void>;
+  /** As `syncDirectory`, without blocking. */
+  syncDirectoryLater(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
   /** Identity of an open file, or of what stands at a path; null when nothing does. `links` is 0 once it was removed. */
   identify(target: number | string): { readonly inode: bigint; readonly links: number; readonly bytes: number } | null;
@@ -36,9 +39,10 @@ export interface FsPort {
 export const nodeFs: FsPort = {
   create: (path) => fs.openSync(path, 'ax', 0o600),
   write: (fd, bytes) => fs.writeSync(fd, bytes),
-  fdatasync: (fd) => settle((done) => fs.fdatasync(fd, done)),
-  fsync: (fd) => settle((done) => fs.fsync(fd, done)),
+  fdatasync: (fd) => fs.fdatasyncSync(fd),
+  fsync: (fd) => fs.fsyncSync(fd),
   close: (fd) => fs.closeSync(fd),
+  syncDirectory: (path) => withFile(path, 'r', () => undefined),
   writeDurable: async (path, bytes) => {
     const file = await fs.promises.open(path, 'w', 0o600);
     try {
@@ -53,9 +57,10 @@ export const nodeFs: FsPort = {
   makeDirectory: async (path) => {
     const first = await fs.promises.mkdir(path, { recursive: true, mode: 0o700 });
     if (first === undefined) return;
-    for (let made = path; made.length >= first.length; made = dirname(made)) await nodeFs.syncDirectory(dirname(made));
+    for (let made = path; made.length >= first.length; made = dirname(made))
+      await nodeFs.syncDirectoryLater(dirname(made));
   },
-  syncDirectory: async (path) => {
+  syncDirectoryLater: async (path) => {
     const directory = await fs.promises.open(path, 'r');
     try {
       await directory.sync();
@@ -102,10 +107,4 @@ function withFile(path: string, flags: string, act: (fd: number) => void): void 
   } finally {
     fs.closeSync(fd);
   }
-}
-
-function settle(call: (done: (error: Error | null) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    call((error) => (error === null || error === undefined ? resolve() : reject(error)));
-  });
 }

@@ -13,6 +13,7 @@ import { decrypt, encrypt } from './seal.ts';
 export interface AuditKeys {
   /** Names the key-encryption key, so that a record says what opens it. */
   readonly kekId: string;
+  /** Encrypts an epoch's key, bound to its UTC hour (`2026-11-21T19`). */
   wrap(epochKey: Uint8Array, hour: string): Promise<Buffer>;
   unwrap(wrapped: Uint8Array, hour: string): Promise<Buffer>;
   /** Ed25519 private key that signs checkpoints. */

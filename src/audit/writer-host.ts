@@ -120,7 +120,7 @@ export function startWriterHost(
           writer.setEpoch({ id: message.id, key: message.key });
           return;
         case 'batch':
-          writer.submit(Buffer.from(message.batch.buffer, message.batch.byteOffset, message.batch.byteLength));
+          writer.commit(Buffer.from(message.batch.buffer, message.batch.byteOffset, message.batch.byteLength));
           return;
         case 'close':
           writer.close().then(
@@ -145,7 +145,7 @@ async function writeVerifierKey(fs: FsPort, init: WriterInit): Promise<void> {
   const found = fs.read(path);
   if (found === null) {
     await fs.writeDurable(path, Buffer.from(key));
-    await fs.syncDirectory(init.directory);
+    await fs.syncDirectoryLater(init.directory);
   } else if (found.toString() !== key) {
     throw new Fault(
       'audit_unavailable',

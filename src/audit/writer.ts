@@ -16,15 +16,18 @@ export interface Epoch {
   readonly key: Uint8Array;
 }
 
-/** The only thing that writes to a log: seals, frames, commits in groups. It lives in a thread of its own. */
+/**
+ * The only thing that writes to a log: seals, frames, commits in groups. It blocks while it does, so it lives in a thread of
+ * its own; what arrives meanwhile waits and is the next group.
+ */
 export interface Writer {
   /** Records from now on are sealed under this epoch, in a new segment. */
   setEpoch(epoch: Epoch): void;
-  /** Takes a packed batch. Its records are written as soon as the sync before them has returned. */
-  submit(batch: Buffer): void;
+  /** Puts a packed batch on stable storage by one write and one sync. */
+  commit(batch: Buffer): void;
   /** Looks whether the segment is still the file that readers will find. */
   check(): void;
-  /** Writes all that was submitted, publishes the last checkpoint. */
+  /** Publishes the last checkpoint. Nothing is committed any more. */
   close(): Promise<void>;
 }
 
@@ -47,19 +50,6 @@ export interface WriterOptions {
   onFailure(fault: Fault): void;
 }
 
-/** Records that go to disk in one write and one sync. */
-interface Chunk {
-  readonly bytes: FrameBuffer;
-  readonly leaves: Leaf[];
-  readonly intents: { readonly exchange: string; readonly open: string | null }[];
-  readonly first: number;
-  last: number;
-  /** The epoch that begins with this chunk; null: as before. */
-  readonly epoch: Epoch | null;
-  /** Link of the first frame. */
-  readonly link: Uint8Array;
-}
-
 interface OpenSegment {
   readonly fd: number;
   readonly path: string;
@@ -69,73 +59,49 @@ interface OpenSegment {
 export function createWriter(options: WriterOptions): Writer {
   const { fs, checkpointer } = options;
   const openIntents = new Map(options.openIntents);
-  const chunks: Chunk[] = [];
-  const spare: FrameBuffer[] = [];
+  const frames = createFrameBuffer();
   let epoch: Epoch | null = null;
-  let isEpochNew = false;
+  let segment: OpenSegment | null = null;
   let nextSequence = options.nextSequence;
   let link: Uint8Array = options.link;
-  let segment: OpenSegment | null = null;
-  let segmentEpoch = '';
-  let isFailed = false;
-  let draining: Promise<void> | null = null;
+  let isOver = false;
 
-  function submit(batch: Buffer): void {
-    if (isFailed || batch.length === 0) return;
+  function commit(batch: Buffer): void {
+    if (isOver) return;
     try {
-      for (const record of unpackBatch(batch)) add(record);
+      commitRecords(unpackBatch(batch));
     } catch (error) {
+      // Whatever went wrong, it is not known what the disk holds: only reading it again can tell.
       fail(error);
-      return;
     }
-    draining ??= drain().finally(() => {
-      draining = null;
-    });
   }
 
-  function add(record: UnpackedRecord): void {
+  function commitRecords(records: readonly UnpackedRecord[]): void {
+    const first = nextSequence;
+    const firstLink = link;
+    const leaves = records.map(frameRecord);
+    const bytes = frames.take();
+    const target = segmentFor(bytes.length, first, firstLink);
+    append(target, bytes);
+    fs.fdatasync(target.fd);
+    for (const record of records) followIntent(record);
+    checkpointer.add(leaves);
+    if (leaves.length > 0) options.onDurable(nextSequence - 1);
+  }
+
+  function frameRecord(record: UnpackedRecord, index: number): Leaf {
     if (epoch === null) throw new Error('a record came before its epoch');
-    if (record.sequence !== nextSequence) {
+    if (record.sequence !== nextSequence)
       throw new Error(`record ${record.sequence} came where ${nextSequence} should`);
-    }
-    const chunk = chunkFor(record.sequence, epoch);
-    const leaf = frameRecord(chunk, record, epoch);
-    chunk.leaves.push(leaf);
-    chunk.last = record.sequence;
-    if (record.isAwaited) chunk.intents.push({ exchange: record.exchange, open: record.id });
-    else if (record.kind === 'outcome' || record.kind === 'aborted') {
-      chunk.intents.push({ exchange: record.exchange, open: null });
-    }
-    link = leaf.hash.subarray(0, 8);
-    nextSequence += 1;
-  }
-
-  function chunkFor(sequence: number, current: Epoch): Chunk {
-    const last = chunks.at(-1);
-    if (last !== undefined && !isEpochNew) return last;
-    const chunk: Chunk = {
-      bytes: spare.pop() ?? createFrameBuffer(),
-      leaves: [],
-      intents: [],
-      first: sequence,
-      last: sequence,
-      epoch: isEpochNew ? current : null,
-      link,
-    };
-    isEpochNew = false;
-    chunks.push(chunk);
-    return chunk;
-  }
-
-  function frameRecord(chunk: Chunk, record: UnpackedRecord, current: Epoch): Leaf {
-    const { commitments, sealed } = sealBodies(record, current);
+    const { commitments, sealed } = sealBodies(record, epoch);
     const parts = { manifest: Buffer.from(completeManifest(record.draft, commitments)), sealed };
-    const flags = record.sequence === chunk.first ? frameFlags.batchStart : 0;
-    chunk.bytes.append(recordBytes(parts), flags, record.sequence, link, (buffer, at) =>
-      writeRecord(buffer, at, parts),
-    );
+    const flags = index === 0 ? frameFlags.batchStart : 0;
+    frames.append(recordBytes(parts), flags, record.sequence, link, (buffer, at) => writeRecord(buffer, at, parts));
     const bytes = leafBytes(manifestCommitment(parts.manifest), record.id, record.kind);
-    return { bytes, hash: hashLeaf(bytes) };
+    const hash = hashLeaf(bytes);
+    link = hash.subarray(0, 8);
+    nextSequence += 1;
+    return { bytes, hash };
   }
 
   function sealBodies(record: UnpackedRecord, current: Epoch): { commitments: Commitments; sealed: Buffer } {
@@ -155,51 +121,33 @@ export function createWriter(options: WriterOptions): Writer {
     return { commitments: { sealed: sealedHash(sealed), parts }, sealed };
   }
 
-  /** One write and one sync at a time; what arrives meanwhile is the next group. */
-  async function drain(): Promise<void> {
-    try {
-      for (let chunk = chunks.shift(); chunk !== undefined && !isFailed; chunk = chunks.shift()) await commit(chunk);
-    } catch (error) {
-      fail(error);
-    }
+  function followIntent(record: UnpackedRecord): void {
+    if (record.isAwaited) openIntents.set(record.exchange, record.id);
+    else if (record.kind === 'outcome' || record.kind === 'aborted') openIntents.delete(record.exchange);
   }
 
-  async function commit(chunk: Chunk): Promise<void> {
-    const bytes = chunk.bytes.view();
-    const target = await segmentFor(chunk, bytes.length);
-    const written = fs.write(target.fd, bytes);
-    if (written !== bytes.length) throw shortWrite(target.path, written, bytes.length);
-    await fs.fdatasync(target.fd);
-    if (isFailed) return;
-    target.bytes += written;
-    for (const { exchange, open } of chunk.intents) {
-      if (open === null) openIntents.delete(exchange);
-      else openIntents.set(exchange, open);
-    }
-    options.onDurable(chunk.last);
-    checkpointer.add(chunk.leaves);
-    if (chunk.bytes.reset()) spare.push(chunk.bytes);
-  }
-
-  async function segmentFor(chunk: Chunk, bytes: number): Promise<OpenSegment> {
-    if (chunk.epoch !== null) segmentEpoch = chunk.epoch.id;
-    if (segment !== null && chunk.epoch === null && segment.bytes + bytes <= options.segmentBytesMax) return segment;
+  function segmentFor(bytes: number, first: number, firstLink: Uint8Array): OpenSegment {
+    if (segment !== null && segment.bytes + bytes <= options.segmentBytesMax) return segment;
     if (segment !== null) fs.close(segment.fd);
     segment = null;
-    const path = layout.segment(options.directory, chunk.first);
+    const path = layout.segment(options.directory, first);
     const opened = { fd: fs.create(path), path, bytes: 0 };
     segment = opened;
-    const header = segmentHeader(chunk);
-    const written = fs.write(opened.fd, header);
-    if (written !== header.length) throw shortWrite(path, written, header.length);
+    append(opened, segmentHeader(first, firstLink));
     // Durable, name and all, before a record goes in: a torn header with intact records behind it is then never a crash.
-    await fs.fsync(opened.fd);
-    await fs.syncDirectory(layout.segments(options.directory));
-    opened.bytes = written;
+    fs.fsync(opened.fd);
+    fs.syncDirectory(layout.segments(options.directory));
     return opened;
   }
 
-  function segmentHeader(chunk: Chunk): Buffer {
+  function append(target: OpenSegment, bytes: Buffer): void {
+    const written = fs.write(target.fd, bytes);
+    // A full disk takes what fits and reports no error, and the sync after it succeeds.
+    if (written !== bytes.length) throw shortWrite(target.path, written, bytes.length);
+    target.bytes += written;
+  }
+
+  function segmentHeader(first: number, firstLink: Uint8Array): Buffer {
     for (const exchange of openIntents.keys()) {
       if (openIntents.size <= options.openIntentsMax) break;
       openIntents.delete(exchange);
@@ -207,21 +155,21 @@ export function createWriter(options: WriterOptions): Writer {
     const payload = Buffer.from(
       canonicalJson({
         boot: options.boot,
-        epoch: segmentEpoch,
-        first: String(chunk.first),
+        epoch: epoch?.id ?? '',
+        first: String(first),
         open: Object.fromEntries(openIntents),
         origin: options.origin,
         v: 1,
       }),
     );
-    const frame = createFrameBuffer();
+    const header = createFrameBuffer();
     const flags = frameFlags.header | frameFlags.batchStart;
-    frame.append(payload.length, flags, chunk.first, chunk.link, (buffer, at) => buffer.set(payload, at));
-    return frame.view();
+    header.append(payload.length, flags, first, firstLink, (buffer, at) => buffer.set(payload, at));
+    return header.take();
   }
 
   function check(): void {
-    if (isFailed || segment === null) return;
+    if (isOver || segment === null) return;
     try {
       const ours = fs.identify(segment.fd);
       const found = fs.identify(segment.path);
@@ -235,33 +183,41 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   function fail(error: unknown): void {
-    if (isFailed) return;
-    isFailed = true;
-    if (segment !== null) closeQuietly(fs, segment.fd);
-    segment = null;
+    if (isOver) return;
+    isOver = true;
+    closeSegment();
     options.onFailure(Fault.from(error, 'audit_unavailable'));
+  }
+
+  function closeSegment(): void {
+    if (segment === null) return;
+    try {
+      fs.close(segment.fd);
+    } catch {
+      // All that was acknowledged is synced; a failing close takes nothing back.
+    }
+    segment = null;
   }
 
   return {
     setEpoch: (next) => {
       epoch = next;
-      isEpochNew = true;
+      closeSegment();
     },
-    submit,
+    commit,
     check,
     close: async () => {
-      while (draining !== null) await draining;
-      if (!isFailed) await checkpointer.close();
-      isFailed = true;
-      if (segment !== null) fs.close(segment.fd);
-      segment = null;
+      if (isOver) return;
+      isOver = true;
+      closeSegment();
+      await checkpointer.close();
     },
   };
 }
 
 const noBytes = Buffer.alloc(0);
 
-/** A buffer that grows and is used again: frames of one chunk, back to back. */
+/** A buffer that grows and is used again: the frames of one write, back to back. */
 interface FrameBuffer {
   append(
     payloadBytes: number,
@@ -270,15 +226,14 @@ interface FrameBuffer {
     link: Uint8Array,
     fill: (buffer: Buffer, at: number) => void,
   ): void;
-  view(): Buffer;
-  /** Empties it; false when it grew too large to be kept. */
-  reset(): boolean;
+  /** What was appended, and begins anew. Valid until the next append. */
+  take(): Buffer;
 }
 
-const keptBytesMax = 4 * 1024 * 1024;
+const keptBytesMax = 8 * 1024 * 1024;
 
 function createFrameBuffer(): FrameBuffer {
-  let buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  let buffer = noBytes;
   let used = 0;
   return {
     append: (payloadBytes, flags, sequence, link, fill) => {
@@ -292,18 +247,11 @@ function createFrameBuffer(): FrameBuffer {
       finishFrame(buffer, used, payloadBytes, flags, sequence, link);
       used = end;
     },
-    view: () => buffer.subarray(0, used),
-    reset: () => {
+    take: () => {
+      const taken = buffer.subarray(0, used);
       used = 0;
-      return buffer.length <= keptBytesMax;
+      if (buffer.length > keptBytesMax) buffer = noBytes;
+      return taken;
     },
   };
-}
-
-function closeQuietly(fs: FsPort, fd: number): void {
-  try {
-    fs.close(fd);
-  } catch {
-    // The failure that brought us here is the one to report.
-  }
 }
