@@ -197,7 +197,6 @@ async function awaitApproval(
   if (terms === null) throw new Fault('policy_failed', 'a hold came without its terms');
   const request = heldRequest(facts, policy, decision, minter);
   const outcome = await deps.gate.pass(digestOf(facts, request, decision, terms), request, terms, signal);
-  deps.metrics.hold(outcome.kind);
   if (outcome.kind === 'granted') return ok(outcome.approval);
   return err({
     approval: outcome.approval,
@@ -209,6 +208,7 @@ function digestOf(facts: RequestFacts, request: HeldRequest, decision: Decision,
   return fingerprint({
     held: request,
     method: facts.context.head.method,
+    query: facts.context.head.path.split('?')[1] ?? '',
     terms,
     redactions: decision.redact,
     conversation: facts.conversation ?? emptyConversation,

@@ -5,6 +5,7 @@ import { createLevelStore } from '../approval/level-store.ts';
 import type { RecordedStoreDeps } from '../approval/recorded-store.ts';
 import { createRedisStore } from '../approval/redis-store.ts';
 import type { ApprovalStore } from '../approval/store.ts';
+import { startSweeper } from '../approval/sweeper.ts';
 import { type FileLog, openFileLog } from '../audit/file-log.ts';
 import { keysFromEnvironment, keysFromFile } from '../audit/keys.ts';
 import type { Config, Listener } from '../config/config.ts';
@@ -90,7 +91,7 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
       metrics.approvalTransition(approval.state);
     },
   });
-  sweepStore(store, log, lifetime.signal);
+  const sweeper = startSweeper(store, log);
   const { countries } = config.detection;
   const detector = createDetector({ tier: config.detection.tier, ...(countries ? { countries } : {}) });
   const exchange = createExchangeService({
@@ -145,6 +146,7 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     lifetime.abort();
     const [outcome] = await Promise.all([pep.drain(options.drainMs), api.drain(options.drainMs)]);
     if (outcome === 'cut') log.warn('exchanges were cut at the end of the drain time');
+    await sweeper.close();
     await store.close();
     await audit.close();
     await http.close();
@@ -198,21 +200,6 @@ function openStore(config: Config, deps: RecordedStoreDeps & { readonly log: Pin
     deps,
   );
 }
-
-/** What is due expires although nobody asks for it. */
-function sweepStore(store: ApprovalStore, log: PinoLog, signal: AbortSignal): void {
-  const sweep = (): void => {
-    store.sweep().catch((thrown: unknown) => {
-      log.warn('approvals could not be swept', { reason: Fault.from(thrown).message });
-    });
-  };
-  const timer = setInterval(sweep, sweepEveryMs);
-  timer.unref();
-  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-  sweep();
-}
-
-const sweepEveryMs = 5_000;
 
 function readiness(
   isStopping: boolean,
