@@ -39,6 +39,7 @@ export function createAnthropicShapes(): AnthropicShapes {
     }),
     tool_choice: object({ type: name, name: id }),
     metadata: free('metadata'),
+    mcp_servers: object({ type: name, name: id }),
     container: object({ id: reference('server_history') }, { leaf: 'id', uninspected: 'server_history' }),
     thinking: object({ type: name }),
     output_config: object({ effort: name, format: object({ type: name, schema: jsonSchema('tool_definition') }) }),

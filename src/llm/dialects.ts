@@ -3,21 +3,39 @@ import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createOpenAiChat } from './openai-chat.ts';
+import { routePath } from './route-path.ts';
 
 /** Picks the dialect of a request. */
 export type SelectDialect = (route: RouteFacts, contentType: string | null) => Dialect;
 
+/** What an operator says: below this path, this dialect speaks. */
+export interface DialectRoute {
+  readonly pathPrefix: string;
+  /** Id of a dialect. */
+  readonly dialect: string;
+}
+
 /**
- * The first dialect whose path (or headers) matches speaks, whatever the media type: a provider does not ask for it either, and a
+ * The longest configured prefix decides. Else the first dialect whose path (or headers) matches speaks, whatever the media type: a provider does not ask for it either, and a
  * body that is not of that dialect is then an error, not a blind spot. Elsewhere the media type tells JSON, text and the rest
- * apart; no media type is JSON. The model's name is never asked.
+ * apart; no media type is JSON. The model's name is never asked. Throws when a route names no dialect.
  */
-export function createDialects(): SelectDialect {
+export function createDialects(routes: readonly DialectRoute[] = []): SelectDialect {
   const known: readonly Dialect[] = [createOpenAiChat(), createAnthropicMessages()];
   const json = createGenericJson();
   const text = createGenericText();
   const opaque = createOpaqueBody();
+  const configured = routes
+    .map(({ pathPrefix, dialect: id }) => {
+      const dialect = [...known, json, text].find((candidate) => candidate.id === id);
+      if (dialect === undefined) throw new Error(`the route ${pathPrefix} names an unknown dialect: ${id}`);
+      return { pathPrefix, dialect };
+    })
+    .sort((a, b) => b.pathPrefix.length - a.pathPrefix.length);
   return (route, contentType) => {
+    const path = routePath(route.path);
+    const told = configured.find(({ pathPrefix }) => path.startsWith(pathPrefix));
+    if (told !== undefined) return told.dialect;
     const match = known.find((dialect) => dialect.matches(route));
     if (match !== undefined) return match;
     const mediaType = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';

@@ -39,6 +39,7 @@ export function createOpenAiChatShapes(): OpenAiChatShapes {
       members: new Map([
         ['type', name],
         ['function', functionDefinition],
+        ['custom', text('tool_definition', { rest: toolDefinition, members: new Map([['name', id]]) })],
       ]),
     }),
     functions: functionDefinition,

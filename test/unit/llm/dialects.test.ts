@@ -38,6 +38,26 @@ describe('the dialect of a request', () => {
   });
 });
 
+describe('configured routes', () => {
+  const select = createDialects([
+    { pathPrefix: '/llm', dialect: 'openai.chat' },
+    { pathPrefix: '/llm/claude', dialect: 'anthropic.messages' },
+  ]);
+  test.each([
+    { path: '/llm/v9/talk', want: 'openai.chat' },
+    { path: '/llm/claude/talk', want: 'anthropic.messages' },
+    { path: '/other', want: 'json' },
+  ])('$path: $want', ({ path, want }) => {
+    expect(select(route(path), 'application/json').id).toBe(want);
+  });
+
+  test('an unknown dialect is refused at the start', () => {
+    expect(() => createDialects([{ pathPrefix: '/x', dialect: 'esperanto' }])).toThrow(
+      'the route /x names an unknown dialect: esperanto',
+    );
+  });
+});
+
 describe('what a body says of itself', () => {
   test('Azure names the model in the path', () => {
     const body = Buffer.from('{"messages":[]}');
