@@ -6,7 +6,7 @@ import { complaintsOf, pathOf, valueAt } from './issues.ts';
 import { type Complaint, type Problem, type SettingPath, settingName } from './problem.ts';
 import { isReference, type ReferenceSources, referenceForms, resolveReferences } from './references.ts';
 import { configSchema, secretPaths } from './schema.ts';
-import { settings } from './settings.ts';
+import { type Setting, settings } from './settings.ts';
 import { parseSource, type Source } from './source.ts';
 
 /** The machine around a configuration file. */
@@ -65,11 +65,13 @@ function parse(
   const schema = configSchema(base);
   const complaints: Complaint[] = [];
   const value = structuredClone(given);
+  let known: ReadonlyMap<string, Setting> | undefined;
   for (let round = 0; round < roundsMax; round += 1) {
     const result = schema.safeParse(value);
     if (result.success) return { config: result.data, complaints };
-    const known = new Map(settings().map((setting) => [setting.name, setting]));
-    for (const complaint of result.error.issues.flatMap((issue) => complaintsOf(issue, value, known))) {
+    known ??= new Map(settings().map((setting) => [setting.name, setting]));
+    const named = known;
+    for (const complaint of result.error.issues.flatMap((issue) => complaintsOf(issue, value, named))) {
       // Said already: a reference that did not resolve left an empty value, an error taken out left something missing.
       if ([...unresolved, ...complaints].some(({ path }) => isWithin(path, complaint.path))) continue;
       complaints.push(complaint);

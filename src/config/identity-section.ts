@@ -91,15 +91,11 @@ function issuer(base: string) {
       jwks: jwks(base),
       claims: claims(),
     })
-    .refine(
-      ({ issuer, jwks }) =>
-        jwks.allowHttp || jwks.source.kind === 'file' || isSafe(jwks.source.kind === 'url' ? jwks.source.url : issuer),
-      {
-        path: ['jwks'],
-        error: 'keys must come over https: or from this machine; allow_http lifts this',
-      },
-    )
-    .transform((given): IssuerConfig => {
+    .transform((given, context): IssuerConfig => {
+      if (!given.jwks.allowHttp && !isSafe(given.jwks.source, given.issuer)) {
+        const message = 'keys must come over https: or from this machine; allow_http lifts this';
+        context.addIssue({ code: 'custom', path: ['jwks'], message });
+      }
       const { source, freshMs, staleMs, coolDownMs, timeoutMs } = given.jwks;
       return {
         issuer: given.issuer,
@@ -114,9 +110,9 @@ function issuer(base: string) {
 }
 
 /** Nobody on the way can put in keys of their own. */
-function isSafe(url: string): boolean {
-  if (!URL.canParse(url)) return true; // said elsewhere
-  const { protocol, hostname } = new URL(url);
+function isSafe(source: JwksSource, issuer: string): boolean {
+  if (source.kind === 'file') return true;
+  const { protocol, hostname } = new URL(source.kind === 'url' ? source.url : issuer);
   return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }
 

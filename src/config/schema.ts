@@ -160,11 +160,14 @@ function listener(base: string, fallback: string, description: string) {
         description: 'Plain text beyond this machine: where a mesh encrypts, or the network namespace is shared.',
       }),
     })
-    .refine((given) => given.tls !== null || given.allow_plaintext || isLoopback(given.address.host), {
-      path: ['address'],
-      error: 'is reachable from other machines in plain text: add tls, or set allow_plaintext where a mesh encrypts',
+    .transform((given, context): Listener => {
+      if (given.tls === null && !given.allow_plaintext && !isLoopback(given.address.host)) {
+        const message =
+          'is reachable from other machines in plain text: add tls, or set allow_plaintext where a mesh encrypts';
+        context.addIssue({ code: 'custom', path: ['address'], message });
+      }
+      return { ...given.address, tls: given.tls };
     })
-    .transform((given): Listener => ({ ...given.address, tls: given.tls }))
     .prefault({})
     .meta({ description });
 }

@@ -253,3 +253,74 @@ test('no text makes it throw', () => {
     }),
   );
 });
+
+test('no value in the place of any other makes it throw', () => {
+  const full = {
+    listen: { pep: { address: 'a:1', tls: { cert_file: 'c', key_file: 'k' }, allow_plaintext: true } },
+    identity: {
+      token: { header: 'h', scheme: 'Bearer', forward: true },
+      issuers: [
+        {
+          issuer: 'https://idp.example.com',
+          audiences: ['a'],
+          algorithms: ['ES256'],
+          clock_tolerance: '1s',
+          jwks: { url: 'https://idp.example.com/keys', file: 'f', fresh: '1m', allow_http: true },
+          claims: { groups: ['g'], tenant: 't', tenant_claim: 'c', service: [{ claim: 'x', equals: 'y' }] },
+        },
+      ],
+      cache: { ttl: '1s', entries: 1 },
+    },
+    policy: { bundle: 'bundle.tar.gz', reload: '1s', headers: ['h'] },
+    detection: { tier: 'core', custom: [{ id: 'i', entity: 'AB', pattern: 'p', context: ['c'] }], allow: ['a'] },
+    masking: { key: 'k' },
+    approval: {
+      store: {
+        embedded: {},
+        redis: { url: 'redis://r', cluster: ['a:1'], sentinel: { addresses: ['a:1'], master: 'm' } },
+      },
+    },
+    audit: { directory: 'd', origin: 'o', retention: '1d' },
+    routes: [{ path_prefix: '/', dialect: 'd' }],
+  };
+  const places: (readonly (string | number)[])[] = [];
+  const walk = (value: unknown, path: readonly (string | number)[]): void => {
+    if (path.length > 0) places.push(path);
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, inner] of Object.entries(value))
+      walk(inner, [...path, Array.isArray(value) ? Number(name) : name]);
+  };
+  walk(full, []);
+  const put = (value: unknown, path: readonly (string | number)[], what: unknown): unknown => {
+    const [first, ...rest] = path;
+    if (first === undefined) return what;
+    if (Array.isArray(value)) return value.map((item, at) => (at === first ? put(item, rest, what) : item));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]) => [name, name === first ? put(item, rest, what) : item]),
+    );
+  };
+  const junk = fc.constantFrom(
+    null,
+    '',
+    'x',
+    0,
+    -1,
+    1e99,
+    true,
+    [],
+    [null],
+    {},
+    { x: 1 },
+    'http://u:p@h/',
+    'a:99999',
+    '9'.repeat(40),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...places), junk, fc.constantFrom(...places), junk, (one, first, other, second) => {
+      const { config, problems } = check(JSON.stringify(put(put(full, one, first), other, second)));
+      expect(config === null).toBe(problems.some(({ severity }) => severity === 'error'));
+    }),
+    { numRuns: 50 },
+  );
+});
