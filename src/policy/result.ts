@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Fault } from '../lib/fault.ts';
+import { limits } from '../lib/limits.ts';
 import type { Decision } from './decision.ts';
 
 const message = z.string().min(1).max(1000);
@@ -33,8 +34,8 @@ const hold = z
   .strictObject({
     approvers: z.strictObject({ groups: z.array(name).min(1).max(64), quorum: z.int().min(1).max(16) }),
     ttl_s: seconds,
-    wait_s: z.int().min(0).max(3600),
-    grant: z.strictObject({ uses: z.int().min(1).max(1000), ttl_s: seconds }),
+    wait_s: z.int().min(0).max(limits.holdWaitSecondsMax),
+    grant: z.strictObject({ uses: z.int().min(1).max(limits.grantUsesMax), ttl_s: seconds }),
     require_reason: z.boolean(),
   })
   .transform(({ approvers, ttl_s, wait_s, grant, require_reason }) => ({
