@@ -28,7 +28,7 @@ interface Schema {
 /** JSON Schema (draft 2020-12) of the configuration file, for editors. */
 export function configurationJsonSchema(): Readonly<Record<string, unknown>> {
   return {
-    $id: 'https://countersign.dev/schemas/configuration.json',
+    $id: 'urn:countersign:configuration',
     title: 'countersign configuration',
     ...z.toJSONSchema(configSchema('.'), { io: 'input' }),
   };
