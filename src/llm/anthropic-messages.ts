@@ -2,7 +2,7 @@ import { createAnthropicShapes } from './anthropic-shapes.ts';
 import type { ClientError, Dialect } from './dialect.ts';
 import { jsonErrorBody, sseErrorEvent } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
-import { type JsonNode, memberOf, stringMember } from './json-source.ts';
+import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
 import { routePath } from './route-path.ts';
 
@@ -63,8 +63,8 @@ function sessionOf(source: string, metadata: JsonNode | undefined): string | nul
 
 /** Texts are named by the index of their block. */
 function baseOf(source: string, root: JsonNode): string {
-  const index = memberOf(root, 'index');
-  return index?.type === 'number' ? `/${source.slice(index.start, index.end)}` : '';
+  const index = indexMember(source, root);
+  return index === null ? '' : `/${index}`;
 }
 
 function endingsOf(source: string, root: JsonNode, event: string | null): Endings {

@@ -122,6 +122,12 @@ export function stringMember(source: string, node: JsonNode | undefined, name: s
   return value?.type === 'string' ? stringOf(source, value) : null;
 }
 
+/** The number in the member `index`, by which streams name their parts; null when there is none. */
+export function indexMember(source: string, node: JsonNode | undefined): number | null {
+  const index = memberOf(node, 'index');
+  return index?.type === 'number' ? Number(source.slice(index.start, index.end)) : null;
+}
+
 const BOM = 0xfeff;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

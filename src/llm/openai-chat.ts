@@ -2,7 +2,7 @@ import { emptyConversation } from './conversation.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { jsonErrorBody, openAiError, sseErrorEvent } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
-import { type JsonNode, memberOf, stringMember } from './json-source.ts';
+import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
 import { createOpenAiChatShapes } from './openai-chat-shapes.ts';
 import { routePath } from './route-path.ts';
@@ -81,8 +81,7 @@ function endingsOf(source: string, root: JsonNode): Endings {
   for (const [position, choice] of choices.items.entries()) {
     if (memberOf(choice, 'finish_reason')?.type !== 'string') continue;
     prefixes ??= [];
-    const index = memberOf(choice, 'index');
-    prefixes.push(`/choices/${index?.type === 'number' ? Number(source.slice(index.start, index.end)) : position}/`);
+    prefixes.push(`/choices/${indexMember(source, choice) ?? position}/`);
   }
   return prefixes === null ? noEndings : { prefixes, all: false };
 }

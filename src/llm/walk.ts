@@ -2,6 +2,7 @@ import { unreachable } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { Role, SegmentKind, Uninspected } from './conversation.ts';
 import {
+  indexMember,
   type JsonBudget,
   type JsonNode,
   type JsonObjectNode,
@@ -11,6 +12,7 @@ import {
   stringOf,
 } from './json-source.ts';
 import { free, type Shape } from './shape.ts';
+import { isBase64, isIdentifier, isPlainName, isWord, keyToken } from './tokens.ts';
 
 /** A text of a JSON document, with the place to write another one to. */
 export interface FoundText {
@@ -110,7 +112,7 @@ function visit(document: Document, node: JsonNode, shape: Shape, place: Place): 
     case 'array':
       for (const [position, item] of node.items.entries()) {
         const index =
-          document.walk.isStream && shape.isIndexed ? (indexOf(document.source, item) ?? position) : position;
+          document.walk.isStream && shape.isIndexed ? (indexMember(document.source, item) ?? position) : position;
         visit(document, item, shape, { ...place, pointer: `${place.pointer}/${index}` });
       }
       break;
@@ -281,43 +283,8 @@ function mayBeDocument(value: string): boolean {
   return /^\s*[[{]/.test(value) && /[\]}]\s*$/.test(value.slice(-64));
 }
 
-/**
- * Stands in a pointer for a key that is not plainly a name: a key can hold what a value can (`{"4111 1111 1111 1111": …}`), and
- * pointers go into records and logs. `*<position>` cannot be mistaken, because a key spelled like that is replaced as well.
- */
-function keyToken(position: number): string {
-  return `*${position}`;
-}
-
-/** Letters (with `_ - . $`), at most four digits and only at the end; or a short number. All else could be a value. */
-function isPlainName(key: string): boolean {
-  return key.length <= 64 && /^(?:[A-Za-z_$][A-Za-z_$.-]*\d{0,4}|\d{1,8})$/.test(key);
-}
-
-/** A word of a protocol: `tool_use`, `chat.completion.chunk`, `web_search_20250305`, `application/pdf`. */
-function isWord(value: string): boolean {
-  return value.length <= 64 && /^[A-Za-z][a-z0-9_.+/-]*$/.test(value);
-}
-
-/** An identifier or a model's name. Digits alone (a card number) are none, however they are grouped. */
-function isIdentifier(value: string): boolean {
-  return value.length <= 256 && /^[A-Za-z0-9_.:/|+=~-]+$/.test(value) && (value.length < 9 || /[A-Za-z]/.test(value));
-}
-
-/** Base64 of some length, or a `data:` URI of it. Short strings are read all the same. */
-function isBase64(value: string): boolean {
-  const payload = value.startsWith('data:') ? value.slice(value.indexOf(',') + 1) : value;
-  const isDeclared = payload !== value && value.slice(0, value.length - payload.length).endsWith(';base64,');
-  return (isDeclared || value.length >= 64) && /^[A-Za-z0-9+/_-]*={0,2}$/.test(payload);
-}
-
 function isFilled(node: JsonNode | undefined): boolean {
   return node?.type === 'string' && node.end - node.start > 2;
-}
-
-function indexOf(source: string, node: JsonNode): number | null {
-  const index = memberOf(node, 'index');
-  return index?.type === 'number' ? Number(source.slice(index.start, index.end)) : null;
 }
 
 function roleOf(word: string | null): Role | null {
