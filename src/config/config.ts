@@ -103,7 +103,4 @@ export interface AuditConfig {
   /** Null: the keys come from the environment. */
   readonly keyFile: string | null;
   readonly createKeyFile: boolean;
-  readonly onFailure: 'block' | 'allow';
-  readonly intentBeforeEgress: boolean;
-  readonly retentionMs: number;
 }

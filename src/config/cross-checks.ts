@@ -75,12 +75,12 @@ function issuers({ identity }: Config): Complaint[] {
 
 function audit({ audit, masking, approval }: Config): Complaint[] {
   const found: Complaint[] = [];
-  if (audit.onFailure === 'allow') {
+  if (audit.createKeyFile && audit.keyFile !== null) {
     found.push(
       warning(
-        ['audit', 'on_failure'],
-        'lets exchanges pass unrecorded while the log cannot be written',
-        'Use block unless that is wanted.',
+        ['audit', 'create_key_file'],
+        'makes keys that nobody else has a copy of',
+        'Good for first steps. In production put the key file there and leave this out.',
       ),
     );
   }

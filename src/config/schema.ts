@@ -350,14 +350,6 @@ function audit(base: string) {
         .boolean()
         .default(false)
         .meta({ description: 'Makes the key file when it is missing; for first steps.' }),
-      on_failure: z.enum(['block', 'allow']).default('block').meta({
-        description: '`allow` lets exchanges pass without a record while the log cannot be written.',
-      }),
-      intent_before_egress: z.boolean().default(true).meta({
-        description:
-          'Whether the intent record is durable before the prompt leaves. False: in parallel, and a crash can leave a prompt sent and not recorded.',
-      }),
-      retention: duration('1d', '3650d').prefault('90d').meta({ description: 'Age at which records are destroyed.' }),
     })
     .transform(
       (given): AuditConfig => ({
@@ -365,9 +357,6 @@ function audit(base: string) {
         origin: given.origin,
         keyFile: given.key_file,
         createKeyFile: given.create_key_file,
-        onFailure: given.on_failure,
-        intentBeforeEgress: given.intent_before_egress,
-        retentionMs: given.retention,
       }),
     );
 }

@@ -43,6 +43,8 @@ export interface ExchangeSettings {
   readonly maskingScope: MaskingScope;
   /** Headers that policy may see; lower-case. */
   readonly policyHeaders: readonly string[];
+  /** A held request waits in-band no longer than this, whatever policy asks for. */
+  readonly holdWaitMsMax: number;
   /** Bytes of a body, decoded, that are read at most. */
   readonly bodyBytesMax: number;
 }

@@ -193,8 +193,8 @@ async function awaitApproval(
   minter: Minter,
   signal: AbortSignal,
 ): Promise<Result<Approval, { readonly approval: Approval; readonly refusal: Refusal }>> {
-  const terms = decision.hold;
-  if (terms === null) throw new Fault('policy_failed', 'a hold came without its terms');
+  if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
+  const terms = { ...decision.hold, waitS: Math.min(decision.hold.waitS, deps.settings.holdWaitMsMax / 1000) };
   const request = heldRequest(facts, policy, decision, minter);
   const outcome = await deps.gate.pass(digestOf(facts, request, decision, terms), request, terms, signal);
   if (outcome.kind === 'granted') return ok(outcome.approval);

@@ -96,7 +96,7 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
   const detector = createDetector({ tier: config.detection.tier, ...(countries ? { countries } : {}) });
   const exchange = createExchangeService({
     authenticator,
-    selectDialect: createDialects(),
+    selectDialect: createDialects(config.routes),
     detector,
     entities: new Set(rules.map((rule) => rule.entity)),
     pdp,
@@ -114,6 +114,7 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
       maskingScope: config.masking.scope,
       policyHeaders: config.policy.headers,
       bodyBytesMax: config.limits.bodyBytesMax,
+      holdWaitMsMax: config.approval.maxWaitMs,
     },
   });
 

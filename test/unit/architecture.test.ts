@@ -40,7 +40,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   commander: ['main/', 'main.ts', 'cli.ts'],
 };
 /** Adapters (files that touch a network, a disk or a foreign engine): only the composition root and tests import them. */
-const adapter = /(redis-store|level-store|opa-wasm|jwks|file-log|bundle-files)\.ts$/;
+const adapter = /(redis-store|level-store|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary)\.ts$/;
 
 interface SourceFile {
   readonly path: string;

@@ -65,9 +65,6 @@ test('the least there can be is right, and everything else has its default', () 
       origin: 'countersign.local/gateway-0',
       keyFile: null,
       createKeyFile: false,
-      onFailure: 'block',
-      intentBeforeEgress: true,
-      retentionMs: 7_776_000_000,
     },
     limits: { bodyBytesMax: 16_777_216 },
     session: { header: 'x-session-id' },
@@ -82,10 +79,10 @@ describe('values', () => {
   const withBundle = (more: string) => check(`policy: { bundle: bundle.tar.gz }\n${more}`);
 
   test('a warning does not keep from running', () => {
-    const { config, problems } = withBundle('audit: { on_failure: allow }');
-    expect(config?.audit.onFailure).toBe('allow');
+    const { config, problems } = withBundle('audit: { key_file: key.json, create_key_file: true }');
+    expect(config?.audit.createKeyFile).toBe(true);
     expect(problems.map(({ severity, setting, line }) => ({ severity, setting, line }))).toEqual([
-      { severity: 'warning', setting: 'audit.on_failure', line: 2 },
+      { severity: 'warning', setting: 'audit.create_key_file', line: 2 },
     ]);
   });
 
@@ -280,7 +277,7 @@ test('no value in the place of any other makes it throw', () => {
         redis: { url: 'redis://r', cluster: ['a:1'], sentinel: { addresses: ['a:1'], master: 'm' } },
       },
     },
-    audit: { directory: 'd', origin: 'o', retention: '1d' },
+    audit: { directory: 'd', origin: 'o' },
     routes: [{ path_prefix: '/', dialect: 'd' }],
   };
   const places: (readonly (string | number)[])[] = [];

@@ -40,7 +40,9 @@ describe('envoy/countersign.yaml', () => {
       COUNTERSIGN_ISSUER: 'https://issuer.demo.invalid',
       COUNTERSIGN_JWKS: '/demo/jwks.json',
     });
-    expect(problems).toEqual([]);
+    expect(problems.map(({ severity, setting }) => ({ severity, setting }))).toEqual([
+      { severity: 'warning', setting: 'audit.create_key_file' },
+    ]);
     expect({ bundle: config?.policy.bundle, audit: config?.audit, store: config?.approval.store }).toEqual({
       bundle: '/demo/bundle.tar.gz',
       audit: {
@@ -48,9 +50,6 @@ describe('envoy/countersign.yaml', () => {
         origin: 'countersign.local/gateway-0',
         keyFile: '/demo/audit-key.json',
         createKeyFile: true,
-        onFailure: 'block',
-        intentBeforeEgress: true,
-        retentionMs: 7_776_000_000,
       },
       store: { kind: 'embedded', directory: '/demo/approvals' },
     });

@@ -17,7 +17,7 @@ function write(name: string, text: string): string {
 test('reads a file and what it refers to, relative to itself', () => {
   write('bundle.tar.gz', '');
   write('masking.key', `${'m'.repeat(32)}\n`);
-  const text = `policy: { bundle: bundle.tar.gz }\nmasking: { key: '\${file:masking.key}' }\naudit: { on_failure: allow }\n`;
+  const text = `policy: { bundle: bundle.tar.gz }\nmasking: { key: '\${file:masking.key}' }\naudit: { key_file: key.json, create_key_file: true }\n`;
   const file = write('countersign.yaml', text);
   const loaded = loadConfig(file, {});
   expect(loaded.ok).toBe(true);
@@ -34,7 +34,7 @@ test('reads a file and what it refers to, relative to itself', () => {
     key: 'm'.repeat(32),
     file,
     digest: sha256Hex(text),
-    warnings: ['audit.on_failure'],
+    warnings: ['audit.create_key_file'],
   });
 });
 
