@@ -247,12 +247,7 @@ function readBody(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'bod
       piece: event.body,
     },
   };
-  if (response.phase === 'pass' || event.body.length === 0) {
-    return readPiece(next, {
-      out: response.phase === 'pass' ? event.body : noBytes,
-      endOfStream: event.endOfStream,
-    });
-  }
+  if (event.body.length === 0) return responseReleased(next, { out: noBytes, endOfStream: event.endOfStream });
   return {
     state: next,
     effects: [{ kind: 'push', piece: event.body, endOfStream: event.endOfStream }],
@@ -262,18 +257,12 @@ function readBody(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'bod
 /** The response phase has read a piece, and says what may go out of all that it has read. */
 export function responseReleased(
   state: ExtProcState,
-  event: Extract<ExtProcEvent, { kind: 'response_released' }>,
+  read: { readonly out: Buffer; readonly endOfStream: boolean },
 ): Step {
-  return readPiece(state, event);
-}
-
-function readPiece(state: ExtProcState, read: { readonly out: Buffer; readonly endOfStream: boolean }): Step {
   const { response } = state;
   const { out, endOfStream } = read;
   if (response.mode === 'full_duplex') {
     if (response.phase === 'whole') return endOfStream ? finish(state, 'body') : { state, effects: [] };
-    // Passing bytes wait for the end as well: with them the stream would look complete to the client before it is on record.
-    if (endOfStream && response.phase === 'pass') return finish({ ...state, response: { ...response, out } }, 'body');
     const effects = out.length > 0 ? [send(streamed(out, false))] : [];
     if (!endOfStream) return { state, effects };
     const last = finish({ ...state, response: { ...response, out: noBytes } }, 'body');
@@ -291,9 +280,12 @@ export function responseFinished(state: ExtProcState, end: ResponseEnd): Step {
     const reply = end.reply ?? response.reply;
     return reply === null || response.released ? destroyed(state, 'failed') : replied(state, reply);
   }
-  if (end.reply !== null) return response.released ? destroyed(state, 'failed') : replied(state, end.reply);
+  if (end.reply !== null) {
+    if (!response.released) return replied(state, end.reply);
+    return failing(state, 'the end of the answer was refused after its beginning had left', 'masking_failed');
+  }
 
-  const body = response.phase === 'pass' ? response.out : joined(response, end.tail);
+  const body = joined(response, end.tail);
   const answers = lastAnswers(response, end, body);
   if (answers === null) return destroyed(state, 'failed');
   const done: ResponseSide = {
@@ -336,19 +328,17 @@ function lastAnswers(response: ResponseSide, end: ResponseEnd, body: Buffer): re
 /** Ends the direction closed: cleanly while the headers are unsent, by an error event in a stream, else by a reset. */
 export function responseFailed(state: ExtProcState, event: Extract<ExtProcEvent, { kind: 'response_failed' }>): Step {
   const { response } = state;
-  const abort: Effect = { kind: 'abort', cause: 'fault' };
-  if (!response.released) {
-    if (event.reply === null) return destroyed(state, 'failed');
-    const step = replied(state, event.reply);
-    return { state: step.state, effects: [abort, ...step.effects] };
-  }
-  if (response.mode !== 'full_duplex' || event.tail === null || response.withheld) return destroyed(state, 'failed');
-  const answers: Answer[] = [streamed(event.tail, !response.withTrailers)];
-  if (response.withTrailers) answers.push(trailersAnswer);
-  return {
-    state: { ...state, response: { ...response, stage: 'failed' } },
-    effects: [abort, ...answers.map(send)],
-  };
+  const failed: ExtProcState = { ...state, response: { ...response, stage: 'failed' } };
+  const step = failureStep(failed, event);
+  return { state: step.state, effects: [{ kind: 'abort', cause: 'fault' }, ...step.effects] };
+}
+
+function failureStep(state: ExtProcState, event: Extract<ExtProcEvent, { kind: 'response_failed' }>): Step {
+  const { mode, released, withheld, withTrailers } = state.response;
+  if (!released) return event.reply === null ? destroyed(state, 'failed') : replied(state, event.reply);
+  if (mode !== 'full_duplex' || withheld || event.tail === null) return destroyed(state, 'failed');
+  const last = streamed(event.tail, !withTrailers);
+  return sending(state, withTrailers ? [last, trailersAnswer] : [last]);
 }
 
 function finish(state: ExtProcState, waiting: ResponseSide['waiting']): Step {
@@ -364,7 +354,7 @@ function finish(state: ExtProcState, waiting: ResponseSide['waiting']): Step {
 function failing(
   state: ExtProcState,
   why: string,
-  code: 'protocol_violation' | 'body_too_large' = 'protocol_violation',
+  code: 'protocol_violation' | 'body_too_large' | 'masking_failed' = 'protocol_violation',
 ): Step {
   return {
     state,

@@ -190,8 +190,9 @@ export function createExtProcStream(
 
   function failResponse(thrown: unknown): void {
     const fault = Fault.from(thrown);
-    report(fault);
     const open = phase;
+    // An open phase reports its own faults when it is asked for the words.
+    if (open === null) report(fault);
     dispatch({
       kind: 'response_failed',
       reply: attempt(() => (open === null ? exchange.faultReply(head, fault) : open.failureReply(fault))),

@@ -30,6 +30,10 @@ export interface Http2Sessions {
   attach(): void;
   /** Asks every peer to open no more streams here; resolves when all have been told, or after `waitMs`. */
   goAway(waitMs: number): Promise<void>;
+  /** Stops listening, and closes each connection once its streams have finished. Resolves when none is left. */
+  close(): Promise<void>;
+  /** Cuts every connection, and those that are still to come. */
+  destroy(): void;
 }
 
 /** MUST be called before the server is bound. Throws when grpc-js no longer keeps its HTTP/2 servers where they are looked for. */
@@ -40,6 +44,7 @@ export function tuneHttp2(server: Server): Http2Sessions {
   });
   const attached = new WeakSet<Http2Server>();
   const sessions = new Set<ServerHttp2Session>();
+  let isCut = false;
 
   return {
     attach: () => {
@@ -47,6 +52,10 @@ export function tuneHttp2(server: Server): Http2Sessions {
         if (attached.has(http2Server)) continue;
         attached.add(http2Server);
         http2Server.on('session', (session) => {
+          if (isCut) {
+            session.destroy();
+            return;
+          }
           sessions.add(session);
           session.once('close', () => sessions.delete(session));
           session.setLocalWindowSize(sessionWindowBytes);
@@ -56,6 +65,20 @@ export function tuneHttp2(server: Server): Http2Sessions {
     },
     goAway: async (waitMs) => {
       await Promise.all([...sessions].map((session) => goAwayHeard(session, waitMs)));
+    },
+    // grpc-js has tryShutdown and forceShutdown for this: the one never calls back when a session goes away beside it, and the other
+    // forgets the sessions when channelz is off.
+    close: async () => {
+      const listeners = [...internals.http2Servers.keys()].map(
+        (http2Server) => new Promise((resolve) => http2Server.close(resolve)),
+      );
+      const left = [...sessions].map((session) => new Promise((resolve) => session.once('close', resolve)));
+      for (const session of sessions) session.close();
+      await Promise.all([...listeners, ...left]);
+    },
+    destroy: () => {
+      isCut = true;
+      for (const session of sessions) session.destroy(undefined, constants.NGHTTP2_CANCEL);
     },
   };
 }

@@ -82,24 +82,19 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       const deadline = new Promise<'cut'>((resolve) => {
         timer = setTimeout(() => resolve('cut'), deadlineMs);
       });
-      const drained = sessions.goAway(Math.min(goAwayWaitMs, deadlineMs)).then(() => shutDown(server));
-      const outcome = await Promise.race([drained, deadline]);
+      const drained = sessions.goAway(Math.min(goAwayWaitMs, deadlineMs)).then(() => sessions.close());
+      const outcome = await Promise.race([drained.then(() => 'drained' as const), deadline]);
       clearTimeout(timer);
       if (outcome === 'cut') {
         isCutting = true;
-        server.forceShutdown();
+        sessions.destroy();
         await drained;
       }
+      server.forceShutdown();
       return outcome;
     },
     isCutting: () => isCutting,
   };
-}
-
-function shutDown(server: Server): Promise<'drained'> {
-  return new Promise((resolve) => {
-    server.tryShutdown(() => resolve('drained'));
-  });
 }
 
 function credentials(tls: RpcTls | null): ServerCredentials {
