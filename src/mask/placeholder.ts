@@ -25,8 +25,11 @@ export interface Minter {
   token(entity: string, value: string): string;
   /** `CREDIT_CARD_HASH_` and 16 characters: equal for equal values under one key, whatever the scope. */
   hash(entity: string, value: string): string;
-  /** Whether this whole word was written by masking under this key and scope (keyed words) or by rule (labels, endings). */
-  isOurs(word: string): boolean;
+  /**
+   * Whether `[start, end)` lies inside of something that masking wrote: a keyed word of this key and scope, or a label or ending of
+   * a known entity. Short texts only: it looks at all of it.
+   */
+  covers(text: string, start: number, end: number): boolean;
   /**
    * The text with every placeholder or hash that we did not write made into none, of the same length (its last `_` becomes
    * `-`): a caller cannot plant one. The same string when there is none.
@@ -48,7 +51,9 @@ const rememberedMax = 1024;
 
 export function createMinter(options: MinterOptions): Minter {
   const { key, scope } = options;
-  const prefixes: ReadonlySet<string> = new Set([...options.entities].map(entityWord));
+  /** Made when the first value or suspicious word comes: most exchanges have none. */
+  let words: ReadonlySet<string> | null = null;
+  let masks: RegExp | null = null;
   const remembered = new Map<string, string>();
 
   function mint(form: 'token' | 'hash', entity: string, value: string): string {
@@ -82,23 +87,41 @@ export function createMinter(options: MinterOptions): Minter {
       : keyed(key, ['hash-check', word, id], hashCheckChars) === check;
   }
 
+  function known(): ReadonlySet<string> {
+    words ??= new Set([...options.entities].map(entityWord));
+    return words;
+  }
+
+  function isForged(word: string): boolean {
+    const shape = readKeyedWord(word);
+    return shape !== null && known().has(shape.word) && !isGenuine(shape);
+  }
+
   return {
     token: (entity, value) => mint('token', entity, value),
     hash: (entity, value) => mint('hash', entity, value),
-    isOurs: (word) => {
-      if (word.length > maskCharsMax) return false;
-      const plain = /^([A-Z][A-Z0-9_]*)_(?:REDACTED|ENDING_[0-9A-Z]{4})$/.exec(word);
-      if (plain) return prefixes.has(plain[1] ?? '');
-      const shape = readKeyedWord(word, prefixes);
-      return shape !== null && isGenuine(shape);
+    covers: (text, start, end) => {
+      masks ??= maskPattern(known());
+      masks.lastIndex = 0;
+      for (let match = masks.exec(text); match !== null && match.index <= start; match = masks.exec(text)) {
+        const [mask] = match;
+        const shape = readKeyedWord(mask);
+        if (match.index + mask.length >= end && (shape === null || isGenuine(shape))) return true;
+        masks.lastIndex = match.index + 1;
+      }
+      return false;
     },
-    neutralise: (text) =>
-      text.replace(keyedWords, (word) => {
-        const shape = readKeyedWord(word, prefixes);
-        if (shape === null || isGenuine(shape)) return word;
-        const cut = word.lastIndexOf('_');
-        return `${word.slice(0, cut)}-${word.slice(cut + 1)}`;
-      }),
+    neutralise: (text) => {
+      let harmless = '';
+      let kept = 0;
+      for (let cut = text.indexOf('_'); cut >= 0; cut = text.indexOf('_', cut + 1)) {
+        const word = keyedWordAround(text, cut);
+        if (word === null || !isForged(word)) continue;
+        harmless += `${text.slice(kept, cut)}-`;
+        kept = cut + 1;
+      }
+      return kept === 0 ? text : harmless + text.slice(kept);
+    },
   };
 }
 
@@ -118,21 +141,46 @@ interface KeyedWord {
   readonly check: string;
 }
 
-/** Whole words that could be keyed: every quantifier is bounded by `maskCharsMax`, and a word is visited once. */
-const keyedWords =
-  /(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{1,80}_(?:[0-9A-HJKMNP-TV-Z]{16}|[0-9A-HJKMNP-TV-Z]{10})(?![A-Za-z0-9_])/g;
-const tokenShape = /^([A-Z][A-Z0-9_]*)_([0-9A-HJKMNP-TV-Z]{8})([0-9A-HJKMNP-TV-Z]{2})$/;
-const hashShape = /^([A-Z][A-Z0-9_]*)_HASH_([0-9A-HJKMNP-TV-Z]{12})([0-9A-HJKMNP-TV-Z]{4})$/;
+const crockford = '[0-9A-HJKMNP-TV-Z]';
+const tokenShape = new RegExp(`^([A-Z][A-Z0-9_]*)_(${crockford}{${idChars}})(${crockford}{${checkChars}})$`);
+const hashShape = new RegExp(`^([A-Z][A-Z0-9_]*)_HASH_(${crockford}{${hashChars}})(${crockford}{${hashCheckChars}})$`);
 
-function readKeyedWord(text: string, prefixes: ReadonlySet<string>): KeyedWord | null {
-  for (const [form, pattern] of [
-    ['token', tokenShape],
-    ['hash', hashShape],
-  ] as const) {
-    const [, word = '', id = '', check = ''] = pattern.exec(text) ?? [];
-    if (prefixes.has(word) && (form === 'hash' || hasDigit(id))) return { form, word, id, check };
+function readKeyedWord(text: string): KeyedWord | null {
+  const token = tokenShape.exec(text);
+  if (token !== null && hasDigit(token[2] ?? '')) {
+    return { form: 'token', word: token[1] ?? '', id: token[2] ?? '', check: token[3] ?? '' };
   }
-  return null;
+  const hash = hashShape.exec(text);
+  return hash && { form: 'hash', word: hash[1] ?? '', id: hash[2] ?? '', check: hash[3] ?? '' };
+}
+
+/** Everything that masking can write about these entities. */
+function maskPattern(words: ReadonlySet<string>): RegExp {
+  const forms = ['REDACTED', 'ENDING_[0-9A-Z]{4}', `HASH_${crockford}{${hashChars + hashCheckChars}}`];
+  const names = [...words].sort((a, b) => b.length - a.length).join('|');
+  // Without entities nothing is ours: `(?!)` matches nowhere.
+  return new RegExp(`(?:${names || '(?!)'})_(?:${forms.join('|')}|${crockford}{${idChars + checkChars}})`, 'g');
+}
+
+/** The word that the `_` at `cut` is in, when what follows it is as long as the keyed part of a mask; else null. */
+function keyedWordAround(text: string, cut: number): string | null {
+  let to = cut + 1;
+  while (to - cut <= hashChars + hashCheckChars && isUpperOrDigit(text.charCodeAt(to))) to++;
+  const tail = to - cut - 1;
+  if (tail !== idChars + checkChars && tail !== hashChars + hashCheckChars) return null;
+  if (isWordCode(text.charCodeAt(to))) return null;
+  let from = cut;
+  while (to - from <= maskCharsMax && from > 0 && isWordCode(text.charCodeAt(from - 1))) from--;
+  return text.slice(from, to);
+}
+
+function isUpperOrDigit(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a);
+}
+
+/** `[0-9A-Za-z_]`; false for NaN, which `charCodeAt` gives outside of the text. */
+function isWordCode(code: number): boolean {
+  return isUpperOrDigit(code) || code === 0x5f || (code >= 0x61 && code <= 0x7a);
 }
 
 function hasDigit(text: string): boolean {

@@ -90,63 +90,47 @@ describe('hash', () => {
   });
 });
 
-describe('isOurs', () => {
+describe('covers', () => {
   const token = minter().token('CREDIT_CARD', '4111111111111111');
   const hash = minter().hash('CREDIT_CARD', '4111111111111111');
+  const covers = (text: string, start = 0, end = text.length) => minter().covers(text, start, end);
   test.each([
-    { name: 'a token', word: token, want: true },
-    { name: 'a hash', word: hash, want: true },
-    { name: 'a label', word: 'CREDIT_CARD_REDACTED', want: true },
-    { name: 'an ending', word: 'CREDIT_CARD_ENDING_1111', want: true },
-    {
-      name: 'a custom entity',
-      word: `${entityWord('custom rule-1')}_REDACTED`,
-      want: true,
-    },
-    {
-      name: 'a label of no known entity',
-      word: 'AKIAEXAMPLE_REDACTED',
-      want: false,
-    },
-    {
-      name: 'an ending too long',
-      word: 'CREDIT_CARD_ENDING_11111',
-      want: false,
-    },
-    {
-      name: 'a token of another scope',
-      word: minter('other').token('CREDIT_CARD', '4111111111111111'),
-      want: false,
-    },
-    { name: 'a token with a letter more', word: `${token}0`, want: false },
-    {
-      name: 'a token with a letter less',
-      word: token.slice(0, -1),
-      want: false,
-    },
-    { name: 'a lower-case token', word: token.toLowerCase(), want: false },
-    {
-      name: 'a hash of another key',
-      word: minter('', Buffer.alloc(16)).hash('CREDIT_CARD', '4'),
-      want: false,
-    },
-    { name: 'nothing', word: '', want: false },
-    {
-      name: 'a very long word',
-      word: `CREDIT_CARD_${'A'.repeat(10_000)}`,
-      want: false,
-    },
-  ])('$name: $want', ({ word, want }) => {
-    expect(minter().isOurs(word)).toBe(want);
+    { name: 'a token', text: token, want: true },
+    { name: 'a hash', text: hash, want: true },
+    { name: 'a label', text: 'CREDIT_CARD_REDACTED', want: true },
+    { name: 'an ending', text: 'CREDIT_CARD_ENDING_1111', want: true },
+    { name: 'a custom entity', text: `${entityWord('custom rule-1')}_REDACTED`, want: true },
+    { name: 'a label of no known entity', text: 'AKIAEXAMPLE_REDACTED', want: false },
+    { name: 'more than an ending', text: 'CREDIT_CARD_ENDING_11111', want: false },
+    { name: 'a token of another scope', text: minter('other').token('CREDIT_CARD', '4111111111111111'), want: false },
+    { name: 'more than a token', text: `${token}0`, want: false },
+    { name: 'less than a token', text: token.slice(0, -1), want: false },
+    { name: 'a lower-case token', text: token.toLowerCase(), want: false },
+    { name: 'a hash of another key', text: minter('', Buffer.alloc(16)).hash('CREDIT_CARD', '4'), want: false },
+    { name: 'nothing', text: '', want: false },
+  ])('$name: $want', ({ text, want }) => {
+    expect(covers(text)).toBe(want);
   });
 
-  test('an altered token is none of ours', () => {
+  test('a part of a mask, also of one that is glued to other words', () => {
+    expect(covers(`pw${token}X`, 5, 2 + token.length)).toBe(true);
+    expect(covers(`pw${token}X`, 1, 2 + token.length)).toBe(false);
+    expect(covers(`${token}${hash}`, token.length + 1, token.length + hash.length)).toBe(true);
+    expect(covers(`${token}${hash}`, token.length - 1, token.length + 1)).toBe(false);
+  });
+
+  test('nothing, when there are no entities', () => {
+    const none = createMinter({ key, scope: 'session-1', entities: new Set() });
+    expect(none.covers('_REDACTED', 0, 9)).toBe(false);
+  });
+
+  test('no altered token', () => {
     const last10 = token.slice(-10);
     const altered = [...last10].map((char, i) => {
       const next = char === 'Z' ? 'Y' : 'Z';
       return `CREDIT_CARD_${last10.slice(0, i)}${next}${last10.slice(i + 1)}`;
     });
-    expect(altered.filter((word) => minter().isOurs(word))).toEqual([]);
+    expect(altered.filter((word) => covers(word))).toEqual([]);
   });
 });
 
