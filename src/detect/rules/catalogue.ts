@@ -4,6 +4,7 @@ import { cardRules } from './cards.ts';
 import { cloudRules } from './cloud.ts';
 import { emailRules } from './email.ts';
 import { jwtRules } from './jwt.ts';
+import { keywordSecretRules } from './keyword-secrets.ts';
 import { phoneRules } from './phone.ts';
 import { privateKeyRules } from './private-keys.ts';
 import { usIdRules } from './us-ids.ts';
@@ -20,4 +21,5 @@ export const rules: readonly Rule[] = [
   ...privateKeyRules,
   ...cloudRules,
   ...vcsRules,
+  ...keywordSecretRules,
 ];

@@ -6,12 +6,13 @@ export function isPlaceholder(value: string): boolean {
   return isRepetitive(value) || template.test(value) || phrase.test(value);
 }
 
-const template = /^(?:\$\{.*\}|\{\{.*\}\}|<[^<>]*>|%\w+%|%[sdv]|\$\(.*\)|\$[A-Z_]+|\*+|\.{3,})$/;
+const template =
+  /^(?:\$\{.*\}?|\{\{[\s\w.|:$-]*\}?\}?|\{\w*\}?|<[^<>]*>?|%\w+%|%[sdvq]|\$\(.*\)?|\$[A-Za-z_]\w*|\*+|\.{3,}|\[[\w\s-]*\]?)$/;
 const phrase =
-  /put[_-]?your|your[_-]?(?:api|token|key|secret|pass|auth|access)|(?:token|key|secret)[_-]?here|change[_-]?me|placeholder|redacted/i;
+  /put[_-]?your|your[_-]?(?:api|own|token|key|secret|pass|auth|access|client|new|strong)|(?:token|key|secret|password)[_-]?here|change[_-]?(?:me|it|this)|place-?holder|redacted|dummy|not[_-]?a?[_-]?real|abcdefghijklmnop|lorem/i;
 
-/** Eight times the same character in a row, or hardly any different ones. */
+/** A long run of one filler, or hardly any different characters. */
 function isRepetitive(value: string): boolean {
-  if (value.length < 8) return false;
-  return /([xX*.0#_-])\1{9}/.test(value) || new Set(value.slice(-16)).size <= 2;
+  if (/([xX*.0#_-])\1{9}/.test(value)) return true;
+  return value.length >= 8 && new Set(value.slice(-16)).size <= 2;
 }
