@@ -90,6 +90,17 @@ export function maskingNotPossible(): Refusal {
   };
 }
 
+/** Reasoning that the provider has signed would be refused by it if it came back changed. */
+export function signedText(): Refusal {
+  return {
+    status: 403,
+    code: 'masking_not_possible',
+    message:
+      'The policy demands masking of a text that the provider has signed and that cannot be changed. Drop that block.',
+    details: {},
+  };
+}
+
 /** 403 for every state of an approval that does not let the request through: SDKs do not retry 403. */
 export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', approval: Approval): Refusal {
   const decision = approval.decisions.at(-1);

@@ -32,6 +32,7 @@ import {
   maskingNotPossible,
   type Refusal,
   replyOf,
+  signedText,
   unauthenticated,
   unreadableRequest,
 } from './replies.ts';
@@ -80,6 +81,7 @@ export async function requestPhase(
       masked: masked?.counts ?? [],
       sent: masked?.isTouched ? masked.body : null,
     };
+    if (masked && masked.sealedFindings > 0) return await refuse(deps, facts, signedText());
     if (masked?.isTouched && !options.canRewrite) return await refuse(deps, facts, maskingNotPossible());
 
     if (decision.action === 'hold') {

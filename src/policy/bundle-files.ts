@@ -9,7 +9,7 @@ import { err, ok, type Result } from '../lib/result.ts';
 import { type Bundle, bundleOf, createBundle, decodeBundle, encodeBundle, entrypoints } from './bundle.ts';
 import type { Phase } from './decision.ts';
 import { type PolicyToolError, runOpa } from './opa-binary.ts';
-import { layoutProblems, type RegoModule, readsText } from './rego-modules.ts';
+import { layoutProblems, type RegoModule, readMembers, readsText } from './rego-modules.ts';
 import { readTar } from './tar.ts';
 
 export interface PolicyFolder {
@@ -44,7 +44,8 @@ export async function buildBundle(
     const built = await runOpa({ cwd: options.root, opa: options.opa, args: [...args, ...sourcePaths(options.root)] });
     if (!built.ok) return built;
     const raw = bundleOf(readTar(gunzipSync(await readFile(compiled))));
-    const bundle = createBundle({ ...raw, readsText: readsText(modules.value.filter((module) => !isTest(module))) });
+    const rules = modules.value.filter((module) => !isTest(module));
+    const bundle = createBundle({ ...raw, readsText: readsText(rules), reads: readMembers(rules) });
     const file = resolve(options.out);
     const bytes = encodeBundle(bundle);
     await mkdir(dirname(file), { recursive: true });

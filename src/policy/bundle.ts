@@ -19,6 +19,8 @@ export interface Bundle {
   readonly data: JsonObject;
   /** Whether a rule may read the text of a segment. False only where the build has proved it. */
   readonly readsText: boolean;
+  /** Members of `input` that a rule may read; null: any. What is not among them, the build has proved to be without influence. */
+  readonly reads: readonly string[] | null;
   /** Rego sources, for people and for a replay by `opa eval`; never used to decide. */
   readonly sources: readonly TarFile[];
 }
@@ -37,7 +39,7 @@ export function encodeBundle(bundle: Bundle): Buffer {
     roots: [''],
     wasm: Object.values(entrypoints).map((entrypoint) => ({ entrypoint, module: '/policy.wasm' })),
     rego_version: 1,
-    metadata: { countersign: { contract: contractVersion, reads_text: bundle.readsText } },
+    metadata: { countersign: { contract: contractVersion, reads_text: bundle.readsText, reads: bundle.reads } },
   };
   return gzipSync(
     writeTar([
@@ -73,6 +75,7 @@ export function bundleOf(files: readonly TarFile[]): Bundle {
     wasm,
     data: jsonObject(byPath.get('data.json'), 'data.json'),
     readsText: own['reads_text'] !== false,
+    reads: names(own['reads']),
     sources: files.filter((file) => file.path.endsWith('.rego')),
   });
   const revision = manifest['revision'];
@@ -86,6 +89,7 @@ function revisionOf(contents: BundleContents): string {
   const address = canonicalJson({
     contract: contractVersion,
     data: sha256Hex(canonicalJson(contents.data)),
+    reads: contents.reads,
     reads_text: contents.readsText,
     wasm: sha256Hex(contents.wasm),
   });
@@ -107,4 +111,8 @@ function jsonObject(bytes: Uint8Array | undefined, path: string): JsonObject {
 function memberObject(object: JsonObject, key: string): JsonObject {
   const value = object[key];
   return isJsonObject(value) ? value : {};
+}
+
+function names(value: JsonValue | undefined): readonly string[] | null {
+  return Array.isArray(value) ? value.filter((name) => typeof name === 'string') : null;
 }

@@ -18,20 +18,28 @@ export async function loadPolicy(bundle: Bundle, bounds: EngineBounds = limits):
   });
   let engine: Engine | null = firstEngine(module, bundle, bounds);
   const known = new Map<string, Decision>();
+  const answered = new Map<string, Decision>();
 
   return {
     revision: bundle.revision,
     evaluate: (input) => {
+      const question = jsonFor(onlyRead(input, bundle));
+      const before = answered.get(question);
+      if (before) return before;
       let result: string;
       try {
         engine ??= createEngine(module, bundle, bounds);
-        result = engine.evaluate(input.phase, jsonFor(bundle.readsText ? input : withoutTexts(input)));
+        result = engine.evaluate(input.phase, question);
       } catch (thrown) {
         engine = null;
         throw trapped(thrown);
       }
       if (engine.memoryBytes() > bounds.policyMemoryKeptBytesMax) engine = null;
-      return decisionOf(result, known);
+      const decision = decisionOf(result, known);
+      // Rego is a function of its input. Questions with texts are not kept: they hardly recur, and would keep prompts in memory.
+      if (input.conversation.segments.length === 0 && question.length <= rememberedCharsMax)
+        remember(answered, question, decision);
+      return decision;
     },
   };
 }
@@ -46,7 +54,7 @@ export interface EngineBounds {
  * JSON.stringify writes a lone surrogate as an escape (`\\ud800`), on which the engine's parser traps. A caller can send one
  * in any string of its body; it becomes U+FFFD, as it does in every other UTF-8 reader.
  */
-function jsonFor(input: PolicyInput): string {
+function jsonFor(input: Partial<PolicyInput>): string {
   const json = JSON.stringify(input);
   return json.includes('\\ud') ? JSON.stringify(wellFormed(JSON.parse(json))) : json;
 }
@@ -58,10 +66,36 @@ function wellFormed(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key.toWellFormed(), wellFormed(member)]));
 }
 
-/** Nobody will read them, and they are most of the bytes that the engine would have to parse. */
-function withoutTexts(input: PolicyInput): PolicyInput {
-  const segments = input.conversation.segments.map((segment) => ({ ...segment, text: '' }));
-  return { ...input, conversation: { ...input.conversation, segments } };
+const rememberedCharsMax = 4096;
+const rememberedMax = 256;
+
+function remember(memory: Map<string, Decision>, key: string, decision: Decision): void {
+  if (memory.size >= rememberedMax) memory.clear();
+  memory.set(key, decision);
+}
+
+/** The input less what no rule reads: fewer bytes for the engine to parse, and questions that differ in nothing else are one. */
+function onlyRead(input: PolicyInput, { readsText, reads }: Bundle): Partial<PolicyInput> {
+  const conversation = readsText ? input.conversation : withoutTexts(input.conversation);
+  if (reads === null) return { ...input, conversation };
+  const { version, phase } = input;
+  const isRead = (name: keyof PolicyInput): boolean => reads.includes(name);
+  return {
+    version,
+    phase,
+    ...(isRead('exchange') ? { exchange: input.exchange } : {}),
+    ...(isRead('subject') ? { subject: input.subject } : {}),
+    ...(isRead('resource') ? { resource: input.resource } : {}),
+    ...(isRead('conversation') ? { conversation } : {}),
+    ...(isRead('findings') ? { findings: input.findings } : {}),
+    ...(isRead('approval') ? { approval: input.approval } : {}),
+    ...(isRead('http') ? { http: input.http } : {}),
+    ...(isRead('envoy') ? { envoy: input.envoy } : {}),
+  };
+}
+
+function withoutTexts(conversation: PolicyInput['conversation']): PolicyInput['conversation'] {
+  return { ...conversation, segments: conversation.segments.map((segment) => ({ ...segment, text: '' })) };
 }
 
 /**
@@ -72,10 +106,7 @@ function decisionOf(result: string, known: Map<string, Decision>): Decision {
   const before = known.get(result);
   if (before) return before;
   const decision = parseDecision(onlyResult(result));
-  if (result.length <= 4096) {
-    if (known.size >= 256) known.clear();
-    known.set(result, decision);
-  }
+  if (result.length <= rememberedCharsMax) remember(known, result, decision);
   return decision;
 }
 

@@ -44,6 +44,30 @@ export function readsText(modules: readonly RegoModule[]): boolean {
   return modules.some(({ ast }) => mayReadText(ast));
 }
 
+/**
+ * The members of `input` that some module may read, sorted; null when that cannot be proved (`input` as a whole, or a member chosen
+ * at run time). What no module reads cannot influence a decision.
+ */
+export function readMembers(modules: readonly RegoModule[]): readonly string[] | null {
+  const members = new Set<string>();
+  return modules.every(({ ast }) => collectMembers(ast, members)) ? [...members].sort() : null;
+}
+
+/** False: something of `input` is read of which only the run time knows what it is. */
+function collectMembers(node: JsonValue, members: Set<string>): boolean {
+  if (Array.isArray(node)) return node.every((inner) => collectMembers(inner, members));
+  if (!isJsonObject(node)) return true;
+  const value = node['value'];
+  if (node['type'] === 'var' && value === 'input') return false;
+  if (node['type'] === 'ref' && Array.isArray(value) && isInput(value[0])) {
+    const member = value[1] === undefined ? null : constant(value[1]);
+    if (member === null) return false;
+    members.add(member);
+    return value.slice(2).every((inner) => collectMembers(inner, members));
+  }
+  return Object.values(node).every((inner) => collectMembers(inner, members));
+}
+
 function mayReadText(node: JsonValue): boolean {
   if (Array.isArray(node)) return node.some(mayReadText);
   if (!isJsonObject(node)) return false;

@@ -213,7 +213,9 @@ describe('a bundle on disk', () => {
     const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'));
     await writeFile(join(folder, 'policy.wasm'), bundle.wasm);
     await writeFile(join(folder, 'data.json'), JSON.stringify(bundle.data));
-    await writeFile(join(folder, '.manifest'), '{"metadata":{"countersign":{"contract":1,"reads_text":false}}}');
+    const { reads, readsText } = bundle;
+    const manifest = { metadata: { countersign: { contract: 1, reads_text: readsText, reads } } };
+    await writeFile(join(folder, '.manifest'), JSON.stringify(manifest));
     expect((await readBundle(folder)).revision).toBe(bundle.revision);
     expect(await createFileSource(folder).signature()).not.toBe('- - -');
   });

@@ -7,6 +7,7 @@ const contents: BundleContents = {
   wasm: Uint8Array.of(0, 0x61, 0x73, 0x6d),
   data: { settings: { capture: 'full' } },
   readsText: false,
+  reads: ['subject'],
   sources: [{ path: 'main.rego', bytes: Buffer.from('package countersign\n') }],
 };
 
@@ -28,6 +29,7 @@ describe('the revision addresses what can influence a decision', () => {
     { name: 'code', change: { wasm: Uint8Array.of(0, 0x61, 0x73, 0x6e) }, isSame: false },
     { name: 'data', change: { data: { settings: { capture: 'masked' } } }, isSame: false },
     { name: 'whether texts are read', change: { readsText: true }, isSame: false },
+    { name: 'what else is read', change: { reads: null }, isSame: false },
     { name: 'not the sources', change: { sources: [] }, isSame: true },
   ])('$name', ({ change, isSame }) => {
     expect(createBundle({ ...contents, ...change }).revision === revision).toBe(isSame);
@@ -78,5 +80,5 @@ test('a bundle of opa alone is taken to read texts', () => {
     { path: '.manifest', bytes: Buffer.from('{"revision":"","roots":[""]}') },
     { path: 'policy.wasm', bytes: contents.wasm },
   ]);
-  expect(bundle).toEqual(createBundle({ wasm: contents.wasm, data: {}, readsText: true, sources: [] }));
+  expect(bundle).toEqual(createBundle({ wasm: contents.wasm, data: {}, readsText: true, reads: null, sources: [] }));
 });

@@ -80,7 +80,7 @@ describe('a policy that does not decide is a fault, and the next question is ans
 
 describe('a bundle that cannot be asked does not load', () => {
   test('no WebAssembly', async () => {
-    const bundle = createBundle({ wasm: Uint8Array.of(1, 2, 3), data: {}, readsText: true, sources: [] });
+    const bundle = createBundle({ wasm: Uint8Array.of(1, 2, 3), data: {}, readsText: true, reads: null, sources: [] });
     await expect(loadPolicy(bundle)).rejects.toMatchObject({
       code: 'policy_failed',
       message: 'the bundle holds no valid WebAssembly',
@@ -90,7 +90,7 @@ describe('a bundle that cannot be asked does not load', () => {
   test('WebAssembly of something else', async () => {
     vi.spyOn(console, 'error').mockImplementation(() => {});
     const empty = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-    const bundle = createBundle({ wasm: empty, data: {}, readsText: true, sources: [] });
+    const bundle = createBundle({ wasm: empty, data: {}, readsText: true, reads: null, sources: [] });
     await expect(loadPolicy(bundle)).rejects.toMatchObject({ code: 'policy_failed' });
   });
 });
@@ -154,4 +154,17 @@ test('data is set once and governs', async () => {
   const policy = await loadPolicy(await bundleFrom(root));
   expect(policy.evaluate(ordinaryRequest).labels).toEqual({ seen: 'from data' });
   expect(policy.evaluate(saying('another')).labels).toEqual({ seen: 'from data' });
+});
+
+test('questions that differ in what no rule reads are one; texts are never kept', async () => {
+  const policy = await seeing('input.subject.id');
+  const asked = (id: string, exchange: string): PolicyInput => ({
+    ...ordinaryRequest,
+    exchange: { ...ordinaryRequest.exchange, id: exchange },
+    subject: { ...ordinaryRequest.subject, id },
+    conversation: { ...ordinaryRequest.conversation, segments: [] },
+  });
+  expect(policy.evaluate(asked('alice', 'one'))).toBe(policy.evaluate(asked('alice', 'two')));
+  expect(policy.evaluate(asked('alice', 'one')).labels).toEqual({ seen: 'alice' });
+  expect(policy.evaluate(asked('bob', 'one')).labels).toEqual({ seen: 'bob' });
 });

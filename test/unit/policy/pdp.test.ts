@@ -45,7 +45,7 @@ function scriptedPdp(): {
 }
 
 function bundleSaying(word: string): Bundle {
-  return createBundle({ wasm: Buffer.from(word), data: {}, readsText: true, sources: [] });
+  return createBundle({ wasm: Buffer.from(word), data: {}, readsText: true, reads: null, sources: [] });
 }
 
 const names = new Map(['a', 'b', 'undecided'].map((word) => [bundleSaying(word).revision, word]));

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/lib/json.ts';
-import { readsText } from '../../../src/policy/rego-modules.ts';
+import { readMembers, readsText } from '../../../src/policy/rego-modules.ts';
 import { opaPath } from '../../support/policy.ts';
 
 /** What the parser makes of sources, in their order. */
@@ -44,5 +44,27 @@ describe('whether a policy may read texts', () => {
 
   test.each(cases.map((given, index) => ({ ...given, ast: trees[index] ?? {} })))('$want: $body', ({ ast, want }) => {
     expect(readsText([{ path: 'p.rego', ast }])).toBe(want);
+  });
+});
+
+describe('which members of the input are read', () => {
+  const cases: { body: string; want: readonly string[] | null; imports: string }[] = [
+    { body: 'input.phase == "request"', want: ['phase'], imports: '' },
+    { body: 'input.subject.groups[_] == input.resource.model', want: ['resource', 'subject'], imports: '' },
+    { body: 'some group in input.subject.groups', want: ['subject'], imports: '' },
+    { body: 'data.allowed[input.subject.id]', want: ['subject'], imports: '' },
+    { body: 'input.http.headers[input.exchange.session] == "x"', want: ['exchange', 'http'], imports: '' },
+    { body: 's.id == "x"', want: ['subject'], imports: 'import input.subject as s' },
+    { body: '1 == 1', want: [], imports: '' },
+    { body: 'y := input; count(y) > 0', want: null, imports: '' },
+    { body: 'some key; input[key] == 1', want: null, imports: '' },
+    { body: 'walk(input, [_, value]); value == "x"', want: null, imports: '' },
+    { body: 'object.get(input, "subject", {}) == {}', want: null, imports: '' },
+    { body: 'input["subject"].id == "x"', want: ['subject'], imports: '' },
+  ];
+  const trees = parse(cases.map(({ body, imports }) => rule(body, imports)));
+
+  test.each(cases.map((given, index) => ({ ...given, ast: trees[index] ?? {} })))('$want: $body', ({ ast, want }) => {
+    expect(readMembers([{ path: 'p.rego', ast }])).toEqual(want);
   });
 });
