@@ -1,7 +1,7 @@
-import type { JsonObject, JsonValue } from '../lib/json.ts';
+import type { JsonObject } from '../lib/json.ts';
 import type { Redaction } from '../mask/plan.ts';
 
-export type { MaskMethod, Redaction } from '../mask/plan.ts';
+export type { Redaction } from '../mask/plan.ts';
 
 export type Phase = 'request' | 'response';
 
@@ -96,6 +96,3 @@ export interface PinnedPolicy {
 export interface Pdp {
   current(): PinnedPolicy;
 }
-
-/** The raw result of an entry point, before validation. */
-export type RawResult = JsonValue;

@@ -1,6 +1,5 @@
 import { exportJWK, generateKeyPair, importJWK, type JSONWebKeySet, type JWK, SignJWT } from 'jose';
 import type { Clock } from '../../lib/clock.ts';
-import { invariant } from '../../lib/invariant.ts';
 import type { JsonObject } from '../../lib/json.ts';
 
 /** A signature key of an issuer: the private half never leaves this object unless asked for by `exportPrivate`. */
@@ -30,14 +29,6 @@ export async function createSigningKey(kid: string, alg: string): Promise<Signin
     extractable: true,
   });
   return signingKey(kid, alg, await exportJWK(publicKey), await exportJWK(privateKey));
-}
-
-/** The key of an earlier `exportPrivate`. */
-export async function signingKeyFromJwk(privateJwk: JWK): Promise<SigningKey> {
-  const { kid, alg } = privateJwk;
-  invariant(typeof kid === 'string' && typeof alg === 'string', 'an exported signing key has kid and alg');
-  const { d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...publicJwk } = privateJwk;
-  return signingKey(kid, alg, publicJwk, privateJwk);
 }
 
 export function createDemoIssuer(
