@@ -1,2 +1,2 @@
 /** The issuer of the demo, for tests: keys, published keys, minted tokens. */
-export { createDemoIssuer, createSigningKey, type SigningKey } from '../../src/main/demo/issuer.ts';
+export { createSigningKey, type SigningKey } from '../../src/main/demo/issuer.ts';
