@@ -1,46 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-
-/** Imports point left: a folder may import itself and the folders before it. */
-const order = [
-  'lib',
-  'telemetry',
-  'identity',
-  'llm',
-  'detect',
-  'mask',
-  'policy',
-  'approval',
-  'audit',
-  'exchange',
-  'rpc',
-  'pep',
-  'api',
-  'server',
-  'config',
-  'main',
-];
-/** pep does not see api, nor api pep: they stand side by side. */
-const apart: readonly (readonly [string, string])[] = [['api', 'pep']];
-/** ts-proto output: data types at the edge only. */
-const genImporters = ['rpc', 'pep', 'api', 'main'];
-/** A vendor package enters by one named door. */
-const doors: Readonly<Record<string, readonly string[]>> = {
-  '@grpc/grpc-js': ['rpc/', 'pep/', 'api/', 'gen/', 'main/', 'server.ts'],
-  '@open-policy-agent/opa-wasm': ['policy/opa-wasm.ts'],
-  ioredis: ['approval/redis-store.ts', 'approval/redis-client.ts'],
-  'classic-level': ['approval/level-store.ts'],
-  jose: ['identity/', 'main/demo/'],
-  pino: ['telemetry/'],
-  'prom-client': ['telemetry/'],
-  re2js: ['detect/custom-pattern.ts'],
-  yaml: ['config/'],
-  zod: ['config/', 'policy/result.ts'],
-  commander: ['main/', 'main.ts', 'cli.ts'],
-};
-/** Adapters (files that touch a network, a disk or a foreign engine): only the composition root and tests import them. */
-const adapter = /(redis-store|level-store|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary)\.ts$/;
+import { adapter, apart, doors, genImporters, order } from '../support/architecture-rules.ts';
 
 interface SourceFile {
   readonly path: string;
@@ -73,7 +34,7 @@ function violations(files: readonly SourceFile[]): string[] {
       if (order.indexOf(to) < 0 || order.indexOf(from) < 0) found.push(`${file.path}: unknown folder in ${specifier}`);
       else if (order.indexOf(to) > order.indexOf(from)) found.push(`${file.path}: ${from} may not import ${to}`);
       else if (apart.some(([a, b]) => a === from && b === to)) found.push(`${file.path}: ${from} may not import ${to}`);
-      else if (adapter.test(target) && from !== to && from !== 'main' && from !== 'server') {
+      else if (adapter.test(target) && from !== to && from !== 'main') {
         found.push(`${file.path}: adapter ${target} is for the composition root`);
       }
     }

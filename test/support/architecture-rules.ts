@@ -1,0 +1,43 @@
+/** Imports point left: a folder of src/ may import itself and the folders before it. docs/ARCHITECTURE.md shows this list. */
+export const order: readonly string[] = [
+  'lib',
+  'telemetry',
+  'identity',
+  'llm',
+  'detect',
+  'mask',
+  'policy',
+  'approval',
+  'audit',
+  'exchange',
+  'rpc',
+  'pep',
+  'api',
+  'config',
+  'main',
+];
+
+/** pep does not see api, nor api pep: they stand side by side. First of each pair: who may not import the second. */
+export const apart: readonly (readonly [string, string])[] = [['api', 'pep']];
+
+/** ts-proto output: data types at the edge only. */
+export const genImporters: readonly string[] = ['rpc', 'pep', 'api', 'main'];
+
+/** A vendor package enters by one named door. */
+export const doors: Readonly<Record<string, readonly string[]>> = {
+  '@grpc/grpc-js': ['rpc/', 'pep/', 'api/', 'gen/', 'main/'],
+  '@open-policy-agent/opa-wasm': ['policy/opa-wasm.ts'],
+  ioredis: ['approval/redis-store.ts', 'approval/redis-client.ts'],
+  'classic-level': ['approval/level-store.ts'],
+  jose: ['identity/', 'main/demo/'],
+  pino: ['telemetry/'],
+  'prom-client': ['telemetry/'],
+  re2js: ['detect/custom-pattern.ts'],
+  yaml: ['config/'],
+  zod: ['config/', 'policy/result.ts'],
+  commander: ['main/', 'main.ts', 'cli.ts'],
+};
+
+/** Files that touch a network, a disk or a foreign engine: only the composition root and tests import them. */
+export const adapter: RegExp =
+  /(redis-store|level-store|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary)\.ts$/;
