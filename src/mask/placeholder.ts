@@ -187,18 +187,15 @@ function hasDigit(text: string): boolean {
   return /[0-9]/.test(text);
 }
 
-/** `chars` base32 characters of the HMAC over the fields, each with its length before it so that no two lists collide. */
+/**
+ * `chars` base32 characters of the HMAC over the fields, each with its length before it so that no two lists collide. Five bits of
+ * each byte of the digest: uniform, and it has 32 bytes where at most twelve characters are asked for.
+ */
 function keyed(key: Uint8Array, fields: readonly string[], chars: number): string {
-  const parts: Buffer[] = [];
-  for (const field of ['countersign/mask/v1', ...fields]) {
-    const bytes = Buffer.from(field, 'utf8');
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32BE(bytes.length);
-    parts.push(length, bytes);
-  }
-  const digest = hmacSha256(key, Buffer.concat(parts));
+  let message = 'countersign/mask/v1';
+  for (const field of fields) message += `${field.length}:${field}`;
+  const digest = hmacSha256(key, message);
   let text = '';
-  // Five bits of each byte: uniform, and a digest has 32 bytes where at most twelve characters are asked for.
   for (let i = 0; i < chars; i++) text += alphabet.charAt((digest[i] ?? 0) & 31);
   return text;
 }

@@ -11,8 +11,8 @@ function minter(scope = 'session-1', secret: Uint8Array = key): Minter {
 
 describe('token', () => {
   test('is the entity, eight keyed characters and two of check, and stays so', () => {
-    expect(minter().token('CREDIT_CARD', '4111111111111111')).toBe('CREDIT_CARD_BYC6TK4831');
-    expect(minter().hash('CREDIT_CARD', '4111111111111111')).toBe('CREDIT_CARD_HASH_4ZFD65XG4YSBS7X2');
+    expect(minter().token('CREDIT_CARD', '4111111111111111')).toBe('CREDIT_CARD_Z02G8V7CDM');
+    expect(minter().hash('CREDIT_CARD', '4111111111111111')).toBe('CREDIT_CARD_HASH_PCDBZ8T2S3Z6MDHD');
   });
 
   test.each([
