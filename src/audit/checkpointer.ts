@@ -16,6 +16,8 @@ export interface Checkpointer {
   add(leaves: readonly Leaf[]): void;
   /** Publishes all that was added, and no more afterwards. */
   close(): Promise<void>;
+  /** Begins nothing any more. Resolves when nothing is under way. */
+  abandon(): Promise<void>;
 }
 
 export interface CheckpointerOptions {
@@ -77,6 +79,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     timer = setTimeout(() => {
       timer = null;
       void publish().then(schedule, (error: unknown) => {
+        if (isStopped) return;
         isStopped = true;
         options.onFailure(error);
       });
@@ -129,14 +132,23 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     return files;
   }
 
+  function halt(): void {
+    isStopped = true;
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  }
+
   return {
     add,
     close: async () => {
-      isStopped = true;
-      if (timer !== null) clearTimeout(timer);
-      timer = null;
+      halt();
       if (running !== null) await running;
       if (tree.size !== published) await publish();
+    },
+    abandon: async () => {
+      halt();
+      // Its failure was told, or does not matter any more.
+      await running?.catch(() => undefined);
     },
   };
 }

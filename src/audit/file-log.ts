@@ -138,6 +138,8 @@ function createFileLog(
   let isRotating = false;
   let nextSequence = 0;
   let checkpointed = 0;
+  /** Records that callers were told are durable. */
+  let acknowledged = 0;
   let pending: Waiting[] = [];
   let pendingBytes = 0;
   let isFlushDue = false;
@@ -149,7 +151,11 @@ function createFileLog(
   let reopenMs = limits.reopenMs;
   /** Intents whose callers were told that they are not on record. They may be all the same. */
   const disowned = new Set<string>();
+  /** The end of every writer that was given up: a writer stuck in the kernel may write yet. */
+  let ending: Promise<unknown> = Promise.resolve();
   let closing: Promise<void> | null = null;
+  /** Ends the wait for a writer that was told to close. */
+  let closed: (() => void) | null = null;
 
   function append(entry: AuditEntry): Promise<Receipt> {
     if (state !== 'open' || isClosing) return reject(reason ?? 'the audit log is closed');
@@ -302,6 +308,7 @@ function createFileLog(
 
   function settle(sequence: number): void {
     const nowNs = clock.monoNs();
+    acknowledged = sequence + 1;
     for (let waiting = inFlight.peek(); waiting !== undefined && waiting.sequence <= sequence; ) {
       inFlight.shift();
       pendingBytes -= waiting.bytes;
@@ -334,7 +341,7 @@ function createFileLog(
   /** Poisons the writer: nobody learns from it any more. The log comes back only by being read from disk again. */
   function fail(why: string, isDamaged: boolean): void {
     if (state === 'closed' || state === 'damaged') return;
-    observe.log.error('audit log unavailable', {
+    observe.log.error(isDamaged ? 'audit log damaged' : 'audit log unavailable', {
       reason: why,
       file: directory,
       count: inFlight.size() + pending.length,
@@ -343,12 +350,9 @@ function createFileLog(
     reason = why;
     const lost = writer;
     writer = null;
+    closed?.();
     rejectAll(new Fault('audit_unavailable', why));
-    if (lost === null) {
-      scheduleReopen();
-      return;
-    }
-    void lost.terminate().then(scheduleReopen);
+    ending = Promise.all([ending, lost?.terminate()]).then(scheduleReopen);
   }
 
   function rejectAll(fault: Fault): void {
@@ -413,6 +417,12 @@ function createFileLog(
         init,
         (message) => {
           if (message.kind === 'ready' && handle === writer) {
+            if (message.nextSequence < acknowledged) {
+              const why = `the audit log is damaged: ${message.nextSequence} records of ${acknowledged} acknowledged are left`;
+              rejectLaunch(new Fault('audit_unavailable', why));
+              fail(why, true);
+              return;
+            }
             nextSequence = message.nextSequence;
             checkpointed = message.checkpointSize;
             isSpaceLow = false;
@@ -431,8 +441,6 @@ function createFileLog(
       writer = handle;
     });
   }
-
-  let closed: (() => void) | null = null;
 
   async function start(): Promise<void> {
     const ready = await launch();
@@ -462,24 +470,21 @@ function createFileLog(
     }
     state = 'closed';
     reason = 'the audit log is closed';
+    if (deadline !== null) clearTimeout(deadline);
     const last = writer;
     writer = null;
-    if (deadline !== null) clearTimeout(deadline);
-    if (last !== null) await last.terminate();
-    lock.release();
+    const ended = await within(limits.deadlineMs, Promise.all([ending, last?.terminate()]));
+    // While a writer of ours may still write the lock stays: it dies with this process.
+    if (ended) lock.release();
   }
 
-  /** Resolves when the last checkpoint is published, or the deadline has passed. */
-  function closeWriter(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, limits.deadlineMs);
-      closed = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (writer === null) closed();
-      else writer.post({ kind: 'close' });
+  /** Has the last checkpoint published. */
+  async function closeWriter(): Promise<void> {
+    const published = new Promise<void>((resolve) => {
+      closed = resolve;
     });
+    writer?.post({ kind: 'close' });
+    if (writer !== null) await within(limits.deadlineMs, published);
   }
 
   function health(): FileLogHealth {
@@ -494,6 +499,17 @@ function createFileLog(
   }
 
   return { append, health, close, start };
+}
+
+/** Whether it settled in time. */
+async function within(ms: number, settled: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const inTime = await Promise.race([settled.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
 }
 
 /** An intent that is not final has an outcome to come. */

@@ -22,16 +22,18 @@ export interface Lock {
 }
 
 /**
- * Takes the lock file of a log's directory. A lock whose holder is provably dead (same machine boot and PID namespace, no
- * such process) is taken over at once. One whose holder cannot be seen (another container on the same volume) is taken
- * over when nobody has touched it for `staleMs`; a living writer touches it every second. Throws Fault
- * `audit_unavailable` when another writer holds it.
+ * Takes the lock file of a log's directory. A lock whose holder is dead (same boot and PID namespace, no such process) is
+ * taken over at once, one whose holder lives never. A holder that cannot be seen (another container on the same volume, the
+ * time before a reboot) is given `staleMs`; a living writer touches its lock every second. Throws Fault `audit_unavailable`
+ * when another writer holds it.
  */
 export async function acquireLock(path: string, random: RandomBytes, staleMs: number): Promise<Lock> {
   const token = JSON.stringify({ ...thisProcess(), nonce: random(16).toString('hex') });
   if (createExclusive(path, token)) return lockOf(path, token);
   const held = readOrEmpty(path);
-  if (!isHolderDead(held) && !(await staysUntouched(path, staleMs))) throw heldBy(path, held);
+  const holder = holderState(held);
+  if (holder === 'alive') throw heldBy(path, held);
+  if (holder === 'unseen' && !(await staysUntouched(path, staleMs))) throw heldBy(path, held);
   // Renaming is atomic: of two takers one moves the stale lock, the other a fresh one, and sees it.
   const aside = `${path}.${random(8).toString('hex')}`;
   if (existsSync(path)) renameSync(path, aside);
@@ -71,15 +73,12 @@ function thisProcess(): Holder {
   };
 }
 
-function isHolderDead(held: string): boolean {
+function holderState(held: string): 'alive' | 'dead' | 'unseen' {
   const us = thisProcess();
   const holder = parseHolder(held);
-  if (holder === null || us.boot === '' || us.namespace === '') return false;
-  if (holder.namespace !== us.namespace || holder.boot === '') return false;
-  // PID namespaces are numbered per boot, so another boot's number says nothing; but then its processes are gone only
-  // if the volume is not shared with another machine: that is left to the wait.
-  if (holder.boot !== us.boot) return false;
-  return startTime(holder.pid) !== holder.start;
+  const isVisible = holder !== null && us.boot !== '' && us.namespace !== '';
+  if (!isVisible || holder.boot !== us.boot || holder.namespace !== us.namespace) return 'unseen';
+  return startTime(holder.pid) === holder.start ? 'alive' : 'dead';
 }
 
 function parseHolder(text: string): Holder | null {

@@ -57,6 +57,9 @@ export function recover(
     const segment = segments[i];
     if (segment === undefined) break;
     if (i === from) state.expected = segment.first;
+    else if (state.expected !== segment.first) {
+      throw damaged(`${segment.path} stands where the segment of record ${state.expected} should`);
+    }
     cutBytes += scanSegment(fs, segment.path, state, i === segments.length - 1);
   }
   if (state.expected < checkpointed.size) {

@@ -19,28 +19,19 @@ export async function checkTree(directory: string, head: Head, problems: Problem
   const tree: CheckedTree = { leaf: entries.leaf, rootAt: (size) => rootOver(entries, size) };
   if (head.root.length === 0) return tree;
 
-  /** Hashes of level n whose tile is not full yet. */
-  const open: Buffer[][] = [[]];
-  const counts: number[] = [0];
-  const tileWanted = new Map<string, Buffer>();
+  /** Hashes of level n whose tile is not full yet, and how many of its tiles were. */
+  const open: Buffer[][] = [];
+  const counts: number[] = [];
 
   async function add(level: number, hash: Buffer): Promise<void> {
-    open[level] ??= [];
-    const hashes = open[level];
+    const hashes = open[level] ?? [];
+    open[level] = hashes;
     hashes.push(hash);
     if (hashes.length < 256) return;
-    const index = counts[level] ?? 0;
-    await compareTile(`tile/${level}/${indexPath(index)}`, Buffer.concat(hashes));
+    await checkTile(directory, level, counts[level] ?? 0, hashes, problems);
+    counts[level] = (counts[level] ?? 0) + 1;
     open[level] = [];
-    counts[level] = index + 1;
     await add(level + 1, fold(hashes));
-  }
-
-  async function compareTile(path: string, want: Buffer): Promise<void> {
-    tileWanted.set(path, want);
-    const found = await readOptional(join(directory, path));
-    if (found === null) problems.add('tree', path, 'the tile is missing');
-    else if (!found.equals(want)) problems.add('tree', path, 'the tile does not hold the hashes of its leaves');
   }
 
   for (let index = 0; index < head.size; index++) {
@@ -49,28 +40,52 @@ export async function checkTree(directory: string, head: Head, problems: Problem
       problems.add('tree', entries.path(index), 'entries that the checkpoint covers are missing or malformed');
       return tree;
     }
+    if (index % 256 === 0) await entries.checkPartials(index, problems);
     await add(0, hashLeaf(leaf));
   }
   for (const [level, hashes] of open.entries()) {
-    if (hashes.length === 0) continue;
-    const full = `tile/${level}/${indexPath(counts[level] ?? 0)}`;
-    const want = Buffer.concat(hashes);
-    // A log that goes on meanwhile may have filled this tile, and removed the partial one.
-    const found =
-      (await readOptional(join(directory, `${full}.p/${hashes.length}`))) ??
-      (await readOptional(join(directory, full)))?.subarray(0, want.length);
-    if (found === undefined) problems.add('tree', `${full}.p/${hashes.length}`, 'the tile is missing');
-    else if (!found.equals(want)) {
-      problems.add('tree', `${full}.p/${hashes.length}`, 'the tile does not hold the hashes of its leaves');
-    }
-    tileWanted.set(full, want);
+    if (hashes.length > 0) await checkTile(directory, level, counts[level] ?? 0, hashes, problems);
   }
-  const root = rootOfLevels(open);
-  if (!root.equals(head.root)) {
-    problems.add('tree', 'checkpoint', 'its root is not that of the entries');
-  }
-  await checkOldPartials(directory, tileWanted, problems);
+  if (!rootOfLevels(open).equals(head.root)) problems.add('tree', 'checkpoint', 'its root is not that of the entries');
   return tree;
+}
+
+async function checkTile(
+  directory: string,
+  level: number,
+  index: number,
+  hashes: readonly Buffer[],
+  problems: ProblemList,
+): Promise<void> {
+  const full = `tile/${level}/${indexPath(index)}`;
+  const path = hashes.length === 256 ? full : `${full}.p/${hashes.length}`;
+  const want = Buffer.concat(hashes);
+  // A log that goes on meanwhile may have filled this tile, and removed the partial one.
+  const found = (await readOptional(join(directory, path))) ?? (await readOptional(join(directory, full)));
+  if (found === null) problems.add('tree', path, 'the tile is missing');
+  else if (!found.subarray(0, found.length > want.length && path !== full ? want.length : undefined).equals(want)) {
+    problems.add('tree', path, 'the tile does not hold the hashes of its leaves');
+  }
+  await checkPartials(directory, full, hashes.length, (width) => want.subarray(0, width * 32), problems);
+}
+
+/** Partial tiles of earlier checkpoints may be missing, but what is there must be the beginning of the tile. */
+async function checkPartials(
+  directory: string,
+  full: string,
+  widthMax: number,
+  want: (width: number) => Buffer,
+  problems: ProblemList,
+): Promise<void> {
+  for (const name of await readdir(join(directory, `${full}.p`)).catch(() => [])) {
+    const width = Number(name);
+    // Wider than what the checkpoint covers: of a checkpoint that is about to come.
+    if (!Number.isInteger(width) || width > widthMax) continue;
+    const found = await readOptional(join(directory, `${full}.p`, name));
+    if (found !== null && !found.equals(want(width))) {
+      problems.add('tree', `${full}.p/${name}`, 'the partial tile is not the beginning of the tile');
+    }
+  }
 }
 
 /** The tree of an earlier checkpoint must be the beginning of this one. */
@@ -89,28 +104,11 @@ export async function checkGrowth(old: Head, head: Head, tree: CheckedTree, prob
   }
 }
 
-/** Partial tiles of earlier checkpoints may be missing, but what is there must be the beginning of the tile. */
-async function checkOldPartials(
-  directory: string,
-  wanted: ReadonlyMap<string, Buffer>,
-  problems: ProblemList,
-): Promise<void> {
-  for (const [path, want] of wanted) {
-    for (const name of await readdir(join(directory, `${path}.p`)).catch(() => [])) {
-      const width = Number(name);
-      // Wider than what the checkpoint covers: of a checkpoint that is about to come.
-      if (!Number.isInteger(width) || width * 32 > want.length) continue;
-      const found = await readOptional(join(directory, `${path}.p`, name));
-      if (found !== null && !found.equals(want.subarray(0, width * 32))) {
-        problems.add('tree', `${path}.p/${name}`, 'the partial tile does not hold the hashes of its leaves');
-      }
-    }
-  }
-}
-
 interface Entries {
   leaf(index: number): Promise<Buffer | null>;
   path(index: number): string;
+  /** Compares the partial bundles of earlier checkpoints with the one that was read last. */
+  checkPartials(index: number, problems: ProblemList): Promise<void>;
 }
 
 function entriesReader(directory: string, size: number): Entries {
@@ -134,7 +132,17 @@ function entriesReader(directory: string, size: number): Entries {
       }
       return bundle?.[index % 256] ?? null;
     },
+    checkPartials: async (index, problems) => {
+      const here = bundle ?? [];
+      const want = (width: number): Buffer =>
+        Buffer.concat(here.slice(0, width).flatMap((leaf) => [bigEndian(leaf.length), leaf]));
+      await checkPartials(directory, full(index), here.length, want, problems);
+    },
   };
+}
+
+function bigEndian(length: number): Buffer {
+  return Buffer.of(length >> 8, length & 0xff);
 }
 
 function splitEntries(bytes: Buffer): Buffer[] | null {

@@ -47,15 +47,16 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const problems = createProblemList();
   const { directory } = options;
   const keyText = options.verifierKey ?? (await readOptional(join(directory, 'log.vkey')))?.toString() ?? '';
-  const key = parseVerifierKey(keyText.trim());
+  const key = parseVerifierKey(keyText.replace(/\n$/, ''));
   if (key === null) {
     const place = options.verifierKey === undefined ? 'log.vkey' : 'verifier key';
     problems.add('tree', place, 'it is not a verifier key (name+hash+key)');
   }
   const checkpoint = await readHead(directory, key, problems);
   const tree = await checkTree(directory, checkpoint, problems);
-  if (options.since !== undefined && key !== null) {
-    const old = parseCheckpoint(options.since, key);
+  const since = options.since;
+  if (since !== undefined && key !== null) {
+    const old = parseCheckpoint(since, key);
     if (typeof old === 'string') problems.add('tree', 'earlier checkpoint', old);
     else await checkGrowth(old, checkpoint, tree, problems);
   }

@@ -1,6 +1,6 @@
 import { Fault } from '../lib/fault.ts';
 import type { RandomBytes } from '../lib/ids.ts';
-import { createCheckpointer } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
 import type { FsPort } from './fs-port.ts';
 import { rawPublicKey } from './keys.ts';
 import { layout } from './layout.ts';
@@ -11,8 +11,8 @@ import type { FromWriter, ToWriter, WriterInit } from './writer-protocol.ts';
 
 export interface WriterHost {
   receive(message: ToWriter): void;
-  /** Lets go of everything at once, as a crash would. */
-  stop(): void;
+  /** Lets go of everything, as a crash would. Resolves when nothing is written any more. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -26,19 +26,21 @@ export function startWriterHost(
   post: (message: FromWriter) => void,
 ): WriterHost {
   let writer: Writer | null = null;
+  let checkpointer: Checkpointer | null = null;
   let watch: NodeJS.Timeout | null = null;
   let isSpaceLow = false;
   let isOver = false;
 
   function fail(fault: Fault, isDamaged: boolean): void {
     if (isOver) return;
-    stop();
+    void stop();
     post({ kind: 'failed', message: fault.message, isDamaged });
   }
 
-  function stop(): void {
+  async function stop(): Promise<void> {
     isOver = true;
     if (watch !== null) clearInterval(watch);
+    await checkpointer?.abandon();
   }
 
   async function start(): Promise<void> {
@@ -61,7 +63,7 @@ export function startWriterHost(
   }
 
   function openWriter(recovered: Recovered): Writer {
-    const checkpointer = createCheckpointer({
+    const publisher = createCheckpointer({
       fs,
       directory: init.directory,
       origin: init.origin,
@@ -74,11 +76,12 @@ export function startWriterHost(
       onPublished: (size) => post({ kind: 'published', size }),
       onFailure: (error) => fail(Fault.from(error, 'audit_unavailable'), false),
     });
-    checkpointer.add(recovered.uncovered);
+    publisher.add(recovered.uncovered);
+    checkpointer = publisher;
     return createWriter({
       fs,
       random,
-      checkpointer,
+      checkpointer: publisher,
       directory: init.directory,
       origin: init.origin,
       boot: init.boot,
@@ -126,7 +129,7 @@ export function startWriterHost(
           writer.close().then(
             () => {
               if (isOver) return;
-              stop();
+              void stop();
               post({ kind: 'closed' });
             },
             (error: unknown) => fail(Fault.from(error, 'audit_unavailable'), false),

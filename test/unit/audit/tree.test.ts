@@ -60,7 +60,7 @@ describe('tree', () => {
         expect(again.size).toBe(end);
         expect(again.root().equals(definition(leaves.slice(0, end)))).toBe(true);
       }),
-      { numRuns: 8 },
+      { numRuns: 5 },
     );
   });
 
