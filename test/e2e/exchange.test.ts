@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { verifyLog } from '../../src/audit/verify.ts';
-import { alarms, startTestStack, type TestStack } from '../support/stack.ts';
+import { verified } from '../support/records.ts';
+import { alarms, noAlarms, startTestStack, type TestStack } from '../support/stack.ts';
 import { scripted } from '../support/upstream.ts';
 
 const card = '4111 1111 1111 1111';
@@ -150,14 +150,9 @@ describe('answers through Envoy', () => {
 });
 
 test('afterwards: no alarm of Envoy, no secret in any log, and the record is intact', async () => {
-  expect(await alarms(stack)).toEqual({
-    failure_mode_allowed: 0,
-    message_timeouts: 0,
-    spurious_msgs_received: 0,
-    streams_failed: 0,
-  });
+  expect(await alarms(stack)).toEqual(noAlarms);
   for (const secret of [card, awsKey, stack.tokens.requester]) expect(stack.output()).not.toContain(secret);
-  const report = await verifyLog({ directory: stack.auditFolder });
+  const report = await verified(stack.auditFolder);
   expect([report.problems, report.openIntents]).toEqual([[], 0]);
   expect(report.records).toBeGreaterThan(20);
 });

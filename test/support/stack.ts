@@ -3,9 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Approval } from '../../src/gen/countersign/approval/v1/approval.ts';
+import { type Approval, type ListResponse, State } from '../../src/gen/countersign/approval/v1/approval.ts';
 import { openApprovals, unary } from '../../src/main/api-client.ts';
 import { type Stack, startStack } from '../../src/main/demo/stack.ts';
+import { type DelayProxy, startDelayProxy } from './delay-proxy.ts';
+import { eventually } from './eventually.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
 export const root: string = new URL('../..', import.meta.url).pathname;
@@ -26,6 +28,8 @@ export interface TestStack extends Stack {
     token?: string,
     reason?: string,
   ): Promise<Approval>;
+  /** The approval that waits for people, as soon as there is one whose masked text holds `text`. */
+  pending(text: string): Promise<Approval>;
   chat(messages: unknown, options?: PostOptions & { readonly extra?: Record<string, unknown> }): Promise<Response>;
 }
 
@@ -44,6 +48,10 @@ export interface TestStackOptions {
   readonly modelPort?: number;
   /** Rewrites the shipped countersign configuration before it is used. */
   readonly serviceConfig?: (yaml: string) => string;
+  /** Puts a network of this latency (one way) between Envoy and countersign. */
+  readonly pepDelayMs?: number;
+  /** `live`: do not wait until the service is ready. */
+  readonly until?: 'ready' | 'live';
 }
 
 /** The shipped configurations on free ports, a scripted upstream behind them. */
@@ -51,7 +59,8 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
   const dataFolder = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
   const upstream = await startUpstream();
   const [listener, admin, pep, api, http] = await freePorts(5);
-  const envoyConfig = rewritten(options.envoyFile ?? 'envoy.yaml', options.envoyConfig, dataFolder);
+  const network = options.pepDelayMs === undefined ? null : await startDelayProxy(pep ?? 0, options.pepDelayMs);
+  const envoyConfig = rewritten(options.envoyFile ?? 'envoy.yaml', throughNetwork(options, network), dataFolder);
   const serviceConfig = rewritten('countersign.yaml', options.serviceConfig, dataFolder);
   const output: string[] = [];
   const envoyOutput: string[] = [];
@@ -72,6 +81,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       },
       onServiceOutput: (text) => void output.push(text),
       onEnvoyOutput: (text) => void envoyOutput.push(text),
+      ...(options.until ? { until: options.until } : {}),
     });
     const post: TestStack['post'] = (path, body, { token = stack.tokens.requester, headers = {}, signal } = {}) =>
       fetch(`${stack.baseUrl}${path}`, {
@@ -103,6 +113,18 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
           client.close();
         }
       },
+      pending: async (text) => {
+        const { client, metadata } = openApprovals({ api: stack.api, token: stack.tokens.approver });
+        const request = { state: State.STATE_PENDING, group: '', requesterId: '', pageSize: 100, pageToken: '' };
+        try {
+          return await eventually(`a pending approval of "${text}"`, async () => {
+            const { approvals } = await unary<ListResponse>((done) => client.list(request, metadata, done));
+            return approvals.find((approval) => approval.maskedView.includes(text));
+          });
+        } finally {
+          client.close();
+        }
+      },
       chat: (messages, { extra = {}, ...rest } = {}) =>
         post(
           '/v1/chat/completions',
@@ -116,17 +138,26 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       stop: async () => {
         await stack.stop();
         await upstream.close();
+        await network?.close();
         rmSync(dataFolder, { recursive: true, force: true });
       },
     };
   } catch (thrown) {
     await upstream.close();
+    await network?.close();
+    rmSync(dataFolder, { recursive: true, force: true });
     throw thrown;
   }
 }
 
 export function envoyBinary(version: string): string {
   return join(root, '.cache', `envoy-${version}`, 'envoy', '_bin', 'envoy');
+}
+
+function throughNetwork(options: TestStackOptions, network: DelayProxy | null): TestStackOptions['envoyConfig'] {
+  const rewrite = options.envoyConfig;
+  if (!network) return rewrite;
+  return (yaml) => (rewrite?.(yaml) ?? yaml).replace('port_value: 9191', `port_value: ${network.port}`);
 }
 
 function rewritten(file: string, rewrite: ((yaml: string) => string) | undefined, folder: string): string {
@@ -151,10 +182,19 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Counters that mean traffic passed unseen or a protocol rule was broken; all must be zero after any test. */
+/**
+ * Counters that mean traffic passed unseen or a protocol rule was broken; all must be zero after any test. `server_half_closed`: countersign
+ * ended a stream while Envoy still had something to ask, which Envoy takes as an allow.
+ */
 export async function alarms(stack: Stack): Promise<Record<string, number>> {
-  const stats = await stack.envoy.stats(
-    'ext_proc\\.(spurious_msgs_received|failure_mode_allowed|message_timeouts|streams_failed)',
-  );
+  const stats = await stack.envoy.stats(`ext_proc\\.(${Object.keys(noAlarms).join('|')})`);
   return Object.fromEntries([...stats].map(([name, value]) => [name.split('.').at(-1) ?? name, value]));
 }
+
+export const noAlarms: Readonly<Record<string, number>> = {
+  failure_mode_allowed: 0,
+  message_timeouts: 0,
+  server_half_closed: 0,
+  spurious_msgs_received: 0,
+  streams_failed: 0,
+};

@@ -32,14 +32,17 @@ export interface Seen {
 export interface Upstream {
   readonly port: number;
   readonly seen: Seen[];
+  /** The header that names a script which is kept here: for those that are too long for a header. */
+  keep(script: Script): Record<string, string>;
   close(): Promise<void>;
 }
 
 /** An upstream that is scripted by its requests; without a script it echoes the body it got. */
 export async function startUpstream(): Promise<Upstream> {
   const seen: Seen[] = [];
+  const kept: Script[] = [];
   const server = createServer((request, response) => {
-    const script = scriptOf(request);
+    const script = scriptOf(request) ?? kept[Number(request.headers['x-script-kept'] ?? -1)] ?? null;
     const record = (body: Buffer): void => {
       seen.push({
         method: request.method ?? '',
@@ -68,6 +71,7 @@ export async function startUpstream(): Promise<Upstream> {
   return {
     port: (server.address() as AddressInfo).port,
     seen,
+    keep: (script) => ({ 'x-script-kept': String(kept.push(script) - 1) }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

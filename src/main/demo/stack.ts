@@ -20,6 +20,8 @@ export interface StackOptions {
   readonly onServiceOutput?: (text: string) => void;
   readonly onEnvoyOutput?: (text: string) => void;
   readonly tokenLifetimeS?: number;
+  /** What must answer before the stack counts as started: `ready` (default), or `live` for one that cannot be ready yet. */
+  readonly until?: 'ready' | 'live';
 }
 
 /** Envoy and countersign, running on this machine as their shipped configurations say. */
@@ -90,17 +92,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   service.stderr?.on('data', keep);
   const exited = new Promise<void>((resolve) => service.once('exit', () => resolve()));
   const http = `http://127.0.0.1:${port(9193)}`;
+  const starting = startEnvoy({
+    binary: options.envoyBinary,
+    configFile: options.envoyConfig,
+    runFolder: dataFolder,
+    adminPort: port(9901),
+    ...(options.ports ? { ports: options.ports } : {}),
+    ...(options.onEnvoyOutput ? { onOutput: options.onEnvoyOutput } : {}),
+  });
   try {
     const [envoy] = await Promise.all([
-      startEnvoy({
-        binary: options.envoyBinary,
-        configFile: options.envoyConfig,
-        runFolder: dataFolder,
-        adminPort: port(9901),
-        ...(options.ports ? { ports: options.ports } : {}),
-        ...(options.onEnvoyOutput ? { onOutput: options.onEnvoyOutput } : {}),
-      }),
-      untilReady(http, service, () => said.join('')),
+      starting,
+      untilAnswers(`${http}/${options.until === 'live' ? 'healthz' : 'readyz'}`, service, () => said.join('')),
     ]);
     const [requester, approver, auditor] = await Promise.all([
       mint(people.requester),
@@ -126,6 +129,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
   } catch (thrown) {
     service.kill('SIGKILL');
+    await starting.then(
+      (envoy) => envoy.stop(),
+      () => {},
+    );
     throw thrown;
   }
 }
@@ -139,11 +146,11 @@ function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 
-async function untilReady(http: string, service: ChildProcess, output: () => string): Promise<void> {
+async function untilAnswers(url: string, service: ChildProcess, output: () => string): Promise<void> {
   const deadline = Date.now() + 15_000;
   while (Date.now() < deadline && isRunning(service)) {
     try {
-      if ((await fetch(`${http}/readyz`)).ok) return;
+      if ((await fetch(url)).ok) return;
     } catch {
       // Not listening yet.
     }
