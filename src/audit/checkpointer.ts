@@ -14,6 +14,8 @@ export interface Leaf {
 export interface Checkpointer {
   /** Takes leaves whose records are durable, in order. A checkpoint that covers them follows within the interval. */
   add(leaves: readonly Leaf[]): void;
+  /** Publishes a checkpoint of the tree as it is. */
+  publish(): Promise<void>;
   /** Publishes all that was added, and no more afterwards. */
   close(): Promise<void>;
   /** Begins nothing any more. Resolves when nothing is under way. */
@@ -140,6 +142,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
 
   return {
     add,
+    publish,
     close: async () => {
       halt();
       if (running !== null) await running;

@@ -20,6 +20,8 @@ export interface Recovered {
   readonly openIntents: ReadonlyMap<string, string>;
   /** Bytes of an unfinished write that were cut off; they were never acknowledged. */
   readonly cutBytes: number;
+  /** True for a directory that never was a log: it wants a checkpoint of the empty tree before its first record. */
+  readonly isNew: boolean;
   /** The tree as the checkpoint on disk has it. */
   readonly tree: TreeEdge;
   /** Entries of the checkpointed tree's last, partial bundle. */
@@ -43,6 +45,8 @@ export function recover(
 ): Recovered {
   const checkpointed = readTree(fs, directory, origin, signingKey, rawKey);
   const segments = listSegments(fs, directory);
+  if (checkpointed === null && segments.length > 0) throw damaged('there are records and no checkpoint');
+  if (checkpointed === null) return nothing();
   const state: Scan = {
     expected: 0,
     link: Buffer.alloc(8),
@@ -66,6 +70,7 @@ export function recover(
     throw damaged(`rollback: the checkpoint covers ${checkpointed.size} records, the segments hold ${state.expected}`);
   }
   return {
+    isNew: false,
     nextSequence: state.expected,
     link: state.link,
     openIntents: state.openIntents,
@@ -74,6 +79,20 @@ export function recover(
     bundle: checkpointed.bundle,
     checkpointSize: checkpointed.size,
     uncovered: state.leaves,
+  };
+}
+
+function nothing(): Recovered {
+  return {
+    isNew: true,
+    nextSequence: 0,
+    link: Buffer.alloc(8),
+    openIntents: new Map(),
+    cutBytes: 0,
+    tree: createTreeEdge(0, []),
+    bundle: [],
+    checkpointSize: 0,
+    uncovered: [],
   };
 }
 
@@ -206,9 +225,9 @@ function readTree(
   origin: string,
   signingKey: KeyObject,
   rawKey: Buffer,
-): CheckpointedTree {
+): CheckpointedTree | null {
   const note = fs.read(layout.checkpoint(directory));
-  if (note === null) return { size: 0, tree: createTreeEdge(0, []), bundle: [], edgeHashes: [] };
+  if (note === null) return null;
   const checkpoint = readCheckpoint(note.toString(), origin, createPublicKey(signingKey), rawKey);
   if (!checkpoint.ok) throw damaged(`the checkpoint cannot be taken over: ${checkpoint.error}`);
   const { size, root } = checkpoint.value;

@@ -48,6 +48,8 @@ export function startWriterHost(
     await writeVerifierKey(fs, init);
     const recovered = recover(fs, init.directory, init.origin, init.signingKey, rawPublicKey(init.signingKey));
     writer = openWriter(recovered);
+    // From its first moment the log has a signed head: one that has none was tampered with.
+    if (recovered.isNew) await checkpointer?.publish();
     const freeBytes = fs.freeBytes(init.directory);
     isSpaceLow = freeBytes < init.freeBytesMin;
     watch = setInterval(look, init.checkIntervalMs);

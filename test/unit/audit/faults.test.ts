@@ -115,13 +115,19 @@ describe('a failing disk', () => {
       limits: quick,
     });
     disk.arm();
-    await log.append(intentEntry('x-1'));
+    // Publishing runs beside: its failure may come before this is acknowledged, or after.
+    const isOnRecord = await log.append(intentEntry('x-1')).then(
+      () => true,
+      () => false,
+    );
     await again.promise;
     expect(disk.hasFailed()).toBe(true);
-    await log.append(outcomeEntry('x-1'));
+    await log.append(bareEntry('policy'));
     await log.close();
     await expectSound();
-    expect(await recordsOnDisk()).toEqual(['open', 'intent x-1', 'recovery', 'outcome x-1', 'close']);
+    const onDisk = await recordsOnDisk();
+    expect(onDisk.slice(-2)).toEqual(['policy', 'close']);
+    if (isOnRecord) expect(onDisk).toEqual(['open', 'intent x-1', 'recovery', 'policy', 'close']);
   });
 
   test('a disk that stays broken is tried again and again, and closing still works', async () => {
