@@ -15,12 +15,30 @@ export function compileContext(words: readonly string[]): ContextWords {
 export function hasContext(words: ContextWords, text: string, start: number): boolean {
   const { next, symbol, hit, found, width } = words;
   let state = words.start;
-  for (let at = Math.max(0, start - contextCharsMax); at < start; at++) {
+  for (let at = nearFrom(text, start); at < start; at++) {
     state = next[state + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
     if (state < hit || isInsideWord(text, at + 1)) continue;
     for (const { length } of found[state / width] ?? []) if (!isInsideWord(text, at + 1 - length)) return true;
   }
   return false;
+}
+
+/** How many words back context is looked for. */
+const contextWordsMax = 6;
+
+function nearFrom(text: string, start: number): number {
+  const limit = Math.max(0, start - contextCharsMax);
+  let words = 0;
+  let at = start;
+  for (; at > limit; at--) {
+    const begins = isSpace(text.charCodeAt(at)) && !isSpace(text.charCodeAt(at - 1));
+    if (begins && ++words > contextWordsMax) break;
+  }
+  return at;
+}
+
+function isSpace(unit: number): boolean {
+  return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d);
 }
 
 /** Whether letters run on across `at`. `cardNumber`, `card_number` and `card-no` all have the word card. */

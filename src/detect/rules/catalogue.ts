@@ -2,9 +2,16 @@ import type { Rule } from '../rule.ts';
 import { bankRules } from './bank.ts';
 import { cardRules } from './cards.ts';
 import { cloudRules } from './cloud.ts';
+import { connectionStringRules } from './connection-strings.ts';
+import { cryptoRules } from './crypto.ts';
+import { developerServiceRules } from './developer-services.ts';
 import { emailRules } from './email.ts';
 import { jwtRules } from './jwt.ts';
 import { keywordSecretRules } from './keyword-secrets.ts';
+import { llmKeyRules } from './llm-keys.ts';
+import { messagingRules } from './messaging.ts';
+import { networkRules } from './network.ts';
+import { paymentRules } from './payments.ts';
 import { phoneRules } from './phone.ts';
 import { privateKeyRules } from './private-keys.ts';
 import { usIdRules } from './us-ids.ts';
@@ -17,9 +24,16 @@ export const rules: readonly Rule[] = [
   ...emailRules,
   ...bankRules,
   ...phoneRules,
+  ...networkRules,
+  ...cryptoRules,
   ...jwtRules,
   ...privateKeyRules,
   ...cloudRules,
   ...vcsRules,
+  ...llmKeyRules,
+  ...messagingRules,
+  ...paymentRules,
+  ...developerServiceRules,
+  ...connectionStringRules,
   ...keywordSecretRules,
 ];

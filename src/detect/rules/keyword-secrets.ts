@@ -17,7 +17,7 @@ const passwordNames = [
     'contrasena',
     'senha',
   ],
-  ...['mot de passe', 'mdp', 'wachtwoord', 'hasło', 'haslo', 'lösenord', 'adgangskode', 'passord', 'salasana', 'heslo'],
+  ...['mot de passe', 'mdp', 'wachtwoord', 'hasło', 'lösenord', 'adgangskode', 'passord', 'salasana', 'heslo'],
   ...['parola', 'şifre', 'jelszó', 'пароль', 'Пароль', '비밀번호', '비번', '패스워드', '암호', '密码', '密碼', '口令'],
   ...['パスワード', 'كلمة المرور', 'סיסמה', 'mật khẩu', 'kata sandi'],
 ];
@@ -31,7 +31,7 @@ const any = (names: readonly string[]): string => `(?:${names.join('|')})`;
  * What stands between a name and its value in configuration, code and data: the rest of the name, a closing quote or
  * bracket, perhaps a type, and an operator: `=`, `:`, `:=`, `=>`, `?=`, a comma between arguments, the end of a tag.
  */
-const operator = String.raw`[\w.-]*["'\x60)\]}]*(?: ?string)?[ \t]*(?:[:?|.~+-]*[=:]>?|->|>|,|\()[ \t\r\n]*`;
+const operator = String.raw`[\w.-]*["'\x60]?(?:[)\]}]*(?: ?string)?[ \t]*(?:[:?|.~+-]*[=:]>?|->|>|\()|,)[ \t\r\n]*`;
 const quote = String.raw`["'\x60]+`;
 /** `password "value"`: a quote does for an operator. */
 const quoted = String.raw`(?:${operator}|[\w.-]* +)${quote}`;
@@ -43,14 +43,19 @@ function before({ text, start }: Match): string {
   return text.slice(Math.max(0, start - 80), start);
 }
 
-/** Whether the name says that something about a secret follows, or a key that is none: `token_type`, `publicKey`, `key id`. */
-function isAboutSecret(left: string): boolean {
-  const name = /([A-Za-z][\w.-]*)[^\w]*(?:string[^\w]*)?$/.exec(left)?.[1] ?? '';
-  const words = name
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+/** Words of the name that the value is given to: `DB_PASSWORD`, `dbPassword1` and `db-password` are db, password. */
+function nameWords(left: string): readonly string[] {
+  const name = /([A-Za-z_][\w.-]*)[^A-Za-z\d]*(?:(?:string|default|is|was|to)[^A-Za-z\d]*)?$/.exec(left)?.[1] ?? '';
+  const cut = name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace(/([A-Z])([A-Z][a-z])/g, '$1_$2');
+  return cut
     .toLowerCase()
     .replace(/\d+$/, '')
     .split(/[_.-]+/);
+}
+
+/** Whether the name says that something about a secret follows, or a key that is none: `token_type`, `publicKey`, `key id`. */
+function isAboutSecret(left: string): boolean {
+  const words = nameWords(left);
   return aboutWords.has(words.at(-1) ?? '') || words.some((word) => harmlessWords.has(word));
 }
 
@@ -61,7 +66,7 @@ const aboutWords = new Set(
   description title header tokens keys author authors authority`.split(/\s+/),
 );
 const harmlessWords = new Set(
-  'public primary foreign sort partition cache object row column react translation i18n cancellation continuation page'.split(
+  'public pub pubkey primary foreign sort partition cache object row column react translation i18n cancellation continuation page'.split(
     ' ',
   ),
 );
@@ -71,7 +76,12 @@ function assignedSecret(match: Match): Verdict {
   const left = before(match);
   if (isAboutSecret(left)) return 'wrong';
   // A bare `key` names anything; what follows must be more than an id.
-  if (/(?:^|[^A-Za-z])keys?["'`]?\s*[:=]/i.test(left) && /^[0-9a-f-]+$|^.{0,19}$/i.test(match.value)) return 'wrong';
+  if (
+    /(?:^|[^\w-])keys?["'`]?\s*[:=]/i.test(left) &&
+    !/(?:secret|api|access|private|signing|encryption)[ _-]key/i.test(left) &&
+    /^[0-9a-f-]+$|^.{0,19}$/i.test(match.value)
+  )
+    return 'wrong';
   return 'plausible';
 }
 
@@ -183,7 +193,7 @@ export const keywordSecretRules: readonly Rule[] = [
     id: 'said-password',
     entity: 'SECRET_PASSWORD',
     lead: new RegExp(
-      `${any([...passwordNames, ...shortPasswordNames])}(?:는|은|가|이|를|을|は|が)?(?:[ \\t]*(?:is|was|are|ist|war|es|est|era|to|now|will be|:|=))*[ \\t\\n]*["'(]?`,
+      `${any([...passwordNames, ...shortPasswordNames])}(?:는|은|가|이|를|을|は|が|[ \\t]+|[ \\t]*[:=][ \\t]*)(?:(?:is|was|are|ist|war|es|est|era|to|now|will be)[ \\t]+)?[\\n]?[ \\t]*["'(]?`,
       'i',
     ),
     pattern: /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/,
@@ -231,7 +241,7 @@ export const keywordSecretRules: readonly Rule[] = [
     ),
     pattern: /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/,
     maxLength: 64,
-    check: (match) => passwordCheck(match, 'assigned'),
+    check: ({ value }) => (looksLikePassword(value, 'assigned') ? 'plausible' : 'wrong'),
     score: 0.6,
     examples: {
       positive: [
@@ -250,7 +260,7 @@ export const keywordSecretRules: readonly Rule[] = [
     lead: /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d{1,5})? ?\([\w.-]{2,32} ?[/:] ?/,
     pattern: /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/,
     maxLength: 64,
-    check: (match) => passwordCheck(match, 'said'),
+    check: ({ value }) => (looksLikePassword(value, 'said') ? 'plausible' : 'wrong'),
     score: 0.5,
     examples: {
       positive: [{ text: '203.0.113.5 (master/IhqTb1Gh)', value: 'IhqTb1Gh' }],
@@ -261,9 +271,17 @@ export const keywordSecretRules: readonly Rule[] = [
 
 function passwordCheck(match: Match, evidence: 'assigned' | 'quoted' | 'said'): Verdict {
   const left = before(match);
-  // `bypass`, `compass`: the short names must stand alone.
-  if (/[a-z](?:pass|pw)[^a-z]*$/i.test(left) && !/(?:db|my|user|root|admin|any)[_-]?(?:pass|pw)[^a-z]*$/i.test(left))
-    return 'wrong';
   if (isAboutSecret(left)) return 'wrong';
+  // A comma makes a value of the second argument of a call, not of the next item of a list.
+  if (/,\s*["'`]*$/.test(left) && !/\(\s*["'`][\w.-]+["'`]\s*,\s*["'`]+$/.test(left)) return 'wrong';
+  // `bypass`, `compass`, `pass_through`: the short names must be the last word, and with no operator the only one.
+  if (!longName.test(left)) {
+    const words = nameWords(left);
+    if (!shortPasswordNames.includes(words.at(-1) ?? '')) return 'wrong';
+    if (evidence === 'quoted' && !/[=:,(>]/.test(left.slice(-6))) return 'wrong';
+  }
   return looksLikePassword(match.value, evidence) ? 'plausible' : 'wrong';
 }
+
+/** A name that is long enough to be found inside another one. */
+const longName = new RegExp(`${any(passwordNames)}[\\w.-]*[^\\p{L}\\d]*(?:[\\p{L}]+[^\\p{L}\\d]*)?$`, 'iu');

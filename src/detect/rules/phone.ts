@@ -1,24 +1,10 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
-import { isInternationalNumber } from '../validators/phone.ts';
+import { internationalNumberKind, isAssignedSomewhere } from '../validators/phone.ts';
 
 const context = [
-  ...[
-    'phone',
-    'phones',
-    'telephone',
-    'tel',
-    'call',
-    'mobile',
-    'cell',
-    'cellphone',
-    'fax',
-    'whatsapp',
-    'sms',
-    'text',
-    'dial',
-  ],
-  ...['office', 'desk', 'hotline', 'contact', 'telefon', 'handy', 'mobil', 'telefone', 'telefono', 'portable', 'ring'],
+  ...['phone', 'phones', 'telephone', 'tel', 'call', 'mobile', 'cell', 'cellphone', 'fax', 'whatsapp', 'sms', 'dial'],
+  ...['office', 'desk', 'hotline', 'contact', 'telefon', 'handy', 'mobil', 'telefone', 'telefono', 'portable'],
 ];
 /** Words that label the number before them, as in address books: `089 72 63 41 office`. */
 const after = /[ \t]?[([-]?(?:office|fax|mobile|cell|phone|tel|home|work|desk|direct)/i;
@@ -28,16 +14,37 @@ const northAmerican = /^(?:(?:\+|00)?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. 
 function phoneCheck({ text, start, value }: Match): Verdict {
   const number = value.replace(/ ?(?:[xX#]|[eE]).*$/, '');
   const digits = number.replace(/\D/g, '');
-  if (digits.length < 6 || isPartOfNumber(text, start)) return 'wrong';
-  if (number.startsWith('+') || number.startsWith('00') || number.startsWith('(+')) {
-    return isInternationalNumber(digits.replace(/^00/, '')) ? 'plausible' : 'wrong';
+  if (digits.length < 6 || digits.length > 17 || isPartOfNumber(text, start)) return 'wrong';
+  if (/^\(?(?:\+|00)/.test(number)) {
+    const kind = internationalNumberKind(digits.replace(/^00/, ''));
+    if (kind === 'assigned' || (kind === 'possible' && number.includes('+'))) return 'plausible';
   }
-  if (northAmerican.test(number) && isInternationalNumber(digits.length === 10 ? `1${digits}` : digits))
+  if (
+    northAmerican.test(number) &&
+    internationalNumberKind(digits.length === 10 ? `1${digits}` : digits) === 'assigned'
+  ) {
     return 'plausible';
-  return digits.length > 15 || date.test(number) || /^(\d)\1+$/.test(digits) ? 'wrong' : 'doubtful';
+  }
+  if (/^0[1-9]\d{8,9}$/.test(number) && !isCount(digits) && !isIsbn10(digits) && isAssignedSomewhere(digits.slice(1))) {
+    return 'plausible';
+  }
+  return digits.length > 15 || dateOrAddress.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits)
+    ? 'wrong'
+    : 'doubtful';
 }
 
-const date = /^\d{4}([-./])\d{1,2}\1\d{1,2}(?: \d{2})?$|^\d{1,2}([-./])\d{1,2}\2\d{2,4}(?: \d{2})?$/;
+/** `0123456789` and other parts of the row of digits. */
+function isCount(digits: string): boolean {
+  return digits.length >= 8 && '01234567890123456789'.includes(digits);
+}
+
+/** Ten digits with the book's check digit. */
+function isIsbn10(digits: string): boolean {
+  return digits.length === 10 && [...digits].reduce((sum, digit, i) => sum + (10 - i) * Number(digit), 0) % 11 === 0;
+}
+
+const dateOrAddress =
+  /^\d{1,3}(?:\.\d{1,3}){3}$|^\d{4}([-./])\d{1,2}\1\d{1,2}(?: \d{2})?$|^\d{1,2}([-./])\d{1,2}\2\d{2,4}(?: \d{2})?$/;
 
 /** Digits, a currency or a number sign right before, perhaps with one separator. */
 function isPartOfNumber(text: string, start: number): boolean {

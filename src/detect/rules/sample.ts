@@ -23,7 +23,7 @@ function characters(alphabet: string, count: number): string {
   // The last character comes from the alphabet's alphanumeric part: many rules end at a word boundary.
   const solid = alphabet.replace(/[^A-Za-z0-9]/g, '');
   while (out.length < count) {
-    seed = (seed * 1103515245 + 12345) % 2147483648;
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
     const from = out.length === 0 || out.length === count - 1 ? solid : alphabet;
     out += from[(seed >> 8) % from.length];
   }

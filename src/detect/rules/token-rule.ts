@@ -10,17 +10,22 @@ export interface TokenRule {
   readonly positive: Rule['examples']['positive'];
   readonly negative: Rule['examples']['negative'];
   readonly maxLength?: number;
-  readonly notBefore?: RegExp;
+  readonly anchors?: readonly string[];
+  readonly reach?: NonNullable<Rule['reach']>;
+  /** What announces the value, for tokens without a prefix of their own. */
+  readonly lead?: RegExp;
+  /** Null: anything may stand before. */
+  readonly notBefore?: RegExp | null;
   readonly notAfter?: RegExp;
   readonly check?: (match: Match) => Verdict;
 }
 
 export function tokenRule(token: TokenRule): Rule {
-  const { positive, negative, check, ...rest } = token;
+  const { positive, negative, check, notBefore = /[A-Za-z0-9]/, ...rest } = token;
   return {
     tier: 'core',
     maxLength: 512,
-    notBefore: /[A-Za-z0-9]/,
+    ...(notBefore ? { notBefore } : {}),
     notAfter: /[A-Za-z0-9_]/,
     score: 0.9,
     ...rest,

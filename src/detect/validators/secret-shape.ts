@@ -6,14 +6,24 @@ import { isPlaceholder } from './placeholder.ts';
  * where only a keyword says that a secret follows.
  */
 export function looksRandom(value: string): boolean {
-  if (value.length < 10 || isPlaceholder(value) || isMadeOfWords(value) || isReference(value)) return false;
+  if (value.length < 10 || isPlaceholder(value) || isReference(value) || /abcdefghijklmnop/i.test(value)) return false;
+  if (isMadeOfWords(value) && !uuid.test(value)) return false;
   return entropy(value) >= (value.length < 16 ? 2.6 : 2.9);
 }
 
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 /** Names, versions, dates, model ids: pieces that are each all letters or all digits. */
 function isMadeOfWords(value: string): boolean {
-  return !value.split(/[-_./=+~]+/).some(isMixed);
+  return !value
+    .replace(termOfArt, '')
+    .split(/[-_./=+~]+/)
+    .some(isMixed);
 }
+
+/** Words with digits in them. */
+const termOfArt =
+  /base(?:16|32|58|62|64)(?:url)?|sha-?\d{1,3}(?:withrsa|rsa)?|md5|utf-?\d+|aes-?\d+(?:gcm|cbc|kw)?|a\d{3}(?:gcm)?kw|rsa\d+|x509v?\d?|oauth\d?|ed25519|secp256[kr]1|curve25519|pkcs\d+|ipv[46]|http\d|h264|mp[34]|utf8mb4|int\d+|float\d+|es20\d\d/gi;
 
 /** Letters and digits, or the two cases, in an order that no word and no camelCase name has. */
 function isMixed(piece: string): boolean {
@@ -25,7 +35,7 @@ function isMixed(piece: string): boolean {
   if (digits > 0) return changes(piece) >= 3 || piece.length >= 20;
   // Letters only: more humps than a camelCase name of that length would have.
   const humps = piece.match(/[a-z][A-Z]|[A-Z]{2}[a-z]/g)?.length ?? 0;
-  return piece.length >= 12 && humps * 4 >= piece.length;
+  return piece.length >= 12 && humps * 3 >= piece.length;
 }
 
 /** How often the kind of character changes between letter and digit. */
@@ -48,6 +58,7 @@ function isReference(value: string): boolean {
 export function looksScrambled(value: string): boolean {
   if (value.length < 10 || isPlaceholder(value) || isStructured(value)) return false;
   const signs = new Set(value.replace(/[\w\s./:=+~-]/g, ''));
+  if (/^[,;:)\]}=.+|&[({]/.test(value) && !/^\{\{/.test(value)) return false;
   return signs.size >= 3 && /[A-Za-z]/.test(value) && entropy(value) >= 3;
 }
 
@@ -60,10 +71,11 @@ export type Evidence = 'assigned' | 'quoted' | 'said';
  */
 export function looksLikePassword(value: string, evidence: Evidence): boolean {
   if (value.length < 6 || isPlaceholder(value) || isReference(value) || ordinary.test(value)) return false;
+  if (/^[([{<,;:)\]}=+|&]/.test(value)) return false;
   const letters = /[A-Za-z\u0080-\uffff]/.test(value);
   const digits = /\d/.test(value);
   const symbols = /[^\w\s\u0080-\uffff-]/.test(value.replace(/[.,;:!?'"`)\]}>]+$/, ''));
-  if (isStructured(value)) return false;
+  if (isStructured(value) && !(evidence === 'quoted' && /^[A-Za-z]+\d{2,}$/.test(value))) return false;
   if (evidence === 'said') {
     if (!letters || !(digits || symbols)) return false;
     // A word with a number behind it is a name more often than a password.
@@ -82,6 +94,7 @@ const ordinary =
 
 /** Calls, URLs, paths, markup, dates, versions and other things with a structure of their own. */
 function isStructured(value: string): boolean {
+  if (/^!*[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$*][\w$*]*)+$/.test(value) && !/\d{2}/.test(value)) return true;
   if (/^[\w.$]+\(|\)\.|=>|\(\)|^https?:|^\/\/|^[\w-]+(?:\.[\w-]+)+\/|^[A-Za-z]:\\/.test(value)) return true;
   if (/^(?:[\w-]+\/)+[\w.-]+$/.test(value) && !/\d/.test(value)) return true;
   if (/^\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}/.test(value) || /^v?\d+(?:\.\d+)+$/.test(value)) return true;

@@ -1,23 +1,24 @@
 import { describe, expect, test } from 'vitest';
-import { compileProgram } from '../../../src/detect/program.ts';
-import type { Rule } from '../../../src/detect/rule.ts';
+import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
 
-/** Values that one rule alone finds in a text. */
-function found(rule: Rule, text: string): string[] {
-  const { findings } = createSession(compileProgram([rule])).feed(text, true);
+/** Values that a program of one rule finds in a text. */
+function found(program: Program, text: string): string[] {
+  const { findings } = createSession(program).feed(text, true);
   return findings.map(({ start, end }) => text.slice(start, end));
 }
 
 describe.each(rules)('$id', (rule) => {
+  const program = compileProgram([rule]);
+
   test.each(rule.examples.positive)('finds %j', (example) => {
     const { text, value } = typeof example === 'string' ? { text: example, value: example } : example;
-    expect(found(rule, text)).toContain(value);
+    expect(found(program, text)).toContain(value);
   });
 
   test.each(rule.examples.negative)('leaves %j', (text) => {
-    expect(found(rule, text)).toEqual([]);
+    expect(found(program, text)).toEqual([]);
   });
 });
 
