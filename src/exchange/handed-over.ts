@@ -32,9 +32,9 @@ export async function continueHandedOver(
     id: handed.exchangeId,
     subject: subjectOf(handed.subject),
     session: handed.session,
-    conversation: emptyConversation,
+    conversation: { ...emptyConversation, ...handed.asked },
     policy,
-    decision: { capture: 'full' },
+    decision: { capture: handed.capture },
     forwardedNs: deps.clock.nowNs(),
   });
   const { headers } = context.head;

@@ -10,6 +10,15 @@ export interface HandedOver {
   /** The Subject, as JSON. */
   readonly subject: JsonObject;
   readonly policyRevision: string;
+  /** What the decision says of recording bodies. */
+  readonly capture: 'full' | 'masked' | 'metadata';
+  /** What the response phase tells policy of the request. */
+  readonly asked: {
+    readonly dialect: string;
+    readonly operation: string;
+    readonly model: string | null;
+    readonly stream: boolean;
+  };
   /** Wall clock, milliseconds: a verdict is good for its own exchange, not for later. */
   readonly decidedAtMs: number;
 }
@@ -21,7 +30,7 @@ const ageMsMax = 300_000;
  * filter copies request headers into metadata. Replicas that share traffic must share the key.
  */
 export function sealHandover(key: Uint8Array, handed: HandedOver): JsonObject {
-  const content = canonicalJson({ ...handed });
+  const content = canonicalJson({ ...handed, asked: { ...handed.asked } });
   return { content, mac: mac(key, content) };
 }
 
@@ -33,13 +42,15 @@ export function openHandover(key: Uint8Array, sealed: JsonObject, nowMs: number)
   if (!equalBytes(Buffer.from(claimed), Buffer.from(mac(key, content)))) return null;
   const value = JSON.parse(content) as JsonValue;
   if (!isJsonObject(value)) return null;
-  const { exchangeId, session, bodyDigest, subject, policyRevision, decidedAtMs } = value;
+  const { exchangeId, session, bodyDigest, subject, policyRevision, capture, asked, decidedAtMs } = value;
   if (
     typeof exchangeId !== 'string' ||
     typeof session !== 'string' ||
     typeof bodyDigest !== 'string' ||
     !isJsonObject(subject) ||
     typeof policyRevision !== 'string' ||
+    (capture !== 'full' && capture !== 'masked' && capture !== 'metadata') ||
+    !isJsonObject(asked) ||
     typeof decidedAtMs !== 'number'
   ) {
     return null;

@@ -294,17 +294,26 @@ function forward(
     body: facts.sent,
     headers: requestHeaderChanges(deps, facts),
     exchange: openExchange(deps, judged),
-    handover: options.canRewrite ? {} : handoverOf(deps, facts, subject, policy),
+    handover: options.canRewrite ? {} : handoverOf(deps, facts, subject, conversation, policy, decision),
   };
 }
 
-function handoverOf(deps: ExchangeDeps, facts: RequestFacts, subject: Subject, policy: PinnedPolicy): JsonObject {
+function handoverOf(
+  deps: ExchangeDeps,
+  facts: RequestFacts,
+  subject: Subject,
+  { dialect, operation, model, stream }: Conversation,
+  policy: PinnedPolicy,
+  { capture }: Decision,
+): JsonObject {
   return sealHandover(deps.keys.handover, {
     exchangeId: facts.context.id,
     session: facts.session,
     bodyDigest: sha256Hex(facts.original ?? Buffer.alloc(0)),
     subject: { ...subject },
     policyRevision: policy.revision,
+    capture,
+    asked: { dialect, operation, model, stream },
     decidedAtMs: deps.clock.nowMs(),
   });
 }
@@ -328,6 +337,7 @@ async function refuse(deps: ExchangeDeps, facts: RequestFacts, refusal: Refusal)
     code: refusal.code,
     status: refusal.status,
     dialect: facts.context.dialect.id,
+    ...(facts.context.trace ? { traceId: facts.context.trace.traceId } : {}),
   });
   return {
     kind: 'reply',
