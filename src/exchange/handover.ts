@@ -62,6 +62,13 @@ export function openHandover(key: Uint8Array, sealed: JsonObject, nowMs: number)
     bodyDigest,
     subject,
     policyRevision,
+    capture,
+    asked: {
+      dialect: typeof asked['dialect'] === 'string' ? asked['dialect'] : 'none',
+      operation: typeof asked['operation'] === 'string' ? asked['operation'] : 'unknown',
+      model: typeof asked['model'] === 'string' ? asked['model'] : null,
+      stream: asked['stream'] === true,
+    },
     decidedAtMs,
   };
 }

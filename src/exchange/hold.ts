@@ -1,0 +1,109 @@
+import type { Approval, HeldRequest } from '../approval/approval.ts';
+import { fingerprint } from '../approval/fingerprint.ts';
+import type { Scan } from '../detect/finding.ts';
+import { anonymous } from '../identity/subject.ts';
+import { Fault } from '../lib/fault.ts';
+import { limits } from '../lib/limits.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import { type Conversation, emptyConversation } from '../llm/conversation.ts';
+import { maskText } from '../mask/mask-text.ts';
+import type { Minter } from '../mask/placeholder.ts';
+import { compilePlan } from '../mask/plan.ts';
+import type { Decision, HoldTerms, PinnedPolicy } from '../policy/decision.ts';
+import type { ExchangeDeps } from './deps.ts';
+import type { RequestHead } from './exchange.ts';
+import type { RequestFacts } from './records.ts';
+import { held, type Refusal } from './replies.ts';
+
+/** Passes the gate with a grant, or says in which state the approval is instead. */
+export async function awaitApproval(
+  deps: ExchangeDeps,
+  facts: RequestFacts,
+  policy: PinnedPolicy,
+  decision: Decision,
+  minter: Minter,
+  signal: AbortSignal,
+): Promise<Result<Approval, { readonly approval: Approval; readonly refusal: Refusal }>> {
+  if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
+  const terms = { ...decision.hold, waitS: Math.min(decision.hold.waitS, deps.settings.holdWaitMsMax / 1000) };
+  const request = heldRequest(deps, facts, policy, decision, minter);
+  const outcome = await deps.gate.pass(digestOf(facts, request, decision, terms), request, terms, signal);
+  if (outcome.kind === 'granted') return ok(outcome.approval);
+  return err({
+    approval: outcome.approval,
+    refusal: held(outcome.kind, outcome.approval),
+  });
+}
+
+function digestOf(facts: RequestFacts, request: HeldRequest, decision: Decision, terms: HoldTerms): string {
+  return fingerprint({
+    held: request,
+    method: facts.context.head.method,
+    query: facts.context.head.path.split('?')[1] ?? '',
+    terms,
+    redactions: decision.redact,
+    conversation: facts.conversation ?? emptyConversation,
+    body: facts.original ?? Buffer.alloc(0),
+  });
+}
+
+function heldRequest(
+  deps: ExchangeDeps,
+  facts: RequestFacts,
+  policy: PinnedPolicy,
+  decision: Decision,
+  minter: Minter,
+): HeldRequest {
+  const { context } = facts;
+  const subject = facts.subject ?? anonymous;
+  const conversation = facts.conversation ?? emptyConversation;
+  const counts = new Map<string, number>();
+  for (const { findings } of facts.scans) {
+    for (const { entity } of findings) counts.set(entity, (counts.get(entity) ?? 0) + 1);
+  }
+  return {
+    tenant: subject.tenant,
+    requester: {
+      issuer: subject.issuer,
+      id: subject.id,
+      displayName: subject.displayName,
+    },
+    requesterKind: subject.kind,
+    onBehalfOf: subject.onBehalfOf,
+    excluded: [...subject.owners, ...(subject.onBehalfOf === null ? [] : [subject.onBehalfOf])],
+    resource: {
+      host: context.head.host,
+      path: context.head.path.split('?')[0] ?? '',
+      dialect: conversation.dialect,
+      model: conversation.model,
+    },
+    direction: 'request',
+    exchange: context.id,
+    session: facts.session,
+    rules: decision.rules,
+    reasons: decision.reasons.map((reason) => reason.message),
+    requesterReason: reasonOf(deps, context.head, minter),
+    findings: [...counts].map(([entity, count]) => ({ entity, count })),
+    maskedView: maskedView(conversation, facts.scans, minter),
+    policyRevision: policy.revision,
+  };
+}
+
+/** Why the caller says that it needs this (`x-countersign-reason`): shown to reviewers and kept, so what is sensitive in it is labelled. */
+function reasonOf(deps: ExchangeDeps, head: RequestHead, minter: Minter): string | null {
+  const said = head.headers.get('x-countersign-reason')?.slice(0, limits.reasonCharsMax);
+  return said === undefined ? null : maskText(said, deps.detector.scan(said).findings, 'user', labelAll, minter).text;
+}
+
+/** Everything found, whatever the plan of this decision leaves in: a reviewer needs to see what is asked, not the values. */
+const labelAll = compilePlan([{ entity: '*', method: 'label' }]);
+
+/** The conversation as a reviewer may see it: role and text by line, every finding labelled, cut to a bound. */
+function maskedView(conversation: Conversation, scans: readonly Scan[], minter: Minter): string {
+  let view = '';
+  for (const [index, segment] of conversation.segments.entries()) {
+    view += `${segment.role}: ${maskText(segment.text, scans[index]?.findings ?? [], segment.role, labelAll, minter).text}\n`;
+    if (view.length > limits.maskedViewCharsMax) return `${view.slice(0, limits.maskedViewCharsMax)}…`;
+  }
+  return view;
+}
