@@ -1,6 +1,6 @@
 import { createAnthropicShapes } from './anthropic-shapes.ts';
 import type { ClientError, Dialect } from './dialect.ts';
-import { jsonErrorBody, sseErrorEvent } from './error-body.ts';
+import { errorEventIn, jsonErrorBody } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
@@ -29,7 +29,7 @@ export function createAnthropicMessages(): Dialect {
     readResponse: (body) => readJsonBody(body, shapes.response, (source, root) => summarize(source, root, 'chat')),
     openStream: () => openJsonStream({ shape: shapes.event, base: baseOf, endings: endingsOf }),
     errorBody: (error) => jsonErrorBody(anthropicError(error)),
-    errorEvent: (error) => sseErrorEvent('error', anthropicError(error)),
+    errorEvent: (error, place) => errorEventIn(place, 'error', anthropicError(error)),
   };
 }
 

@@ -160,7 +160,7 @@ function firstPiece(block: Shape): Shape {
     text: text('text', { isRunning: true }),
     thinking: text('reasoning', { isRunning: true }),
   });
-  return { ...pieces, isInline: true };
+  return { ...pieces, token: '' };
 }
 
 /** `delta` of a block or of the message; a string that nobody named goes on from event to event. */
@@ -184,6 +184,6 @@ function nextPiece(message: {
       stop_details: message.stop_details,
       container: message.container,
     },
-    { isInline: true, rest: free('other', { isRunning: true }) },
+    { token: '', rest: free('other', { isRunning: true }) },
   );
 }

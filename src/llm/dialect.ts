@@ -50,6 +50,18 @@ export interface ClientError {
 export interface ErrorBody {
   readonly contentType: string;
   readonly body: Buffer;
+  /** Further headers by which the provider's clients tell its errors; lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How the events of a streamed answer are told apart; `text`: they are not, the body is one running text. */
+export type StreamFraming = 'sse' | 'ndjson' | 'text';
+
+/** Where in a stream its last event is to stand. */
+export interface StreamPlace {
+  readonly framing: StreamFraming;
+  /** Nothing of the stream has gone out yet. */
+  readonly isFirst: boolean;
 }
 
 /** A provider's wire format. One file each; registered in `dialects.ts`. Pure: no I/O, no clock. */
@@ -60,16 +72,21 @@ export interface Dialect {
   readRequest(body: Buffer, route: RouteFacts): Result<ParsedBody, BodyError>;
   /** A whole (non-streamed) JSON answer. */
   readResponse(body: Buffer): Result<ParsedBody, BodyError>;
+  /**
+   * The framing of an answer where its media type does not tell, else null: the media type decides. Absent: it always does.
+   * `mediaType` is lower-case and without parameters.
+   */
+  streamFraming?(route: RouteFacts, mediaType: string): StreamFraming | null;
   /** A reader for one streamed answer; it may keep state from event to event. */
   openStream(): StreamReader;
   errorBody(error: ClientError): ErrorBody;
-  /** The same error as the last event(s) of a stream that has already begun, framing included. */
-  errorEvent(error: ClientError): Buffer;
+  /** The same error as the last event(s) of a stream that has already begun, framing included; no place: as the provider usually streams. */
+  errorEvent(error: ClientError, place?: StreamPlace): Buffer;
 }
 
 /**
  * Reads the payloads of a stream, one by one. `payload` is the decoded text of one event: the joined `data:` lines of an
- * SSE event, one NDJSON line. `event` is the SSE event name or null.
+ * SSE event, one NDJSON line, one element of an array, the payload of a binary frame. `event` is the name that the framing gives it, or null.
  */
 export interface StreamReader {
   read(payload: string, event: string | null): Result<EventReading, BodyError>;
@@ -86,8 +103,8 @@ export interface EventReading {
   /** True for the event after which no text comes (`[DONE]`, `message_stop`): closes every running text. */
   readonly closesAll: boolean;
   /**
-   * Values to overwrite with `null` (or the given source) when a delta with the same key in this event was changed. A value that
-   * depends on several running texts stands here once for each of them, and is to be overwritten once.
+   * Values to overwrite with `null` (or the given source) when what they repeat was changed: see `EventDependent`. A value that
+   * depends on several texts stands here once for each of them, and is to be overwritten once.
    */
   readonly dependents: readonly EventDependent[];
   readonly uninspected: readonly Uninspected[];
@@ -111,7 +128,14 @@ export interface EventDelta extends EventText {
 }
 
 export interface EventDependent {
+  /**
+   * The running text that it repeats: it goes when the piece of that text in this event is changed; when there is none in it, or the
+   * dependent is cumulative, when any piece was changed so far. '' with `whole`.
+   */
   readonly key: string;
+  readonly isCumulative?: true;
+  /** Index into `wholes`: it repeats that text. */
+  readonly whole?: number;
   readonly start: number;
   readonly end: number;
   /** JSON source put in its place. */

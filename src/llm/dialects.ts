@@ -3,6 +3,7 @@ import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createOpenAiChat } from './openai-chat.ts';
+import { createOpenAiResponses } from './openai-responses.ts';
 import { routePath } from './route-path.ts';
 
 /** Picks the dialect of a request. */
@@ -15,16 +16,30 @@ export interface DialectRoute {
   readonly dialect: string;
 }
 
+/** Every provider's dialect, in the order in which they are asked: the first that matches speaks. */
+export function createProviderDialects(): readonly Dialect[] {
+  return [createOpenAiChat(), createOpenAiResponses(), createAnthropicMessages()];
+}
+
+/** What reads the bodies of all others, by their media type. */
+export interface FallbackDialects {
+  readonly json: Dialect;
+  readonly text: Dialect;
+  readonly opaque: Dialect;
+}
+
+export function createFallbackDialects(): FallbackDialects {
+  return { json: createGenericJson(), text: createGenericText(), opaque: createOpaqueBody() };
+}
+
 /**
- * The longest configured prefix decides. Else the first dialect whose path (or headers) matches speaks, whatever the media type: a provider does not ask for it either, and a
- * body that is not of that dialect is then an error, not a blind spot. Elsewhere the media type tells JSON, text and the rest
- * apart; no media type is JSON. The model's name is never asked. Throws when a route names no dialect.
+ * The longest configured prefix decides. Else the first dialect whose path (or headers) matches speaks, whatever the media type: a
+ * provider does not ask for it either, and a body that is not of that dialect is then an error, not a blind spot. Elsewhere the media
+ * type tells JSON, text and the rest apart; no media type is JSON. The model's name is never asked. Throws when a route names no dialect.
  */
 export function createDialects(routes: readonly DialectRoute[] = []): SelectDialect {
-  const known: readonly Dialect[] = [createOpenAiChat(), createAnthropicMessages()];
-  const json = createGenericJson();
-  const text = createGenericText();
-  const opaque = createOpaqueBody();
+  const known = createProviderDialects();
+  const { json, text, opaque } = createFallbackDialects();
   const configured = routes
     .map(({ pathPrefix, dialect: id }) => {
       const dialect = [...known, json, text].find((candidate) => candidate.id === id);

@@ -1,4 +1,4 @@
-import type { ClientError, ErrorBody } from './dialect.ts';
+import type { ClientError, ErrorBody, StreamPlace } from './dialect.ts';
 
 /** The error object in the words that OpenAI's clients know, our code in `code`, our details beside it. */
 export function openAiError(error: ClientError): { readonly error: Readonly<Record<string, string | null>> } {
@@ -18,10 +18,15 @@ export function jsonErrorBody(value: unknown): ErrorBody {
   return { contentType: 'application/json', body: Buffer.from(JSON.stringify(value), 'utf8') };
 }
 
-/** One SSE event with a JSON payload; `event` null: no `event:` line. */
-export function sseErrorEvent(event: string | null, value: unknown): Buffer {
-  const head = event === null ? '' : `event: ${event}\n`;
-  return Buffer.from(`${head}data: ${JSON.stringify(value)}\n\n`, 'utf8');
+/** One event with a JSON payload, framed as the stream is; `event` is its name where events have names. No place: SSE. */
+export function errorEventIn(place: StreamPlace | undefined, event: string | null, value: unknown): Buffer {
+  const payload = JSON.stringify(value);
+  switch (place?.framing ?? 'sse') {
+    case 'ndjson':
+      return Buffer.from(`${payload}\n`, 'utf8');
+    default:
+      return Buffer.from(`${event === null ? '' : `event: ${event}\n`}data: ${payload}\n\n`, 'utf8');
+  }
 }
 
 /** The `type` that OpenAI's API gives with a status (platform documentation, "Error codes"). */

@@ -1,5 +1,5 @@
 import type { Dialect } from './dialect.ts';
-import { jsonErrorBody, openAiError, sseErrorEvent } from './error-body.ts';
+import { errorEventIn, jsonErrorBody, openAiError } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { noEndings, openJsonStream } from './json-stream.ts';
@@ -12,7 +12,12 @@ import { free, type Shape } from './shape.ts';
  */
 export function createGenericJson(): Dialect {
   const shape = free('other', { role: 'member' });
-  const pieces = free('other', { role: 'member', isRunning: true, isIndexed: true, members: new Map(wholeMembers) });
+  const pieces = free('other', {
+    role: 'member',
+    isRunning: true,
+    elementKey: 'index',
+    members: new Map(wholeMembers),
+  });
   return {
     id: 'json',
     matches: () => true,
@@ -20,7 +25,7 @@ export function createGenericJson(): Dialect {
     readResponse: (body) => readJsonBody(body, shape, summarize),
     openStream: () => openJsonStream({ shape: pieces, base: () => '', endings: () => noEndings }),
     errorBody: (error) => jsonErrorBody(openAiError(error)),
-    errorEvent: (error) => sseErrorEvent(null, openAiError(error)),
+    errorEvent: (error, place) => errorEventIn(place, null, openAiError(error)),
   };
 }
 

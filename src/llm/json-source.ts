@@ -122,10 +122,15 @@ export function stringMember(source: string, node: JsonNode | undefined, name: s
   return value?.type === 'string' ? stringOf(source, value) : null;
 }
 
+/** The number that a member holds, or null when it is absent or something else. */
+export function numberMember(source: string, node: JsonNode | undefined, name: string): number | null {
+  const value = memberOf(node, name);
+  return value?.type === 'number' ? Number(source.slice(value.start, value.end)) : null;
+}
+
 /** The number in the member `index`, by which streams name their parts; null when there is none. */
 export function indexMember(source: string, node: JsonNode | undefined): number | null {
-  const index = memberOf(node, 'index');
-  return index?.type === 'number' ? Number(source.slice(index.start, index.end)) : null;
+  return numberMember(source, node, 'index');
 }
 
 const BOM = 0xfeff;

@@ -27,6 +27,8 @@ export const noEndings: Endings = { prefixes: [], all: false };
  */
 export function openJsonStream(rules: StreamRules): StreamReader {
   const open = new Set<string>();
+  /** Ended ones included. */
+  const known = new Set<string>();
   return {
     read: (payload, event): Result<EventReading, BodyError> => {
       if (payload.length < 16) {
@@ -41,8 +43,11 @@ export function openJsonStream(rules: StreamRules): StreamReader {
       if (!root.ok) return root;
       const walk = walkEvent(payload, root.value, rules.shape, rules.base(payload, root.value));
       const { deltas, wholes } = split(walk);
-      for (const delta of deltas) open.add(delta.key);
-      if (open.size > limits.streamKeysMax) {
+      for (const { key } of deltas) {
+        open.add(key);
+        known.add(key);
+      }
+      if (known.size > limits.streamKeysMax) {
         return err({ kind: 'too_many_values', message: `more than ${limits.streamKeysMax} running texts in a stream` });
       }
       const endings = rules.endings(payload, root.value, event);
@@ -58,7 +63,7 @@ export function openJsonStream(rules: StreamRules): StreamReader {
         wholes,
         closes,
         closesAll: endings.all,
-        dependents: walk.repeats.length > 0 ? dependentsOf(walk, deltas) : [],
+        dependents: walk.repeats.length > 0 ? dependentsOf(walk, deltas, known) : [],
         uninspected: walk.uninspected,
       });
     },
@@ -85,12 +90,27 @@ function split(walk: Walk): { readonly deltas: readonly EventDelta[]; readonly w
   return { deltas, wholes };
 }
 
-/** What repeats the text of a choice depends on every running text of that choice in this event. */
-function dependentsOf(walk: Walk, deltas: readonly EventDelta[]): EventDependent[] {
+/**
+ * What repeats the text of its scope: the texts that stand whole in the same scope; of the running texts, the pieces in this event or else
+ * (positions always) all that ran before.
+ */
+function dependentsOf(walk: Walk, deltas: readonly EventDelta[], known: ReadonlySet<string>): EventDependent[] {
   const dependents: EventDependent[] = [];
-  for (const { start, end, source, within } of walk.repeats) {
-    for (const { key } of deltas) {
-      if (key.startsWith(`${within}/`)) dependents.push({ key, start, end, source });
+  const wholeScopes = walk.texts.filter(({ isRunning }) => !isRunning).map(({ scope }) => scope);
+  for (const { start, end, source, scope, within, isCumulative } of walk.repeats) {
+    const before = dependents.length;
+    for (const [whole, of] of wholeScopes.entries()) {
+      if (of === scope) dependents.push({ key: '', whole, start, end, source });
+    }
+    if (!isCumulative) {
+      for (const { key } of deltas) {
+        if (key.startsWith(`${within}/`)) dependents.push({ key, start, end, source });
+      }
+    }
+    if (!isCumulative && dependents.length > before) continue;
+    for (const key of known) {
+      if (!key.startsWith(`${within}/`)) continue;
+      dependents.push({ key, start, end, source, ...(isCumulative ? { isCumulative } : {}) });
     }
   }
   return dependents;

@@ -9,6 +9,7 @@ import {
   object,
   other,
   reference,
+  repeating,
   type Shape,
   signature,
   text,
@@ -90,7 +91,7 @@ export function createOpenAiChatShapes(): OpenAiChatShapes {
         logprobs: logProbabilities(),
         text: text('text', { role: 'assistant', isRunning: true }),
       },
-      { isScope: true, isIndexed: true },
+      { isScope: true, elementKey: 'index' },
     ),
   });
   return { request, response, chunk };
@@ -124,7 +125,7 @@ function filterResults(): Shape {
 
 /** Log probabilities tell the text again, token by token: they go when the text is changed. */
 function logProbabilities(): Shape {
-  return text('other', { leaf: 'repeat', repeats: 'null' });
+  return repeating('repeat', 'null');
 }
 
 function message(given: Partial<Shape>): Shape {
@@ -146,7 +147,7 @@ function message(given: Partial<Shape>): Shape {
           ['signature', signature],
           ['text', text('reasoning', { sealedBy: 'signature' })],
         ]),
-        isIndexed: true,
+        elementKey: 'index',
       }),
       tool_calls: object(
         {
@@ -155,7 +156,7 @@ function message(given: Partial<Shape>): Shape {
           function: object({ name: id, arguments: toolArguments() }),
           custom: object({ name: id, input: free('tool_arguments') }),
         },
-        { isIndexed: true },
+        { elementKey: 'index' },
       ),
       tool_call_id: id,
       function_call: object({ name: id, arguments: toolArguments() }),
@@ -208,7 +209,7 @@ function content(kind: SegmentKind): Shape {
  * named, because vendors add fields and their text comes in pieces too.
  */
 function running(whole: Shape): Shape {
-  return { ...piecewise(whole), isInline: true };
+  return { ...piecewise(whole), token: '' };
 }
 
 function piecewise(shape: Shape): Shape {

@@ -1,10 +1,11 @@
 import { emptyConversation } from './conversation.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
-import { jsonErrorBody, openAiError, sseErrorEvent } from './error-body.ts';
+import { errorEventIn, jsonErrorBody, openAiError } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
 import { createOpenAiChatShapes } from './openai-chat-shapes.ts';
+import { deploymentOf, toolNames } from './openai-summary.ts';
 import { routePath } from './route-path.ts';
 
 /**
@@ -27,7 +28,7 @@ export function createOpenAiChat(): Dialect {
     openStream: () => openJsonStream({ shape: shapes.chunk, base: () => '', endings: endingsOf }),
     errorBody: (error) => jsonErrorBody(openAiError(error)),
     // No `[DONE]` after it: the SDK throws its APIError at this event and reads no further.
-    errorEvent: (error) => sseErrorEvent(null, openAiError(error)),
+    errorEvent: (error, place) => errorEventIn(place, null, openAiError(error)),
   };
 }
 
@@ -44,31 +45,11 @@ function summarizeRequest(source: string, root: JsonNode, route: RouteFacts): Su
   const metadata = memberOf(root, 'metadata');
   return {
     ...summary,
-    // Azure names the deployment in the path; a model in the body is what OpenAI's own servers go by.
     model: stringMember(source, root, 'model') ?? deploymentOf(route.path),
     stream: memberOf(root, 'stream')?.type === 'true',
     tools: [...toolNames(source, memberOf(root, 'tools')), ...toolNames(source, memberOf(root, 'functions'))],
     sessionHint: stringMember(source, metadata, 'session_id') ?? stringMember(source, metadata, 'conversation_id'),
   };
-}
-
-function deploymentOf(path: string): string | null {
-  const name = /\/openai\/deployments\/([^/]+)\//.exec(routePath(path))?.[1];
-  return name === undefined ? null : name.replace(/%2[fF]/g, '/');
-}
-
-function toolNames(source: string, tools: JsonNode | undefined): string[] {
-  if (tools?.type !== 'array') return [];
-  const names: string[] = [];
-  for (const tool of tools.items) {
-    const name =
-      stringMember(source, memberOf(tool, 'function'), 'name') ??
-      stringMember(source, memberOf(tool, 'custom'), 'name') ??
-      stringMember(source, tool, 'name') ??
-      stringMember(source, tool, 'type');
-    if (name !== null) names.push(name);
-  }
-  return names;
 }
 
 /** A choice's texts end with its finish reason; an error is the last event of a stream. */

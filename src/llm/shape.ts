@@ -10,8 +10,10 @@ import type { Role, SegmentKind, Uninspected } from './conversation.ts';
  * - `sealed` is a signature or a ciphertext: never read, never touched.
  * - `repeat` is a value that repeats text of its scope piece by piece (log probabilities): it is not read, and overwritten
  *   with `repeats` when a text of that scope changed.
+ * - `offset` is a position in the text of its scope, or a list made of that text (token ids): as `repeat`, and in a stream it is
+ *   about all that has run so far, not about the piece beside it.
  */
-export type Leaf = 'text' | 'json' | 'name' | 'id' | 'media' | 'sealed' | 'repeat';
+export type Leaf = 'text' | 'json' | 'name' | 'id' | 'media' | 'sealed' | 'repeat' | 'offset';
 
 /**
  * Where the text lives in a provider's JSON, as data. A shape describes a value of any type: a string is taken as `leaf`, an
@@ -21,21 +23,32 @@ export type Leaf = 'text' | 'json' | 'name' | 'id' | 'media' | 'sealed' | 'repea
 export interface Shape {
   readonly leaf: Leaf;
   readonly kind: SegmentKind;
-  /** How a part that cannot be read is reported (`media`, `sealed`, and `id`s that stand for content kept elsewhere). */
+  /**
+   * How a part that cannot be read is reported: `media`, `sealed`, `id`s that stand for content kept elsewhere, and a list of numbers
+   * where a text should stand.
+   */
   readonly uninspected: Uninspected['kind'] | null;
   readonly members: ReadonlyMap<string, Shape>;
-  /** Shapes of an object whose member `type` says this; all others keep this one. A lie changes labels, not what is read. */
+  /** Shapes of an object whose member `variantBy` says this; all others keep this one. A lie changes labels, not what is read. */
   readonly variants: ReadonlyMap<string, Shape>;
+  /** Name of a member that is a string, or a flag (then the variant is called `true`). */
+  readonly variantBy: string;
   /** Shape of members that `members` does not name; null: this shape itself. */
   readonly rest: Shape | null;
-  /** Who speaks from here on down; `member`: the sibling `role` says; null: whoever spoke above. */
-  readonly role: Role | 'member' | null;
+  /**
+   * Who speaks from here on down; `member`: the sibling `role` says; `member or user`: the same, and where it does not say, the user;
+   * null: whoever spoke above.
+   */
+  readonly role: Role | 'member' | 'member or user' | null;
   /** In a stream: the string continues a running text. */
   readonly isRunning: boolean;
-  /** In a stream: elements are named by their member `index`, not by where they stand. */
-  readonly isIndexed: boolean;
-  /** In a stream: the member's name is no part of a running text's key. */
-  readonly isInline: boolean;
+  /**
+   * In a stream: elements are named by this member of theirs (`index`), not by where they stand; '': by nothing, because the lists of
+   * all events are one list whose texts run on.
+   */
+  readonly elementKey: string | null;
+  /** In a stream: what stands for the member's name in a running text's key; '': nothing does. */
+  readonly token: string | null;
   /** The value bounds what a `repeats` inside of it repeats. */
   readonly isScope: boolean;
   /** JSON source that takes the value's place when a text of its scope changed; null: the value repeats nothing. */
@@ -54,11 +67,12 @@ export function free(kind: SegmentKind, given: Partial<Shape> = {}): Shape {
     uninspected: null,
     members: none,
     variants: none,
+    variantBy: 'type',
     rest: null,
     role: null,
     isRunning: false,
-    isIndexed: false,
-    isInline: false,
+    elementKey: null,
+    token: null,
     isScope: false,
     repeats: null,
     sealedBy: null,
@@ -67,6 +81,11 @@ export function free(kind: SegmentKind, given: Partial<Shape> = {}): Shape {
 }
 
 export const other: Shape = free('other');
+
+/** A value that repeats text of its scope, piece by piece or as positions in it: `source` takes its place when that changed. */
+export function repeating(leaf: 'repeat' | 'offset', source: string, given: Partial<Shape> = {}): Shape {
+  return free('other', { rest: other, leaf, repeats: source, ...given });
+}
 
 /** A string (or parts) of one kind, with the members of an object named and everything else below it `other`. */
 export function text(kind: SegmentKind, given: Partial<Shape> = {}): Shape {

@@ -51,8 +51,10 @@ export interface Repeat {
   readonly end: number;
   readonly source: string;
   readonly scope: number;
-  /** Pointer of the object in which the value stands. */
+  /** Pointer of the scope. */
   readonly within: string;
+  /** It is about all of the scope's text so far, not about the piece in the same event. */
+  readonly isCumulative: boolean;
 }
 
 export interface Walk {
@@ -64,14 +66,21 @@ export interface Walk {
 /** Finds every text of a whole body. Strings that hold JSON documents are opened, to `limits.nestedJsonDepthMax`. */
 export function walkBody(source: string, root: JsonNode, shape: Shape, budget: JsonBudget): Walk {
   const walk: Walking = { isStream: false, budget, texts: [], uninspected: [], repeats: [] };
-  visit({ walk, source, host: null }, root, shape, { pointer: '', role: 'unknown', scope: -1, isSealed: false });
+  visit({ walk, source, host: null }, root, shape, {
+    pointer: '',
+    role: 'unknown',
+    scope: -1,
+    within: '',
+    isSealed: false,
+  });
   return walk;
 }
 
 /** Finds every text of one event of a stream. Pointers begin with `base` and serve as keys of running texts. */
 export function walkEvent(source: string, root: JsonNode, shape: Shape, base: string): Walk {
   const walk: Walking = { isStream: true, budget: null, texts: [], uninspected: [], repeats: [] };
-  visit({ walk, source, host: null }, root, shape, { pointer: base, role: 'unknown', scope: -1, isSealed: false });
+  const place: Place = { pointer: base, role: 'unknown', scope: -1, within: base, isSealed: false };
+  visit({ walk, source, host: null }, root, shape, place);
   return walk;
 }
 
@@ -95,6 +104,8 @@ interface Place {
   readonly pointer: string;
   readonly role: Role;
   readonly scope: number;
+  /** Pointer of the scope. */
+  readonly within: string;
   readonly isSealed: boolean;
 }
 
@@ -110,41 +121,68 @@ function visit(document: Document, node: JsonNode, shape: Shape, place: Place): 
       visitObject(document, node, shape, place);
       break;
     case 'array':
-      for (const [position, item] of node.items.entries()) {
-        const index =
-          document.walk.isStream && shape.isIndexed ? (indexMember(document.source, item) ?? position) : position;
-        visit(document, item, shape, { ...place, pointer: `${place.pointer}/${index}` });
-      }
+      visitArray(document, node, shape, place);
       break;
     default:
   }
 }
 
+function visitArray(document: Document, node: JsonNode & { type: 'array' }, shape: Shape, place: Place): void {
+  const { walk, source } = document;
+  if (shape.uninspected !== null && shape.leaf !== 'media' && node.items.some(({ type }) => type === 'number')) {
+    walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+  }
+  for (const [position, item] of node.items.entries()) {
+    const name = walk.isStream && shape.elementKey !== null ? elementName(source, item, shape.elementKey) : null;
+    const pointer = name === '' ? place.pointer : `${place.pointer}/${name ?? position}`;
+    visit(document, item, shape, { ...place, pointer });
+  }
+}
+
+/** What the member says by which elements are told apart; '' when they are not; null when it says nothing. */
+function elementName(source: string, item: JsonNode, key: string): string | number | null {
+  if (key === '') return '';
+  return key === 'index' ? indexMember(source, item) : stringMember(source, item, key);
+}
+
+function variantOf(source: string, node: JsonObjectNode, shape: Shape): Shape {
+  if (shape.variants.size === 0) return shape;
+  const value = memberOf(node, shape.variantBy);
+  if (value?.type === 'string') return shape.variants.get(stringOf(source, value)) ?? shape;
+  return (value === undefined ? undefined : shape.variants.get(value.type)) ?? shape;
+}
+
 function visitObject(document: Document, node: JsonObjectNode, given: Shape, outer: Place): void {
   const { walk, source } = document;
-  const shape =
-    given.variants.size === 0 ? given : (given.variants.get(stringMember(source, node, 'type') ?? '') ?? given);
-  const role =
-    shape.role === 'member' ? (roleOf(stringMember(source, node, 'role')) ?? outer.role) : (shape.role ?? outer.role);
+  const shape = variantOf(source, node, given);
+  const role = isByMember(shape.role)
+    ? (roleOf(stringMember(source, node, 'role')) ?? outer.role)
+    : (shape.role ?? outer.role);
   const scope = shape.isScope ? node.start : outer.scope;
+  const within = shape.isScope ? outer.pointer : outer.within;
   for (const [position, member] of node.members.entries()) {
     const known = shape.members.get(member.name);
     const below = known ?? shape.rest ?? shape;
     const isPlain = known !== undefined || isPlainName(member.name);
-    const token = isPlain ? member.name : keyToken(position);
+    const token = walk.isStream && below.token !== null ? below.token : isPlain ? member.name : keyToken(position);
     const { value } = member;
-    const inline = walk.isStream && below.isInline;
     const place: Place = {
-      pointer: inline ? outer.pointer : `${outer.pointer}/${token}`,
-      role: below.role === null || below.role === 'member' ? role : below.role,
+      pointer: token === '' ? outer.pointer : `${outer.pointer}/${token}`,
+      role: roleBelow(below.role, role),
       scope,
+      within,
       isSealed: below.sealedBy !== null && isFilled(memberOf(node, below.sealedBy)),
     };
     if (!isPlain) addText(document, member.key, below, { ...place, pointer: `${place.pointer}#key` }, member.name);
-    if (below.repeats !== null && value.type !== 'null' && (!walk.isStream || below.leaf === 'repeat')) {
-      walk.repeats.push({ start: value.start, end: value.end, source: below.repeats, scope, within: outer.pointer });
+    const isRepeat = below.leaf === 'repeat' || (below.leaf === 'offset' && isPositions(value));
+    if (below.repeats !== null && value.type !== 'null' && (!walk.isStream || isRepeat)) {
+      const { start, end } = value;
+      walk.repeats.push({ start, end, source: below.repeats, scope, within, isCumulative: below.leaf === 'offset' });
     }
-    if (below.leaf === 'repeat') continue;
+    if (isRepeat) {
+      if (below.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: below.uninspected });
+      continue;
+    }
     if (below.leaf === 'media' && value.type === 'string') visitMedia(document, value, below, place, node);
     else visit(document, value, below, place);
   }
@@ -157,6 +195,7 @@ function visitString(document: Document, node: JsonNode & { type: 'string' }, sh
   switch (shape.leaf) {
     case 'text':
     case 'json':
+    case 'offset':
       addText(document, node, shape, place, value);
       break;
     case 'name':
@@ -180,7 +219,7 @@ function visitString(document: Document, node: JsonNode & { type: 'string' }, sh
   }
 }
 
-/** A payload with a declared type beside it (`type`, `media_type`, …) is what that says: plain text is text. */
+/** A payload with a declared type beside it (`type`, `media_type`, …) is what that says: plain text is text, unless it is Base64. */
 function visitMedia(
   document: Document,
   node: JsonNode & { type: 'string' },
@@ -189,8 +228,8 @@ function visitMedia(
   parent: JsonObjectNode,
 ): void {
   const { source } = document;
-  const declared = stringMember(source, parent, 'media_type') ?? stringMember(source, parent, 'mimeType') ?? '';
-  if (declared.startsWith('text/') && stringMember(source, parent, 'type') !== 'base64') {
+  const declared = declaredType(source, parent);
+  if (declared.startsWith('text/') && stringMember(source, parent, 'type') === 'text') {
     visitString(document, node, { ...shape, leaf: 'text' }, place);
     return;
   }
@@ -200,6 +239,14 @@ function visitMedia(
       ? 'audio'
       : shape.uninspected;
   visitString(document, node, { ...shape, uninspected }, place);
+}
+
+function declaredType(source: string, parent: JsonObjectNode): string {
+  for (const key of ['media_type', 'mimeType', 'mime_type']) {
+    const value = stringMember(source, parent, key);
+    if (value !== null) return value;
+  }
+  return '';
 }
 
 /**
@@ -283,8 +330,22 @@ function mayBeDocument(value: string): boolean {
   return /^\s*[[{]/.test(value) && /[\]}]\s*$/.test(value.slice(-64));
 }
 
+/** A count, or a list of them; what else stands in such a place is read. */
+function isPositions(node: JsonNode): boolean {
+  return node.type === 'number' || (node.type === 'array' && node.items.every(({ type }) => type === 'number'));
+}
+
 function isFilled(node: JsonNode | undefined): boolean {
   return node?.type === 'string' && node.end - node.start > 2;
+}
+
+function isByMember(role: Shape['role']): role is 'member' | 'member or user' {
+  return role === 'member' || role === 'member or user';
+}
+
+function roleBelow(role: Shape['role'], above: Role): Role {
+  if (role === 'member or user') return 'user';
+  return role === null || role === 'member' ? above : role;
 }
 
 function roleOf(word: string | null): Role | null {

@@ -46,8 +46,7 @@ export function holdEvent(
           characters += delta.text.length;
           return { text, end: text.masker.length() };
         });
-  const wholes =
-    reading.wholes.length === 0 ? noEdits : reading.wholes.flatMap((whole) => maskWhole(whole, payload, masking));
+  const wholes = reading.wholes.length === 0 ? noEdits : maskWholes(reading, payload, masking);
   let decided = 0;
 
   return {
@@ -72,10 +71,11 @@ export function holdEvent(
         changed ??= new Set();
         changed.add(delta.key);
       }
-      for (const { key, start, end, source } of reading.dependents) {
+      for (const { key, whole, isCumulative, start, end, source } of reading.dependents) {
+        if (whole !== undefined) continue;
         // What repeats a text that is not in this very event repeats an earlier piece of it.
-        const isHere = reading.deltas.some((delta) => delta.key === key);
-        if (isHere ? !changed?.has(key) : !texts.get(key)?.isTouched) continue;
+        const isPiece = !isCumulative && reading.deltas.some((delta) => delta.key === key);
+        if (isPiece ? !changed?.has(key) : !texts.get(key)?.isTouched) continue;
         edits ??= [...wholes];
         edits.push({ start, end, source });
       }
@@ -84,13 +84,28 @@ export function holdEvent(
   };
 }
 
-function maskWhole(whole: EventText, payload: string, masking: Masking): readonly Edit[] {
+function maskWholes(reading: EventReading, payload: string, masking: Masking): readonly Edit[] {
+  const edits: Edit[] = [];
+  const changed = new Set<number>();
+  for (const [index, whole] of reading.wholes.entries()) {
+    const edit = maskWhole(whole, payload, masking);
+    if (edit === null) continue;
+    edits.push(edit);
+    changed.add(index);
+  }
+  for (const { whole, start, end, source } of reading.dependents) {
+    if (whole !== undefined && changed.has(whole)) edits.push({ start, end, source });
+  }
+  return edits;
+}
+
+function maskWhole(whole: EventText, payload: string, masking: Masking): Edit | null {
   const { text, role } = whole;
   const { detector, plan, minter, tally } = masking;
   const masked = whole.json
     ? maskJsonText(text, masking, role)
     : maskCounted(text, detector.scan(text).findings, role, plan, minter, tally);
-  return masked === text ? noEdits : [editOf(whole, masked, payload)];
+  return masked === text ? null : editOf(whole, masked, payload);
 }
 
 /** The new value in the style of the old: ASCII with escapes where that was so. */

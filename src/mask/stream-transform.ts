@@ -1,7 +1,6 @@
 import type { Uninspected } from '../llm/conversation.ts';
-import type { StreamReader } from '../llm/dialect.ts';
-import { createNdjsonFramer } from '../llm/ndjson.ts';
-import { createSseFramer } from '../llm/sse.ts';
+import type { StreamFraming, StreamReader } from '../llm/dialect.ts';
+import { createFramer } from '../llm/framers.ts';
 import type { Masking } from './decider.ts';
 import { createEventTransform } from './event-transform.ts';
 import { createTally, type FindingCount } from './tally.ts';
@@ -41,7 +40,7 @@ export interface StreamSummary {
 
 export interface StreamTransformOptions extends Omit<Masking, 'tally'> {
   /** `text`: the body is one running text, and `reader` is not asked. */
-  readonly framing: 'sse' | 'ndjson' | 'text';
+  readonly framing: StreamFraming;
   readonly reader: StreamReader;
   /** Told, whenever an event with text is released, how many characters of the stream were held back until then. */
   readonly onHeldBack: (characters: number) => void;
@@ -51,6 +50,5 @@ export function createStreamTransform(options: StreamTransformOptions): StreamTr
   const { framing, reader, detector, plan, minter, onHeldBack } = options;
   const masking: Masking = { detector, plan, minter, tally: createTally() };
   if (framing === 'text') return createTextTransform(masking, onHeldBack);
-  const framer = framing === 'sse' ? createSseFramer() : createNdjsonFramer();
-  return createEventTransform(framer, reader, masking, onHeldBack);
+  return createEventTransform(createFramer(framing), reader, masking, onHeldBack);
 }

@@ -1,41 +1,25 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
 import type { Conversation } from '../../../src/llm/conversation.ts';
-import type { Dialect, ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
-import { createGenericJson } from '../../../src/llm/generic-json.ts';
+import type { ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
+import { createFramer } from '../../../src/llm/framers.ts';
+import type { Framer, StreamEvent } from '../../../src/llm/framing.ts';
 import { applyEdits, type Edit, jsonString } from '../../../src/llm/json-edit.ts';
-import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
-import { createSseFramer } from '../../../src/llm/sse.ts';
+import { type BodyCase, bodyCases, bodyOf, caseFile, streamCases, streamOf } from '../../support/llm-cases.ts';
 
 /**
  * Provider bodies and transcripts in test/cases/llm: how each is read, and what it is after every value of the kind below was
  * replaced. `vitest -u` writes the golden files anew; the diff is to be reviewed.
  */
-const cases = new URL('../../cases/llm/', import.meta.url);
 const sensitive = /alice@example\.test|4111 ?1111 ?1111 ?1111|123456789/g;
 const replacement = 'MASKED_1';
 
-const dialects: Readonly<Record<string, () => Dialect>> = {
-  'openai-chat': createOpenAiChat,
-  'anthropic-messages': createAnthropicMessages,
-  'generic-json': createGenericJson,
-};
-const bodies = [
-  { name: 'openai-chat.request', path: '/v1/chat/completions' },
-  { name: 'openai-chat.response', path: '' },
-  { name: 'anthropic-messages.request', path: '/v1/messages?beta=true' },
-  { name: 'anthropic-messages.response', path: '' },
-  { name: 'generic-json.request', path: '/anything' },
-];
-const streams = ['openai-chat', 'anthropic-messages', 'generic-json'];
-
-describe.each(bodies)('$name', ({ name, path }) => {
-  const body = readFileSync(new URL(`${name}.golden.json`, cases));
-  const parsed = read(name, body, path);
+describe.each(bodyCases)('$name', (given) => {
+  const { name, extension = 'json' } = given;
+  const body = bodyOf(given);
+  const parsed = read(given, body);
 
   test('is read', async () => {
-    await expect(listed(parsed.conversation)).toMatchFileSnapshot(golden(name, 'read.golden.txt'));
+    await expect(listed(parsed.conversation)).toMatchFileSnapshot(caseFile(name, 'read', 'txt'));
   });
 
   test('is the very buffer when nothing changes', () => {
@@ -46,29 +30,31 @@ describe.each(bodies)('$name', ({ name, path }) => {
 
   test('is rewritten', async () => {
     const rewritten = parsed.rewrite(masks(parsed.conversation));
-    await expect(rewritten.toString('utf8')).toMatchFileSnapshot(golden(name, 'masked.golden.json'));
+    await expect(rewritten.toString('utf8')).toMatchFileSnapshot(caseFile(name, 'masked', extension));
   });
 
   test('no value survives but in what is signed', () => {
-    const again = read(name, parsed.rewrite(masks(parsed.conversation)), path).conversation;
+    const again = read(given, parsed.rewrite(masks(parsed.conversation))).conversation;
     const left = again.segments.filter(({ text }) => text.search(sensitive) >= 0);
     expect(left.map(({ isSealed }) => isSealed)).toEqual(left.map(() => true));
   });
 });
 
-describe.each(streams)('%s.stream', (name) => {
-  const bytes = readFileSync(new URL(`${name}.stream.golden.sse`, cases));
+describe.each(streamCases)('$name', (given) => {
+  const { name, framing, extension } = given;
 
   test('is read and written', async () => {
-    const framer = createSseFramer();
-    const events = framer.push(bytes);
-    if (!events.ok) throw new Error(events.error.message);
-    const reader = dialectOf(name).openStream();
+    const framer = createFramer(framing);
+    const events = eventsOf(framer, streamOf(given));
+    const reader = given.create().openStream();
     const readings: string[] = [];
     const written: Buffer[] = [];
-    for (const event of events.value) {
+    for (const event of events) {
       const { payload } = event;
-      if (payload === null) throw new Error('an event without payload');
+      if (payload === null) {
+        written.push(event.bytes);
+        continue;
+      }
       const reading = reader.read(payload, event.event);
       if (!reading.ok) throw new Error(reading.error.message);
       const { deltas, wholes, closes, closesAll, dependents, uninspected } = reading.value;
@@ -89,7 +75,8 @@ describe.each(streams)('%s.stream', (name) => {
             ({ role, kind, json, text }) => `  whole ${role} ${kind}${json ? ' json' : ''} ${jsonString(text)}`,
           ),
           ...dependents.map(
-            ({ key, start, end, source }) => `  on ${key} ${payload.slice(start, end)} becomes ${source}`,
+            ({ key, whole, isCumulative, start, end, source }) =>
+              `  on ${whole === undefined ? key : `whole ${whole}`}${isCumulative ? ' so far' : ''} ${payload.slice(start, end)} becomes ${source}`,
           ),
           ...uninspected.map(({ pointer, kind }) => `  uninspected ${kind} ${pointer}`),
           ...closes.map((key) => `  closes ${key}`),
@@ -97,23 +84,23 @@ describe.each(streams)('%s.stream', (name) => {
         ].join('\n'),
       );
     }
-    await expect(`${readings.join('\n')}\n`).toMatchFileSnapshot(golden(`${name}.stream`, 'read.golden.txt'));
-    await expect(Buffer.concat(written).toString('utf8')).toMatchFileSnapshot(
-      golden(`${name}.stream`, 'written.golden.sse'),
-    );
+    await expect(`${readings.join('\n')}\n`).toMatchFileSnapshot(caseFile(name, 'read', 'txt'));
+    const rewritten = Buffer.concat(written).toString('utf8');
+    await expect(rewritten).toMatchFileSnapshot(caseFile(name, 'written', extension));
   });
 });
 
-function dialectOf(name: string): Dialect {
-  const create = dialects[name.split('.')[0] ?? ''];
-  if (create === undefined) throw new Error(`no dialect for ${name}`);
-  return create();
+function eventsOf(framer: Framer, bytes: Buffer): StreamEvent[] {
+  const events = framer.push(bytes);
+  const rest = framer.end();
+  if (!events.ok) throw new Error(events.error.message);
+  if (!rest.ok) throw new Error(rest.error.message);
+  return [...events.value, ...rest.value];
 }
 
-function read(name: string, body: Buffer, path: string): ParsedBody {
-  const route: RouteFacts = { method: 'POST', path, header: () => null };
-  const dialect = dialectOf(name);
-  const parsed = name.endsWith('.request') ? dialect.readRequest(body, route) : dialect.readResponse(body);
+function read({ create, path, headers }: BodyCase, body: Buffer): ParsedBody {
+  const route: RouteFacts = { method: 'POST', path: path ?? '', header: (name) => headers?.[name] ?? null };
+  const parsed = path === null ? create().readResponse(body) : create().readRequest(body, route);
   if (!parsed.ok) throw new Error(parsed.error.message);
   return parsed.value;
 }
@@ -137,8 +124,4 @@ function listed({ segments, uninspected, ...summary }: Conversation): string {
     ...uninspected.map(({ pointer, kind }) => `${pointer} uninspected ${kind}`),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-function golden(name: string, suffix: string): string {
-  return new URL(`${name}.${suffix}`, cases).pathname;
 }

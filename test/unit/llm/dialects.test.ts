@@ -6,6 +6,7 @@ import type { ClientError, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createGenericText } from '../../../src/llm/generic-text.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
+import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
 
 function route(path: string, headers: Readonly<Record<string, string>> = {}): RouteFacts {
   return { method: 'POST', path, header: (name) => headers[name] ?? null };
@@ -23,6 +24,13 @@ describe('the dialect of a request', () => {
     { path: '/v1/chat/completions', contentType: 'text/plain', want: 'openai.chat' },
     { path: '/v1/chat/completions/chatcmpl-1', want: 'json' },
     { path: '/v1/chat?next=/chat/completions', want: 'json' },
+    { path: '/v1/responses', want: 'openai.responses' },
+    { path: '/openai/v1/responses?api-version=preview', want: 'openai.responses' },
+    { path: '/openai/responses?api-version=2025-04-01-preview', want: 'openai.responses' },
+    { path: '/v1/responses/resp_123/input_items', want: 'openai.responses' },
+    { path: '/v1/responses/compact', want: 'openai.responses' },
+    { path: '/v1/conversations/conv_123/items', want: 'openai.responses' },
+    { path: '/forms/responses/123', want: 'json' },
     { path: '/v1/messages', want: 'anthropic.messages' },
     { path: '/proxy/v1/messages/count_tokens', want: 'anthropic.messages' },
     { path: '/v1/messages/batches', want: 'anthropic.messages' },
@@ -161,6 +169,20 @@ describe('errors in the words of the caller', () => {
       for await (const event of events) texts.push(event.choices[0]?.delta.content);
     });
     expect(texts).toEqual(['Hel']);
+    expect(thrown).toBeInstanceOf(OpenAI.APIError);
+    expect(thrown).toMatchObject({ code: 'approval_pending', message: 'A reviewer has to agree first.' });
+  });
+
+  test("OpenAI's SDK raises it in the middle of a stream of responses", async () => {
+    const created = 'event: response.created\ndata: {"type":"response.created","sequence_number":0,"response":{}}\n\n';
+    const stream = Buffer.concat([Buffer.from(created), createOpenAiResponses().errorEvent(denied)]);
+    const client = new OpenAI({ apiKey: 'none', maxRetries: 0, fetch: answer(stream, 'text/event-stream', 200) });
+    const types: unknown[] = [];
+    const thrown = await thrownBy(async () => {
+      const events = await client.responses.create({ model: 'm', input: 'hi', stream: true });
+      for await (const event of events) types.push(event.type);
+    });
+    expect(types).toEqual(['response.created']);
     expect(thrown).toBeInstanceOf(OpenAI.APIError);
     expect(thrown).toMatchObject({ code: 'approval_pending', message: 'A reviewer has to agree first.' });
   });

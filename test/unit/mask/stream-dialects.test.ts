@@ -1,15 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
-import type { Dialect } from '../../../src/llm/dialect.ts';
-import { createGenericJson } from '../../../src/llm/generic-json.ts';
+import type { Dialect, StreamFraming } from '../../../src/llm/dialect.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
 import { createStreamTransform } from '../../../src/mask/stream-transform.ts';
+import { streamCases, streamOf } from '../../support/llm-cases.ts';
 import { cut, pieceSizes } from '../../support/sensitive-texts.ts';
 
 const detector = createDetector({ tier: 'core' });
@@ -20,16 +19,16 @@ const minter = createMinter({
 });
 const label: readonly Redaction[] = [{ entity: '*', method: 'label' }];
 
-function masked(dialect: Dialect, pieces: readonly Buffer[], redact = label): string {
+function masked(dialect: Dialect, pieces: readonly Buffer[], redact = label, framing: StreamFraming = 'sse'): string {
   const transform = createStreamTransform({
-    framing: 'sse',
+    framing,
     reader: dialect.openStream(),
     detector,
     plan: compilePlan(redact),
     minter,
     onHeldBack: () => {},
   });
-  return Buffer.concat([...pieces.map((piece) => transform.push(piece)), transform.finish()]).toString();
+  return Buffer.concat([...pieces.map((piece) => transform.push(piece)), transform.finish()]).toString('latin1');
 }
 
 function lines(...payloads: readonly unknown[]): string {
@@ -157,32 +156,20 @@ describe('the answer does not wait for the reasoning to be continued', () => {
   });
 });
 
-const cases = new URL('../../cases/llm/', import.meta.url).pathname;
-const dialects = [createOpenAiChat(), createAnthropicMessages(), createGenericJson()];
-const transcripts = readdirSync(cases)
-  .filter((file) => file.endsWith('.stream.golden.sse'))
-  .flatMap((file) => {
-    const dialect = dialects.find(({ id }) => file.startsWith(id === 'json' ? 'generic-json' : id.replace('.', '-')));
-    return dialect ? [{ name: file, dialect, body: readFileSync(`${cases}${file}`) }] : [];
-  });
-
 describe('a transcript', () => {
-  test('there are some of every dialect', () => {
-    expect(transcripts.map(({ dialect }) => dialect.id).sort()).toEqual(['anthropic.messages', 'json', 'openai.chat']);
+  test.each(streamCases)('$name is masked the same however it is cut, and unmasked stays as it is', (given) => {
+    const { framing } = given;
+    const dialect = given.create();
+    const body = streamOf(given);
+    const whole = masked(dialect, [body], label, framing);
+    expect(whole).toContain('REDACTED');
+    fc.assert(
+      fc.property(pieceSizes, (sizes) => {
+        const pieces = cut<Buffer>(body, sizes);
+        expect(masked(dialect, pieces, label, framing)).toBe(whole);
+        expect(masked(dialect, pieces, [], framing)).toBe(body.toString('latin1'));
+      }),
+      { numRuns: 20 },
+    );
   });
-
-  test.each(transcripts)(
-    '$name is masked the same however it is cut, and unmasked stays as it is',
-    ({ dialect, body }) => {
-      const whole = masked(dialect, [body]);
-      fc.assert(
-        fc.property(pieceSizes, (sizes) => {
-          const pieces = cut<Buffer>(body, sizes);
-          expect(masked(dialect, pieces)).toBe(whole);
-          expect(masked(dialect, pieces, [])).toBe(body.toString());
-        }),
-        { numRuns: 20 },
-      );
-    },
-  );
 });

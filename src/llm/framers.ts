@@ -1,0 +1,17 @@
+import { unreachable } from '../lib/invariant.ts';
+import type { StreamFraming } from './dialect.ts';
+import type { Framer } from './framing.ts';
+import { createNdjsonFramer } from './ndjson.ts';
+import { createSseFramer } from './sse.ts';
+
+/** The framer of every framing that has events. */
+export function createFramer(framing: Exclude<StreamFraming, 'text'>): Framer {
+  switch (framing) {
+    case 'sse':
+      return createSseFramer();
+    case 'ndjson':
+      return createNdjsonFramer();
+    default:
+      return unreachable(framing);
+  }
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
+import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
+import { createGenericJson } from '../../src/llm/generic-json.ts';
+import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
+import { createOpenAiResponses } from '../../src/llm/openai-responses.ts';
+
+/** A body or a transcript of a provider in test/cases/llm, as `<name>.golden.<extension>`. */
+interface LlmCase {
+  readonly name: string;
+  readonly create: () => Dialect;
+}
+
+export interface BodyCase extends LlmCase {
+  /** Of a request; null: the body is a response. */
+  readonly path: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly extension?: string;
+}
+
+export interface StreamCase extends LlmCase {
+  readonly framing: Exclude<StreamFraming, 'text'>;
+  readonly extension: string;
+}
+
+/** All of them contain the values of `sensitive`, in every place that a text can have. */
+export const bodyCases: readonly BodyCase[] = [
+  { name: 'openai-chat.request', create: createOpenAiChat, path: '/v1/chat/completions' },
+  { name: 'openai-chat.response', create: createOpenAiChat, path: null },
+  { name: 'openai-responses.request', create: createOpenAiResponses, path: '/v1/responses' },
+  { name: 'openai-responses.response', create: createOpenAiResponses, path: null },
+  { name: 'anthropic-messages.request', create: createAnthropicMessages, path: '/v1/messages?beta=true' },
+  { name: 'anthropic-messages.response', create: createAnthropicMessages, path: null },
+  { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
+];
+
+export const streamCases: readonly StreamCase[] = [
+  { name: 'openai-chat.stream', create: createOpenAiChat, framing: 'sse', extension: 'sse' },
+  { name: 'openai-responses.stream', create: createOpenAiResponses, framing: 'sse', extension: 'sse' },
+  { name: 'anthropic-messages.stream', create: createAnthropicMessages, framing: 'sse', extension: 'sse' },
+  { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
+];
+
+const folder = new URL('../cases/llm/', import.meta.url);
+
+/** Path of the golden file that holds what `what` (`read`, `masked`, `written`) says, or the case itself for ''. */
+export function caseFile(name: string, what: string, extension: string): string {
+  return new URL(`${name}${what === '' ? '' : `.${what}`}.golden.${extension}`, folder).pathname;
+}
+
+export function bodyOf({ name, extension = 'json' }: BodyCase): Buffer {
+  return readFileSync(caseFile(name, '', extension));
+}
+
+export function streamOf({ name, extension }: StreamCase): Buffer {
+  return readFileSync(caseFile(name, '', extension));
+}
