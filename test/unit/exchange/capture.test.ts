@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { createCapture } from '../../../src/exchange/capture.ts';
+import { limits } from '../../../src/lib/limits.ts';
+
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+test.each([
+  { name: 'full, unchanged', capture: 'full', out: ['ab', 'cd'], want: { output: 'abcd', released: null } },
+  { name: 'full, masked', capture: 'full', out: ['ab', 'XY'], want: { output: 'abcd', released: 'abXY' } },
+  { name: 'masked', capture: 'masked', out: ['ab', 'XY'], want: { output: null, released: 'abXY' } },
+  { name: 'metadata', capture: 'metadata', out: ['ab', 'XY'], want: { output: null, released: null } },
+] as const)('$name', ({ capture, out, want }) => {
+  const kept = createCapture(capture);
+  for (const piece of ['ab', 'cd']) kept.receive(bytes(piece));
+  for (const piece of out) kept.release(bytes(piece));
+  const { output, released, isTruncated } = kept.taken();
+  expect({ output: output?.toString() ?? null, released: released?.toString() ?? null, isTruncated }).toEqual({
+    ...want,
+    isTruncated: false,
+  });
+});
+
+test('what is beyond the bound is left out, and that is said', () => {
+  const kept = createCapture('full');
+  kept.receive(Buffer.alloc(limits.bodyBytesMax));
+  kept.receive(bytes('x'));
+  const { output, isTruncated } = kept.taken();
+  expect([output?.length, isTruncated]).toEqual([limits.bodyBytesMax, true]);
+});
