@@ -2,7 +2,7 @@ import type { Detector } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { createBodyDecoder, decodeBody, isKnownEncoding } from '../llm/content-encoding.ts';
-import type { BodyError, Dialect } from '../llm/dialect.ts';
+import type { BodyError, Dialect, RouteFacts, StreamFraming } from '../llm/dialect.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import type { Minter } from '../mask/placeholder.ts';
 import type { MaskPlan } from '../mask/plan.ts';
@@ -15,7 +15,7 @@ import { type Refusal, unreadableResponse } from './replies.ts';
 /** The body of an answer on its way through: read, masked by plan, released. */
 export interface AnswerBody {
   readonly mode: 'stream' | 'whole' | 'pass';
-  readonly framing: Framing | null;
+  readonly framing: StreamFraming | null;
   readonly headers: HeaderChanges;
   /** May throw Fault; then nothing that was held back may go out. */
   push(piece: Buffer): Buffer;
@@ -25,9 +25,8 @@ export interface AnswerBody {
   uninspected(): readonly string[];
 }
 
-type Framing = 'sse' | 'ndjson' | 'text';
-
 interface AnswerBodyOptions {
+  readonly route: RouteFacts;
   readonly head: ResponseHead;
   readonly dialect: Dialect;
   readonly detector: Detector;
@@ -42,23 +41,26 @@ const nothing = Buffer.alloc(0);
 /** They describe bytes that masking may change. */
 const staleHeaders = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest', 'accept-ranges'];
 
-/** Chooses by media type: a stream is masked as it flows, JSON is judged whole, what is no text passes and is reported as such. */
+/**
+ * Chooses by media type, and by the dialect where that does not tell: a stream is masked as it flows, JSON is judged whole, what is no
+ * text passes and is reported as such.
+ */
 export function createAnswerBody(options: AnswerBodyOptions): AnswerBody {
   const mediaType = (options.head.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  const framing = framingOf(mediaType);
+  const framing = options.dialect.streamFraming?.(options.route, mediaType) ?? framingOf(mediaType);
   if (framing) return streamed(options, framing);
   if (mediaType === '' || mediaType === 'application/json' || mediaType.endsWith('+json')) return whole(options);
   return passed(options);
 }
 
-function framingOf(mediaType: string): Framing | null {
+function framingOf(mediaType: string): StreamFraming | null {
   if (mediaType === 'text/event-stream') return 'sse';
   if (mediaType === 'application/x-ndjson' || mediaType === 'application/jsonl' || mediaType === 'application/ndjson')
     return 'ndjson';
   return mediaType.startsWith('text/') ? 'text' : null;
 }
 
-function streamed(options: AnswerBodyOptions, framing: Framing): AnswerBody {
+function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBody {
   const { dialect, detector, plan, minter } = options;
   const encoding = options.head.headers.get('content-encoding') ?? null;
   if (!isKnownEncoding(encoding)) throw unknownEncoding();

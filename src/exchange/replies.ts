@@ -126,8 +126,9 @@ export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', appro
 
 /** The whole HTTP answer, in the caller's dialect. Tells SDKs and agents not to try again by themselves, unless it may help. */
 export function replyOf(refusal: Refusal, dialect: Dialect, exchange: string): Reply {
-  const { contentType, body } = dialect.errorBody({ ...refusal, exchange });
+  const { contentType, body, headers: told = {} } = dialect.errorBody({ ...refusal, exchange });
   const headers = new Map([
+    ...Object.entries(told),
     ['content-type', contentType],
     ['cache-control', 'no-store'],
     ['x-countersign-code', refusal.code],

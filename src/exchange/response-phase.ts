@@ -137,9 +137,9 @@ export function createResponsePhase(
     },
     failureTail: (fault) => {
       const { dialect } = judged;
-      return body?.mode === 'stream' && body.framing !== 'text'
-        ? dialect.errorEvent({ ...refuse(fault), exchange: judged.id })
-        : null;
+      if (body?.mode !== 'stream' || body.framing === null || body.framing === 'text') return null;
+      const place = { framing: body.framing, isFirst: bytesReleased === 0 };
+      return dialect.errorEvent({ ...refuse(fault), exchange: judged.id }, place);
     },
     failureReply: (fault) => replyOf(refuse(fault), judged.dialect, judged.id),
     recordCut: (why) => record(refusal ? 'fault' : why),
@@ -178,6 +178,7 @@ function about(judged: JudgedExchange): Pick<typeof emptyConversation, 'dialect'
 function answerBody(deps: ExchangeDeps, judged: JudgedExchange, head: ResponseHead, decision: Decision): AnswerBody {
   const scope = placeholderScope(deps.settings.maskingScope, judged.subject, judged.session, judged.id);
   return createAnswerBody({
+    route: judged.route,
     head,
     dialect: judged.dialect,
     detector: deps.detector,
