@@ -69,6 +69,7 @@ export function recover(
   if (state.expected < checkpointed.size) {
     throw damaged(`rollback: the checkpoint covers ${checkpointed.size} records, the segments hold ${state.expected}`);
   }
+  discardUnpublished(fs, directory, checkpointed.size, state.expected);
   return {
     isNew: false,
     nextSequence: state.expected,
@@ -209,6 +210,24 @@ function hasLaterBatch(bytes: Buffer, from: number): boolean {
     if (frame !== null && frame.flags & (frameFlags.batchStart | frameFlags.header)) return true;
   }
   return false;
+}
+
+/** A crash while publishing leaves partial tiles that no checkpoint covers, whole or not. Later ones would not replace them. */
+function discardUnpublished(fs: FsPort, directory: string, published: number, durable: number): void {
+  for (const [level, span] of [['entries', tileWidth] as const, ...tileSpans(durable)]) {
+    for (let index = Math.floor(published / span); index <= Math.floor(durable / span); index++) {
+      const partials = `${layout.tile(directory, tilePath(level, index, tileWidth))}.p`;
+      const covered = Math.floor((published - index * span) / (span / tileWidth));
+      for (const name of fs.list(partials)) {
+        if (Number(name) > covered) fs.remove(join(partials, name));
+      }
+    }
+  }
+}
+
+/** Each level with the number of leaves under one of its tiles. */
+function tileSpans(size: number): (readonly [level: number, span: number])[] {
+  return edgeWidths(size).map(({ level }) => [level, tileWidth ** (level + 1)] as const);
 }
 
 interface CheckpointedTree {

@@ -16,7 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const lifetimes = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1, 100, 250, 4, 1_500];
 
 // Killing a process proves the order of our calls, not the disk: what was written survives in the kernel's cache.
-// test/unit/audit/power-loss.test.ts takes that away too.
+// audit-power-loss.test.ts takes that away too.
 test('whatever the moment of the kill, what was acknowledged is on record and the record verifies', async () => {
   const acknowledged = new Map<string, number>();
   for (const lifetime of lifetimes) {
