@@ -4,33 +4,38 @@ import { invariant } from '../lib/invariant.ts';
  * All anchors of all rules as one Aho-Corasick automaton in a flat table: one look-up a code unit finds every place where
  * some rule may begin. ASCII letters match in either case; the rule's own automaton is exact about it.
  *
- * The start of a run of digits is an anchor of its own kind, `digitRun`.
+ * With `numbers`, every start of a run of digits is a hit as well, owned by `numberOwner`.
  */
 export interface Anchors {
-  readonly next: Uint16Array | Uint32Array;
+  /** A step is `state = next[(state << shift) + symbol[unit]]`. */
+  readonly next: Uint16Array;
+  readonly shift: number;
   /** Symbol of each code unit. */
   readonly symbol: Uint8Array;
   readonly start: number;
   /** `state >= hit` means that at least one anchor ends here. */
   readonly hit: number;
-  readonly width: number;
-  /** What ends in a state (by state / width): owners with the anchor's length. */
+  /** What ends in a state: owners with the anchor's length. */
   readonly found: readonly (readonly AnchorHit[])[];
-  /** Length of the longest beginning of an anchor that the text now ends with (by state / width). */
+  /** Length of the longest beginning of an anchor that the text now ends with. */
   readonly depth: Uint8Array;
 }
 
 export interface AnchorHit {
+  /** `numberOwner` for a run of digits. */
   readonly owner: number;
   readonly length: number;
 }
 
-/** A digit that no digit stands before. */
+/** Stands for a digit that no digit stands before, in a rule's list of anchors. */
 export const digitRun: unique symbol = Symbol('digit run');
+
+/** Owner of the hits at such digits. */
+export const numberOwner = -1;
 
 export interface AnchorEntry {
   readonly owner: number;
-  readonly anchor: string | typeof digitRun;
+  readonly anchor: string;
 }
 
 interface Trie {
@@ -40,13 +45,11 @@ interface Trie {
   readonly last: number[];
 }
 
-export function buildAnchors(entries: readonly AnchorEntry[]): Anchors {
-  const literals = entries.flatMap(({ owner, anchor }) => (typeof anchor === 'string' ? [{ owner, anchor }] : []));
-  const digitOwners = entries.filter(({ anchor }) => anchor === digitRun).map(({ owner }) => owner);
-  const { symbol, width } = symbols(literals.map(({ anchor }) => anchor));
+export function buildAnchors(entries: readonly AnchorEntry[], numbers: boolean): Anchors {
+  const { symbol, width } = symbols(entries.map(({ anchor }) => anchor));
   const trie: Trie = { children: [new Map()], hits: [[]], depth: [0], last: [-1] };
-  for (const { owner, anchor } of literals) insert(trie, owner, anchor, symbol);
-  return lay(trie, digitOwners, symbol, width);
+  for (const { owner, anchor } of entries) insert(trie, owner, anchor, symbol);
+  return lay(trie, numbers, symbol, width);
 }
 
 /** Digits are symbols 1 to 10, every other unit that no anchor holds is symbol 0. */
@@ -86,9 +89,9 @@ function insert(trie: Trie, owner: number, anchor: string, symbol: Uint8Array): 
  * The full transition table. Because no anchor begins with a digit, the state tells whether the unit before was a digit,
  * except in the root; two more states (`firstDigit`, `laterDigit`) stand for the root after digits.
  */
-function lay(trie: Trie, digitOwners: readonly number[], symbol: Uint8Array, width: number): Anchors {
+function lay(trie: Trie, numbers: boolean, symbol: Uint8Array, width: number): Anchors {
   const isDigit = (key: number): boolean => key >= 1 && key <= 10;
-  const digitHits = digitOwners.map((owner) => ({ owner, length: 1 }));
+  const numberHits = numbers ? [{ owner: numberOwner, length: 1 }] : [];
   const firstDigit = trie.children.length;
   const laterDigit = firstDigit + 1;
   const count = laterDigit + 1;
@@ -103,7 +106,7 @@ function lay(trie: Trie, digitOwners: readonly number[], symbol: Uint8Array, wid
     const row = rows[state];
     invariant(row, 'every state has a row');
     const up = fail[state] ?? 0;
-    if (state !== 0) found[state]?.push(...(found[up] ?? []).filter((hit) => !digitHits.includes(hit)));
+    if (state !== 0) found[state]?.push(...(found[up] ?? []).filter(({ owner }) => owner !== numberOwner));
     for (let key = 0; key < width; key++) {
       const child = trie.children[state]?.get(key);
       if (child !== undefined) {
@@ -111,7 +114,7 @@ function lay(trie: Trie, digitOwners: readonly number[], symbol: Uint8Array, wid
         fail[child] = state === 0 ? 0 : (rows[up]?.[key] ?? 0);
         // The fail state of a digit may be one of the two digit states: they behave as the root does.
         if ((fail[child] ?? 0) >= firstDigit) fail[child] = 0;
-        if (isDigit(key) && !afterDigit(state)) found[child]?.push(...digitHits);
+        if (isDigit(key) && !afterDigit(state)) found[child]?.push(...numberHits);
         queue.push(child);
         continue;
       }
@@ -126,7 +129,7 @@ function lay(trie: Trie, digitOwners: readonly number[], symbol: Uint8Array, wid
     const row = rows[state];
     for (let key = 0; row && key < width; key++) row[key] = isDigit(key) ? laterDigit : (rows[0]?.[key] ?? 0);
   }
-  found[firstDigit] = [...digitHits];
+  found[firstDigit] = numberHits;
   return flatten(rows, found, [...trie.depth, 0, 0], symbol, width);
 }
 
@@ -139,24 +142,25 @@ function flatten(
 ): Anchors {
   const hits = (state: number): number => Number((found[state]?.length ?? 0) > 0);
   const order = rows.map((_, state) => state).sort((a, b) => hits(a) - hits(b) || a - b);
-  const place = new Uint32Array(rows.length);
+  const shift = Math.ceil(Math.log2(width));
+  invariant(order.length <= 0x10000, 'anchors need at most 65,536 states');
+  const place = new Uint16Array(rows.length);
   order.forEach((state, index) => {
-    place[state] = index * width;
+    place[state] = index;
   });
-  const length = rows.length * width;
-  const next = length < 0x10000 ? new Uint16Array(length) : new Uint32Array(length);
+  const next = new Uint16Array(rows.length << shift);
   rows.forEach((row, state) => {
     row.forEach((target, key) => {
-      next[(place[state] ?? 0) + key] = place[target] ?? 0;
+      next[((place[state] ?? 0) << shift) + key] = place[target] ?? 0;
     });
   });
   const firstHit = order.findIndex((state) => hits(state) === 1);
   return {
     next,
+    shift,
     symbol,
     start: place[0] ?? 0,
-    hit: firstHit < 0 ? length : firstHit * width,
-    width,
+    hit: firstHit < 0 ? order.length : firstHit,
     found: order.map((state) => found[state] ?? []),
     depth: Uint8Array.from(order, (state) => depth[state] ?? 0),
   };

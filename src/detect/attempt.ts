@@ -1,6 +1,6 @@
+import { type CompiledRule, kindOf } from './compiled-rule.ts';
 import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
-import { type CompiledRule, kindOf } from './program.ts';
 import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */

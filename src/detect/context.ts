@@ -5,7 +5,10 @@ import { contextCharsMax } from './rule.ts';
 export type ContextWords = Anchors;
 
 export function compileContext(words: readonly string[]): ContextWords {
-  return buildAnchors(words.map((anchor) => ({ owner: 0, anchor })));
+  return buildAnchors(
+    words.map((anchor) => ({ owner: 0, anchor })),
+    false,
+  );
 }
 
 /**
@@ -13,12 +16,12 @@ export function compileContext(words: readonly string[]): ContextWords {
  * judges as the whole text does.
  */
 export function hasContext(words: ContextWords, text: string, start: number): boolean {
-  const { next, symbol, hit, found, width } = words;
+  const { next, shift, symbol, hit, found } = words;
   let state = words.start;
   for (let at = nearFrom(text, start); at < start; at++) {
-    state = next[state + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
+    state = next[(state << shift) + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
     if (state < hit || isInsideWord(text, at + 1)) continue;
-    for (const { length } of found[state / width] ?? []) if (!isInsideWord(text, at + 1 - length)) return true;
+    for (const { length } of found[state] ?? []) if (!isInsideWord(text, at + 1 - length)) return true;
   }
   return false;
 }

@@ -1,9 +1,10 @@
 import { RE2JS, RE2JSException } from 're2js';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { CompiledRule } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
 import { determinise } from './dfa.ts';
-import type { CompiledRule, RoamingRule } from './program.ts';
+import type { RoamingRule } from './program.ts';
 import { assertion, type Re2Instruction, type Re2Program, translateRe2 } from './re2-program.ts';
 import type { Match, Verdict } from './rule.ts';
 

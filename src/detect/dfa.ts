@@ -88,34 +88,39 @@ export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
   const alphabet = partition(nfa.set.filter((set): set is CharSet => set !== null));
   if (!alphabet) return null;
   const symbolsOf = nfa.set.map((set) => (set ? alphabet.symbolsIn(set) : []));
-  const ids = new Map<string, number>();
-  const members: number[][] = [];
+  /** State by its members, and by the members before following free forks: the same few come up again and again. */
+  const byMembers = new Map<string, number>([['', dead]]);
+  const byCores = new Map<string, number>([['', dead]]);
+  const members: (readonly number[])[] = [[]];
 
-  function stateOf(cores: Iterable<number>): number {
+  function stateOf(cores: readonly number[]): number {
+    const coreKey = cores.join();
+    const known = byCores.get(coreKey);
+    if (known !== undefined) return known;
     const closed = closure(nfa, cores);
-    const key = closed.join(',');
-    let id = ids.get(key);
-    if (id === undefined) {
-      id = members.length;
-      ids.set(key, id);
+    const key = closed.join();
+    const id = byMembers.get(key) ?? members.length;
+    if (id === members.length) {
+      byMembers.set(key, id);
       members.push(closed);
     }
+    byCores.set(coreKey, id);
     return id;
   }
 
-  stateOf([]);
   const initial = stateOf([nfa.initial]);
-  const rows: number[][] = [];
+  const rows: Uint32Array[] = [];
   for (let id = 0; id < members.length; id++) {
     if (members.length > statesMax) return null;
-    const targets: Set<number>[] = [];
+    const row = new Uint32Array(alphabet.size);
+    const targets: number[][] = Array.from({ length: alphabet.size }, () => []);
     for (const member of members[id] ?? []) {
-      for (const symbol of symbolsOf[member] ?? []) {
-        targets[symbol] ??= new Set();
-        for (const target of nfa.to[member] ?? []) targets[symbol].add(target);
-      }
+      for (const symbol of symbolsOf[member] ?? []) targets[symbol]?.push(...(nfa.to[member] ?? []));
     }
-    rows.push(Array.from({ length: alphabet.size }, (_, symbol) => stateOf(targets[symbol] ?? [])));
+    targets.forEach((cores, symbol) => {
+      row[symbol] = cores.length < 2 ? stateOf(cores) : stateOf([...new Set(cores)].sort((a, b) => a - b));
+    });
+    rows.push(row);
   }
   return table(
     rows,
@@ -125,7 +130,7 @@ export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
   );
 }
 
-function closure(nfa: Nfa, cores: Iterable<number>): number[] {
+function closure(nfa: Nfa, cores: readonly number[]): number[] {
   const seen = new Set<number>();
   const stack = [...cores];
   for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
@@ -138,12 +143,7 @@ function closure(nfa: Nfa, cores: Iterable<number>): number[] {
 }
 
 /** Numbers the states so that the dead one is 0 and the accepting ones come last, and lays the rows out flat. */
-function table(
-  rows: readonly (readonly number[])[],
-  accepts: readonly boolean[],
-  initial: number,
-  alphabet: Alphabet,
-): Dfa {
+function table(rows: readonly Uint32Array[], accepts: readonly boolean[], initial: number, alphabet: Alphabet): Dfa {
   const order = rows.map((_, id) => id).sort((a, b) => Number(accepts[a]) - Number(accepts[b]) || a - b);
   const place = new Uint32Array(rows.length);
   order.forEach((id, index) => {
@@ -172,7 +172,7 @@ interface Alphabet {
   readonly ascii: Uint8Array;
   readonly wideFrom: Uint16Array;
   readonly wideSymbol: Uint8Array;
-  symbolsIn(set: CharSet): number[];
+  symbolsIn(set: CharSet): readonly number[];
 }
 
 /** Groups the code units that no set of the pattern tells apart; null when there are more than 255 groups. */
@@ -194,6 +194,12 @@ function partition(sets: readonly CharSet[]): Alphabet | null {
     return symbol;
   });
   if (symbols.size > 255) return null;
+  const symbolsBySet = new Map(
+    unique.map((set) => {
+      const within = starts.flatMap((unit, i) => (contains(set, unit) ? [symbolAt[i] ?? 0] : []));
+      return [set.join(';'), [...new Set(within)]];
+    }),
+  );
   const ascii = new Uint8Array(0x80);
   for (let unit = 0; unit < 0x80; unit++) ascii[unit] = symbolAt[starts.findLastIndex((start) => start <= unit)] ?? 0;
   const wide = starts.flatMap((start, i) => (start >= 0x80 ? [[start, symbolAt[i] ?? 0] as const] : []));
@@ -202,7 +208,7 @@ function partition(sets: readonly CharSet[]): Alphabet | null {
     ascii,
     wideFrom: Uint16Array.from(wide, ([from]) => from),
     wideSymbol: Uint8Array.from(wide, ([, symbol]) => symbol),
-    symbolsIn: (set) => [...new Set(starts.flatMap((unit, i) => (contains(set, unit) ? [symbolAt[i] ?? 0] : [])))],
+    symbolsIn: (set) => symbolsBySet.get(set.join(';')) ?? [],
   };
 }
 

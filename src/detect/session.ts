@@ -1,5 +1,6 @@
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
+import { type AnchorHit, numberOwner } from './anchors.ts';
 import {
   type Attempt,
   advance,
@@ -11,9 +12,11 @@ import {
   shiftAttempt,
   startAttempt,
 } from './attempt.ts';
+import { type CompiledRule, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { createOffsets, plainText } from './normalise.ts';
-import { type CompiledRule, kindOf, type Program, type Reach } from './program.ts';
+import { rulesAtNumber } from './number-gate.ts';
+import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
 import { createRoamer } from './roamer.ts';
 import { contextCharsMax } from './rule.ts';
@@ -36,7 +39,7 @@ const keepChars = contextCharsMax + 16;
  * candidates that such a place touches.
  */
 export function createSession(program: Program): Session {
-  const { anchors, rules, reaches, allow } = program;
+  const { anchors, rules, reaches, numberGates, allow } = program;
   const offsets = createOffsets();
   let text = '';
   /** Normalised characters that were dropped before `text`. */
@@ -65,29 +68,47 @@ export function createSession(program: Program): Session {
   }
 
   function findAnchors(last: boolean): void {
-    const { next, symbol, hit, found, width } = anchors;
+    const { next, shift, symbol, hit, found } = anchors;
     let state = anchorState;
     for (let at = scanned; at < text.length; at++) {
-      state = next[state + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
-      if (state < hit) continue;
-      for (const { owner, length } of found[state / width] ?? []) {
-        const rule = rules[owner];
-        if (rule) begin(rule, at + 1 - length, last);
-      }
+      state = next[(state << shift) + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
+      if (state >= hit) beginAll(found[state] ?? [], at, last);
     }
     anchorState = state;
     scanned = text.length;
   }
 
-  function begin(rule: CompiledRule, anchor: number, last: boolean): void {
-    const start = rule.reach ? startOf(text, anchor, rule.reach) : anchor;
-    if (rule.notBefore && start > 0 && rule.notBefore[kindOf(text.charCodeAt(start - 1))]) return;
+  function beginAll(hits: readonly AnchorHit[], at: number, last: boolean): void {
+    for (let i = 0; i < hits.length; i++) {
+      const hit = hits[i];
+      if (!hit) continue;
+      if (hit.owner === numberOwner) beginAtNumber(at, last);
+      else begin(rules[hit.owner], at + 1 - hit.length, last);
+    }
+  }
+
+  function beginAtNumber(at: number, last: boolean): void {
+    for (const gate of numberGates) {
+      let bits = rulesAtNumber(gate, text, at, last);
+      for (; bits !== 0; bits &= bits - 1) begin(gate.rules[31 - Math.clz32(bits & -bits)], at, last);
+    }
+  }
+
+  function begin(rule: CompiledRule | undefined, anchor: number, last: boolean): void {
+    if (!rule) return;
+    const { reach, notBefore } = rule;
+    let start = anchor;
+    if (reach) {
+      if (reach.isNeeded && (anchor === 0 || !reach.chars[kindOf(text.charCodeAt(anchor - 1))])) return;
+      start = startOf(text, anchor, reach);
+    }
+    if (notBefore && start > 0 && notBefore[kindOf(text.charCodeAt(start - 1))]) return;
     if (!isHopeless(rule, text, start)) settle(startAttempt(rule, start), last);
   }
 
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
   function earliest(except: Attempt | null): number {
-    let place = text.length - (anchors.depth[anchorState / anchors.width] ?? 0);
+    let place = text.length - (anchors.depth[anchorState] ?? 0);
     for (const { holdChars, holdMax } of reaches) {
       place = Math.min(place, reachBack(text, text.length, holdChars, holdMax));
     }

@@ -175,6 +175,7 @@ export const cloudRules: readonly Rule[] = [
   }),
   tokenRule({
     id: 'yandex-cloud-token',
+    anchors: ['t1.', 'AQVN', 'YCA', 'y0_', 'y1_', 'y2_', 'y3_'],
     entity: 'SECRET_YANDEX_TOKEN',
     pattern:
       /t1\.[A-Z0-9a-z_-]+={0,2}\.[A-Z0-9a-z_-]{86}={0,2}|AQVN[A-Za-z0-9_-]{35,38}|YC[A-Za-z0-9_-]{38}|y[0-3]_[A-Za-z0-9_-]{55,60}/,

@@ -1,0 +1,49 @@
+import type { ContextWords } from './context.ts';
+import type { Dfa } from './dfa.ts';
+import type { Match, Rule, Verdict } from './rule.ts';
+
+/** A rule made ready to run. */
+export interface CompiledRule {
+  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'maxLength' | 'retry'>;
+  readonly order: number;
+  readonly lead: Dfa | null;
+  readonly value: Dfa;
+  readonly rest: Dfa | null;
+  readonly after: Dfa | null;
+  readonly notBefore: Uint8Array | null;
+  readonly notAfter: Uint8Array | null;
+  readonly reach: Reach | null;
+  readonly context: ContextWords | null;
+  readonly check: ((match: Match) => Verdict) | null;
+}
+
+/** How far to the left of its anchor a match may begin. */
+export interface Reach {
+  /** The characters that may stand there, by `kindOf`. */
+  readonly chars: Uint8Array;
+  /** Those that a match may begin with. */
+  readonly first: Uint8Array;
+  readonly max: number;
+  /** Whether no match begins at the anchor itself. */
+  readonly isNeeded: boolean;
+  /** The same with the anchor's own characters and length: what a stream must hold while the anchor may still come. */
+  readonly holdChars: Uint8Array;
+  readonly holdMax: number;
+}
+
+/** How many values `kindOf` has. */
+export const kinds = 0x82;
+
+/** Index into the tables of a compiled rule: ASCII units themselves, then alphabetic scripts, then all others. */
+export function kindOf(unit: number): number {
+  return unit < 0x80 ? unit : unit < 0x590 ? 0x80 : 0x81;
+}
+
+/** The characters of a one-character expression, by `kindOf`. */
+export function kindTable(characters: RegExp): Uint8Array {
+  const table = new Uint8Array(kinds);
+  for (let unit = 0; unit < 0x80; unit++) table[unit] = Number(characters.test(String.fromCharCode(unit)));
+  table[0x80] = Number(characters.test('\u00e9'));
+  table[0x81] = Number(characters.test('\u4e00'));
+  return table;
+}
