@@ -3,6 +3,10 @@ import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createOpenAiChat } from './openai-chat.ts';
+import { createOpenAiCompletions } from './openai-completions.ts';
+import { createOpenAiEmbeddings } from './openai-embeddings.ts';
+import { createOpenAiImages } from './openai-images.ts';
+import { createOpenAiModerations } from './openai-moderations.ts';
 import { createOpenAiResponses } from './openai-responses.ts';
 import { routePath } from './route-path.ts';
 
@@ -18,7 +22,15 @@ export interface DialectRoute {
 
 /** Every provider's dialect, in the order in which they are asked: the first that matches speaks. */
 export function createProviderDialects(): readonly Dialect[] {
-  return [createOpenAiChat(), createOpenAiResponses(), createAnthropicMessages()];
+  return [
+    createOpenAiChat(),
+    createOpenAiResponses(),
+    createOpenAiCompletions(),
+    createOpenAiEmbeddings(),
+    createOpenAiImages(),
+    createOpenAiModerations(),
+    createAnthropicMessages(),
+  ];
 }
 
 /** What reads the bodies of all others, by their media type. */

@@ -1,4 +1,4 @@
-import type { ClientError, ErrorBody, StreamPlace } from './dialect.ts';
+import type { ClientError, Dialect, ErrorBody, StreamPlace } from './dialect.ts';
 
 /** The error object in the words that OpenAI's clients know, our code in `code`, our details beside it. */
 export function openAiError(error: ClientError): { readonly error: Readonly<Record<string, string | null>> } {
@@ -13,6 +13,12 @@ export function openAiError(error: ClientError): { readonly error: Readonly<Reco
     },
   };
 }
+
+/** Errors as OpenAI's clients raise them. No `[DONE]` after the event: the SDK throws its APIError there and reads no further. */
+export const openAiErrors: Pick<Dialect, 'errorBody' | 'errorEvent'> = {
+  errorBody: (error) => jsonErrorBody(openAiError(error)),
+  errorEvent: (error, place) => errorEventIn(place, null, openAiError(error)),
+};
 
 export function jsonErrorBody(value: unknown): ErrorBody {
   return { contentType: 'application/json', body: Buffer.from(JSON.stringify(value), 'utf8') };

@@ -1,5 +1,5 @@
 import type { Dialect } from './dialect.ts';
-import { errorEventIn, jsonErrorBody, openAiError } from './error-body.ts';
+import { openAiErrors } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { noEndings, openJsonStream } from './json-stream.ts';
@@ -19,13 +19,12 @@ export function createGenericJson(): Dialect {
     members: new Map(wholeMembers),
   });
   return {
+    ...openAiErrors,
     id: 'json',
     matches: () => true,
     readRequest: (body) => readJsonBody(body, shape, summarize),
     readResponse: (body) => readJsonBody(body, shape, summarize),
     openStream: () => openJsonStream({ shape: pieces, base: () => '', endings: () => noEndings }),
-    errorBody: (error) => jsonErrorBody(openAiError(error)),
-    errorEvent: (error, place) => errorEventIn(place, null, openAiError(error)),
   };
 }
 

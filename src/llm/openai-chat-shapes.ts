@@ -1,4 +1,5 @@
 import type { SegmentKind } from './conversation.ts';
+import { errorObject, filterResults } from './openai-shapes.ts';
 import {
   ciphertext,
   free,
@@ -109,18 +110,20 @@ function envelope(): Record<string, Shape> {
     service_tier: name,
     obfuscation: id,
     usage: other,
-    // Azure: verdicts of its content filter, as words (`safe`, `filtered`).
-    prompt_filter_results: filterResults(),
-    error: object({ type: name, code: id, param: id }),
+    prompt_filter_results: filterResults,
+    error: errorObject,
   };
 }
 
 function choice(): Record<string, Shape> {
-  return { index: name, finish_reason: name, native_finish_reason: id, content_filter_results: filterResults() };
-}
-
-function filterResults(): Shape {
-  return text('other', { leaf: 'name', rest: null });
+  return {
+    index: name,
+    finish_reason: name,
+    native_finish_reason: id,
+    content_filter_results: filterResults,
+    // vLLM: the text once more, as numbers.
+    token_ids: repeating('offset', 'null', { uninspected: 'token_ids' }),
+  };
 }
 
 /** Log probabilities tell the text again, token by token: they go when the text is changed. */

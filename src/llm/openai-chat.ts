@@ -1,10 +1,11 @@
 import { emptyConversation } from './conversation.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
-import { errorEventIn, jsonErrorBody, openAiError } from './error-body.ts';
+import { openAiErrors } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
-import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
-import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
+import { type JsonNode, memberOf, stringMember } from './json-source.ts';
+import { openJsonStream } from './json-stream.ts';
 import { createOpenAiChatShapes } from './openai-chat-shapes.ts';
+import { choicesThatEnd } from './openai-choices.ts';
 import { deploymentOf, toolNames } from './openai-summary.ts';
 import { routePath } from './route-path.ts';
 
@@ -16,6 +17,7 @@ import { routePath } from './route-path.ts';
 export function createOpenAiChat(): Dialect {
   const shapes = createOpenAiChatShapes();
   return {
+    ...openAiErrors,
     id: 'openai.chat',
     matches: (route) => routePath(route.path).endsWith('/chat/completions'),
     readRequest: (body, route) =>
@@ -25,10 +27,7 @@ export function createOpenAiChat(): Dialect {
         ...summary,
         model: stringMember(source, root, 'model'),
       })),
-    openStream: () => openJsonStream({ shape: shapes.chunk, base: () => '', endings: endingsOf }),
-    errorBody: (error) => jsonErrorBody(openAiError(error)),
-    // No `[DONE]` after it: the SDK throws its APIError at this event and reads no further.
-    errorEvent: (error, place) => errorEventIn(place, null, openAiError(error)),
+    openStream: () => openJsonStream({ shape: shapes.chunk, base: () => '', endings: choicesThatEnd }),
   };
 }
 
@@ -50,19 +49,4 @@ function summarizeRequest(source: string, root: JsonNode, route: RouteFacts): Su
     tools: [...toolNames(source, memberOf(root, 'tools')), ...toolNames(source, memberOf(root, 'functions'))],
     sessionHint: stringMember(source, metadata, 'session_id') ?? stringMember(source, metadata, 'conversation_id'),
   };
-}
-
-/** A choice's texts end with its finish reason; an error is the last event of a stream. */
-function endingsOf(source: string, root: JsonNode): Endings {
-  const error = memberOf(root, 'error');
-  if (error !== undefined && error.type !== 'null') return { prefixes: [], all: true };
-  const choices = memberOf(root, 'choices');
-  if (choices?.type !== 'array') return noEndings;
-  let prefixes: string[] | null = null;
-  for (const [position, choice] of choices.items.entries()) {
-    if (memberOf(choice, 'finish_reason')?.type !== 'string') continue;
-    prefixes ??= [];
-    prefixes.push(`/choices/${indexMember(source, choice) ?? position}/`);
-  }
-  return prefixes === null ? noEndings : { prefixes, all: false };
 }

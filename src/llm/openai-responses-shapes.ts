@@ -1,4 +1,5 @@
 import type { SegmentKind } from './conversation.ts';
+import { errorObject, filterResults } from './openai-shapes.ts';
 import {
   ciphertext,
   free,
@@ -64,9 +65,6 @@ export function createOpenAiResponsesShapes(): OpenAiResponsesShapes {
   });
   return { request, response, event: eventOf(response, said) };
 }
-
-const filterResults: Shape = text('other', { leaf: 'name', rest: null });
-const errorObject: Shape = object({ type: name, code: id, param: id });
 
 function withRole(shape: Shape, role: Shape['role']): Shape {
   return { ...shape, role };

@@ -1,6 +1,6 @@
 import { emptyConversation } from './conversation.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
-import { errorEventIn, jsonErrorBody, openAiError } from './error-body.ts';
+import { errorEventIn, openAiError, openAiErrors } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { type JsonNode, memberOf, numberMember, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
@@ -16,6 +16,7 @@ import { routePath } from './route-path.ts';
 export function createOpenAiResponses(): Dialect {
   const shapes = createOpenAiResponsesShapes();
   return {
+    ...openAiErrors,
     id: 'openai.responses',
     matches: (route) => operationOf(routePath(route.path)) !== null,
     readRequest: (body, route) =>
@@ -26,7 +27,6 @@ export function createOpenAiResponses(): Dialect {
         model: stringMember(source, root, 'model'),
       })),
     openStream: () => openJsonStream({ shape: shapes.event, base: baseOf, endings: endingsOf }),
-    errorBody: (error) => jsonErrorBody(openAiError(error)),
     // The API's own event has the error's members at its top; the SDK throws at an `error` member. This is both.
     errorEvent: (error, place) => {
       const { error: members } = openAiError(error);

@@ -129,7 +129,11 @@ function visit(document: Document, node: JsonNode, shape: Shape, place: Place): 
 
 function visitArray(document: Document, node: JsonNode & { type: 'array' }, shape: Shape, place: Place): void {
   const { walk, source } = document;
-  if (shape.uninspected !== null && shape.leaf !== 'media' && node.items.some(({ type }) => type === 'number')) {
+  if (
+    shape.uninspected !== null &&
+    (shape.leaf === 'text' || shape.leaf === 'json') &&
+    node.items.some(({ type }) => type === 'number')
+  ) {
     walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
   }
   for (const [position, item] of node.items.entries()) {

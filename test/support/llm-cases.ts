@@ -3,6 +3,10 @@ import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
 import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
 import { createGenericJson } from '../../src/llm/generic-json.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
+import { createOpenAiCompletions } from '../../src/llm/openai-completions.ts';
+import { createOpenAiEmbeddings } from '../../src/llm/openai-embeddings.ts';
+import { createOpenAiImages } from '../../src/llm/openai-images.ts';
+import { createOpenAiModerations } from '../../src/llm/openai-moderations.ts';
 import { createOpenAiResponses } from '../../src/llm/openai-responses.ts';
 
 /** A body or a transcript of a provider in test/cases/llm, as `<name>.golden.<extension>`. */
@@ -29,6 +33,14 @@ export const bodyCases: readonly BodyCase[] = [
   { name: 'openai-chat.response', create: createOpenAiChat, path: null },
   { name: 'openai-responses.request', create: createOpenAiResponses, path: '/v1/responses' },
   { name: 'openai-responses.response', create: createOpenAiResponses, path: null },
+  { name: 'openai-completions.request', create: createOpenAiCompletions, path: '/v1/completions' },
+  { name: 'openai-completions.response', create: createOpenAiCompletions, path: null },
+  { name: 'openai-embeddings.request', create: createOpenAiEmbeddings, path: '/v1/embeddings' },
+  { name: 'openai-embeddings.response', create: createOpenAiEmbeddings, path: null },
+  { name: 'openai-images.request', create: createOpenAiImages, path: '/v1/images/generations' },
+  { name: 'openai-images.response', create: createOpenAiImages, path: null },
+  { name: 'openai-moderations.request', create: createOpenAiModerations, path: '/v1/moderations' },
+  { name: 'openai-moderations.response', create: createOpenAiModerations, path: null },
   { name: 'anthropic-messages.request', create: createAnthropicMessages, path: '/v1/messages?beta=true' },
   { name: 'anthropic-messages.response', create: createAnthropicMessages, path: null },
   { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
@@ -37,6 +49,8 @@ export const bodyCases: readonly BodyCase[] = [
 export const streamCases: readonly StreamCase[] = [
   { name: 'openai-chat.stream', create: createOpenAiChat, framing: 'sse', extension: 'sse' },
   { name: 'openai-responses.stream', create: createOpenAiResponses, framing: 'sse', extension: 'sse' },
+  { name: 'openai-completions.stream', create: createOpenAiCompletions, framing: 'sse', extension: 'sse' },
+  { name: 'openai-images.stream', create: createOpenAiImages, framing: 'sse', extension: 'sse' },
   { name: 'anthropic-messages.stream', create: createAnthropicMessages, framing: 'sse', extension: 'sse' },
   { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
 ];
