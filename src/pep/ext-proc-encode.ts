@@ -88,10 +88,14 @@ function immediate(reply: Reply): Buffer {
 function headerMutation(changes: readonly HeaderChanges[]): Field[] | null {
   const fields: Field[] = [];
   for (const { set, remove } of changes) {
-    for (const [name, value] of set) fields.push(message(1, [message(1, [text(1, name), text(3, value)])]));
+    for (const [name, value] of set) fields.push(message(1, [message(1, header(name, value))]));
     for (const name of remove) fields.push(text(2, name));
   }
   return fields.length === 0 ? null : fields;
+}
+
+function header(name: string, value: string): Field[] {
+  return value === '' ? [text(1, name)] : [text(1, name), text(3, value)];
 }
 
 /** A field as a tree, sized before it is written, so that the message is written once and no body is copied twice. */

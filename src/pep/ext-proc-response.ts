@@ -137,7 +137,7 @@ function begin(state: ExtProcState, event: Exclude<EnvoyMessage, { kind: 'unknow
   // Nothing was let go, so Envoy answers by itself: 413, 504, a denial by another filter.
   const abandoned: ExtProcState = {
     ...state,
-    request: request.stage === 'idle' ? request : { ...request, stage: 'abandoned' },
+    request: { ...request, stage: 'abandoned' },
     response: { ...response, stage: 'passing' },
   };
   const passed = pass(abandoned, event);

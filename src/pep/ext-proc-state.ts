@@ -105,26 +105,20 @@ function cancelled(state: ExtProcState, cause: AbortCause): Step {
   return { state: { ...state, closed: cause }, effects: release(state, cause) };
 }
 
-/** A verdict or an outcome that arrives after the stream closed: an exchange that it opened must still be recorded as ended. */
+/** What arrives after the stream closed: an exchange that a late verdict opened must still be recorded as ended. */
 function late(state: ExtProcState, closed: NonNullable<ExtProcState['closed']>, event: ExtProcEvent): Step {
-  if (event.kind === 'half_closed' && (closed === 'answered' || closed === 'complete')) {
-    return {
-      state,
-      effects: closed === 'answered' ? [{ kind: 'end' }] : noEffects,
-    };
+  switch (event.kind) {
+    case 'cancelled':
+      return { state: { ...state, closed: event.cause }, effects: noEffects };
+    case 'half_closed':
+      return closed === 'answered' ? ended({ state, effects: noEffects }) : { state, effects: noEffects };
+    case 'judged': {
+      const cause = closed === 'answered' || closed === 'complete' ? 'protocol_violation' : closed;
+      return { state, effects: [{ kind: 'abort', cause }] };
+    }
+    default:
+      return { state, effects: noEffects };
   }
-  if (event.kind === 'judged') {
-    return {
-      state,
-      effects: [
-        {
-          kind: 'abort',
-          cause: closed === 'answered' || closed === 'complete' ? 'protocol_violation' : closed,
-        },
-      ],
-    };
-  }
-  return { state, effects: noEffects };
 }
 
 function observe(state: ExtProcState, event: ExtProcEvent): Step {
