@@ -48,7 +48,8 @@ function serve(call: ServerDuplexStream<Incoming, Answer>, server: RpcServer, de
     destroy: (by) => call.emit('error', { code: statusCode[by], details: by }),
   });
   call.on('data', stream.receive);
-  call.on('end', stream.halfClosed);
+  // A connection that we cut looks half-closed first.
+  call.on('end', () => (server.isCutting() ? stream.cancelled('draining') : stream.halfClosed()));
   call.on('cancelled', () => stream.cancelled(server.isCutting() ? 'draining' : 'client_gone'));
 
   /** FULL_DUPLEX_STREAMED has no flow control of its own: what the client does not read must stop what the upstream sends. */
