@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { dirname } from 'node:path';
-import type { FsPort } from './fs-port.ts';
+import { type FsPort, replaceFile } from './fs-port.ts';
 import { layout } from './layout.ts';
 import { checkpointBody, signNote } from './note.ts';
 import { bundleEntry, type TreeEdge, tilePath, tileWidth } from './tree.ts';
@@ -112,11 +112,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     }
     for (const parent of directories) await fs.syncDirectoryLater(parent);
 
-    const path = layout.checkpoint(directory);
     const note = signNote(body, options.origin, options.signingKey, options.publicKey);
-    await fs.writeDurable(`${path}.tmp`, Buffer.from(note));
-    await fs.rename(`${path}.tmp`, path);
-    await fs.syncDirectoryLater(directory);
+    await replaceFile(fs, layout.checkpoint(directory), Buffer.from(note));
     published = size;
     options.onPublished(size);
     for (const partial of obsolete) await fs.removeTree(partial);

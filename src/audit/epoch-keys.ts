@@ -3,7 +3,7 @@ import { Fault } from '../lib/fault.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 import { canonicalJson } from '../lib/json.ts';
-import type { FsPort } from './fs-port.ts';
+import { type FsPort, replaceFile } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
 import { layout } from './layout.ts';
 
@@ -34,11 +34,8 @@ export async function createEpochKey(
   const wrapped = await keys.wrap(key, hour);
   const text = `${canonicalJson({ hour, kek: keys.kekId, v: 1, wrapped: wrapped.toString('base64') })}\n`;
   const id = `e-${hour}-${sha256Hex(text).slice(0, 24)}`;
-  const path = layout.epoch(directory, id);
   await fs.makeDirectory(layout.epochs(directory));
-  await fs.writeDurable(`${path}.tmp`, Buffer.from(text));
-  await fs.rename(`${path}.tmp`, path);
-  await fs.syncDirectoryLater(layout.epochs(directory));
+  await replaceFile(fs, layout.epoch(directory, id), Buffer.from(text));
   return { id, key, endMs: (Math.floor(nowMs / hourMs) + 1) * hourMs };
 }
 

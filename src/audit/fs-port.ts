@@ -95,6 +95,13 @@ export const nodeFs: FsPort = {
   },
 };
 
+/** Puts a whole file at `path`, durably, so that a crash leaves the one before it or this one, never a part. */
+export async function replaceFile(fs: FsPort, path: string, bytes: Uint8Array): Promise<void> {
+  await fs.writeDurable(`${path}.tmp`, bytes);
+  await fs.rename(`${path}.tmp`, path);
+  await fs.syncDirectoryLater(dirname(path));
+}
+
 export function shortWrite(path: string, written: number, wanted: number): Error {
   return Object.assign(new Error(`short write to ${path}: ${written} of ${wanted} bytes`), { code: 'ENOSPC' });
 }

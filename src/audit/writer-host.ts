@@ -1,7 +1,7 @@
 import { Fault } from '../lib/fault.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
-import type { FsPort } from './fs-port.ts';
+import { type FsPort, replaceFile } from './fs-port.ts';
 import { rawPublicKey } from './keys.ts';
 import { layout } from './layout.ts';
 import { verifierKey } from './note.ts';
@@ -149,8 +149,7 @@ async function writeVerifierKey(fs: FsPort, init: WriterInit): Promise<void> {
   const key = `${verifierKey(init.origin, rawPublicKey(init.signingKey))}\n`;
   const found = fs.read(path);
   if (found === null) {
-    await fs.writeDurable(path, Buffer.from(key));
-    await fs.syncDirectoryLater(init.directory);
+    await replaceFile(fs, path, Buffer.from(key));
   } else if (found.toString() !== key) {
     throw new Fault(
       'audit_unavailable',

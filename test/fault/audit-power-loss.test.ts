@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { readRecords } from '../../src/audit/read.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
+import { noMetrics, silentLog } from '../../src/telemetry/telemetry.ts';
 import { intentEntry, openTestLog, outcomeEntry } from '../support/audit.ts';
 import { inlineWriter } from '../support/audit-fs.ts';
 import { createVolatileFs, type Image, materialise } from '../support/volatile-fs.ts';
@@ -63,6 +64,53 @@ test('whenever the power fails, and again, what was acknowledged is on record an
     }),
     { numRuns: 100, seed: 1, endOnFailure: true },
   );
+});
+
+test('a write that failed its sync, was found by the reopened log and is now part of it survives a power loss', async () => {
+  const directory = mkdtempSync(join(root, 'sync-'));
+  const disk = createVolatileFs(new Map(), Number.POSITIVE_INFINITY);
+  let isOpenAgain: () => void = () => undefined;
+  const again = new Promise<void>((resolve) => {
+    isOpenAgain = resolve;
+  });
+  const hear = (event: string): void => {
+    if (event === 'audit log open again') isOpenAgain();
+  };
+  const log = await openTestLog(directory, {
+    fs: disk.fs,
+    startWriter: inlineWriter(disk.fs),
+    observe: { log: { ...silentLog, info: hear }, metrics: noMetrics },
+    limits: { checkpointIntervalMs: 60_000, checkIntervalMs: 60_000, reopenMs: 1 },
+  });
+  await log.append(intentEntry('x-1'));
+  disk.failNextSync();
+  await expect(log.append(intentEntry('x-2'))).rejects.toThrow('EIO');
+  await again;
+  const { id } = await log.append(outcomeEntry('x-1'));
+  const after = createVolatileFs(
+    disk.crash(() => 0),
+    Number.POSITIVE_INFINITY,
+  );
+  await log.close();
+  rmSync(directory, { recursive: true });
+  mkdirSync(directory);
+
+  const reopened = await openTestLog(directory, { fs: after.fs, startWriter: inlineWriter(after.fs) });
+  await reopened.close();
+  materialise(
+    after.crash(() => 0),
+    directory,
+    directory,
+  );
+  const kinds: string[] = [];
+  let isFound = false;
+  for await (const record of readRecords(directory)) {
+    kinds.push(record.kind);
+    isFound ||= record.id === id;
+  }
+  expect(kinds).toEqual(['open', 'intent', 'intent', 'recovery', 'aborted', 'outcome', 'open', 'close']);
+  expect(isFound).toBe(true);
+  expect(await verifyLog({ directory })).toMatchObject({ openIntents: 0, problems: [] });
 });
 
 /** Opens the log, writes until the work is done or the power is out. */

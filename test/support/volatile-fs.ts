@@ -14,6 +14,8 @@ export interface VolatileFs {
   /** All versions of this file that anyone could have read, in order. */
   versions(path: string): readonly Buffer[];
   isDown(): boolean;
+  /** The next sync of a file fails as Linux does: what was written reads well, is taken for clean, and is not on the disk. */
+  failNextSync(): void;
   /** What is found after the power has come back. */
   crash(chance: Chance): Image;
 }
@@ -24,6 +26,8 @@ interface File {
   current: Buffer;
   /** Written since, in order: each survives whole, in part or not at all. */
   pending: { readonly offset: number; readonly bytes: Buffer }[];
+  /** Clean in memory and not on the disk: a later sync does not write it. */
+  lost: { readonly start: number; readonly end: number }[];
 }
 
 interface NameChange {
@@ -39,13 +43,14 @@ const sectorBytes = 512;
  */
 export function createVolatileFs(image: Image, failAt: number): VolatileFs {
   const durableNames = new Map<string, File>();
-  for (const [path, bytes] of image) durableNames.set(path, { durable: bytes, current: bytes, pending: [] });
+  for (const [path, bytes] of image) durableNames.set(path, { durable: bytes, current: bytes, pending: [], lost: [] });
   const names = new Map(durableNames);
   const nameChanges = new Map<string, NameChange[]>();
   const versions = new Map<string, Buffer[]>();
   const open = new Map<number, File>();
   let changes = 0;
   let nextFd = 100;
+  let isSyncToFail = false;
 
   const isDown = (): boolean => changes > failAt;
 
@@ -80,7 +85,7 @@ export function createVolatileFs(image: Image, failAt: number): VolatileFs {
   }
 
   function createFile(path: string): File {
-    const file: File = { durable: Buffer.alloc(0), current: Buffer.alloc(0), pending: [] };
+    const file: File = { durable: Buffer.alloc(0), current: Buffer.alloc(0), pending: [], lost: [] };
     rename(dirname(path), { removed: [], added: { path, file } });
     return file;
   }
@@ -91,11 +96,19 @@ export function createVolatileFs(image: Image, failAt: number): VolatileFs {
     bytes.copy(current, offset);
     file.current = current;
     file.pending.push({ offset, bytes });
+    file.lost = file.lost.filter(({ start, end }) => start < offset || end > offset + bytes.length);
   }
 
   function sync(file: File): void {
     change();
-    file.durable = file.current;
+    if (isSyncToFail) {
+      isSyncToFail = false;
+      file.lost.push(...file.pending.map(({ offset, bytes }) => ({ start: offset, end: offset + bytes.length })));
+      file.pending = [];
+      throw errno('EIO');
+    }
+    file.durable = Buffer.from(file.current);
+    for (const { start, end } of file.lost) file.durable.fill(0, start, end);
     file.pending = [];
   }
 
@@ -132,6 +145,7 @@ export function createVolatileFs(image: Image, failAt: number): VolatileFs {
       file.current = Buffer.alloc(0);
       file.durable = Buffer.alloc(0);
       file.pending = [];
+      file.lost = [];
       write(file, 0, Buffer.from(bytes));
       sync(file);
     },
@@ -163,11 +177,11 @@ export function createVolatileFs(image: Image, failAt: number): VolatileFs {
       return names.get(path)?.current ?? null;
     },
     truncate: (path, length) => {
-      change();
       const file = at(path);
       file.current = file.current.subarray(0, length);
-      file.durable = file.current;
       file.pending = [];
+      file.lost = file.lost.filter(({ start }) => start < length);
+      sync(file);
     },
     rewrite: (path, position, bytes) => {
       change();
@@ -184,6 +198,9 @@ export function createVolatileFs(image: Image, failAt: number): VolatileFs {
 
   return {
     fs,
+    failNextSync: () => {
+      isSyncToFail = true;
+    },
     versions: (path) => versions.get(path) ?? [],
     isDown,
     crash: (chance) => {
