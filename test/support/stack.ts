@@ -183,8 +183,8 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /**
- * Counters that mean traffic passed unseen or a protocol rule was broken; all must be zero after any test. `server_half_closed`: countersign
- * ended a stream while Envoy still had something to ask, which Envoy takes as an allow.
+ * Counters that mean traffic passed unseen or a protocol rule was broken; all must be zero after any test. `server_half_closed`: the
+ * stream ended at our end first; where that was no error, Envoy takes it as an allow.
  */
 export async function alarms(stack: Stack): Promise<Record<string, number>> {
   const stats = await stack.envoy.stats(`ext_proc\\.(${Object.keys(noAlarms).join('|')})`);
