@@ -8,8 +8,8 @@ export const limits = {
   jsonValuesMax: 500_000,
   /** JSON inside a JSON string inside a JSON string … */
   nestedJsonDepthMax: 4,
-  /** One event of a stream: an SSE event, an NDJSON line. */
-  eventBytesMax: 1_048_576,
+  /** One event of a stream: an SSE event, an NDJSON line. Some carry a whole picture. */
+  eventBytesMax: 8_388_608,
   /** Events of one stream that wait behind a held text. */
   eventsHeldMax: 16_384,
   /** Bytes of one stream that wait behind a held text. */

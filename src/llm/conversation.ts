@@ -35,6 +35,7 @@ export interface Uninspected {
     | 'signed'
     | 'encrypted'
     | 'binary'
+    | 'body'
     | 'unknown';
 }
 

@@ -55,7 +55,7 @@ export interface ErrorBody {
 }
 
 /** How the events of a streamed answer are told apart; `text`: they are not, the body is one running text. */
-export type StreamFraming = 'sse' | 'ndjson' | 'text';
+export type StreamFraming = 'sse' | 'ndjson' | 'json-array' | 'text';
 
 /** Where in a stream its last event is to stand. */
 export interface StreamPlace {

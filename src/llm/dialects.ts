@@ -2,6 +2,7 @@ import { createAnthropicMessages } from './anthropic-messages.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
+import { createGoogleGenerate } from './google-generate.ts';
 import { createOpenAiChat } from './openai-chat.ts';
 import { createOpenAiCompletions } from './openai-completions.ts';
 import { createOpenAiEmbeddings } from './openai-embeddings.ts';
@@ -30,6 +31,7 @@ export function createProviderDialects(): readonly Dialect[] {
     createOpenAiImages(),
     createOpenAiModerations(),
     createAnthropicMessages(),
+    createGoogleGenerate(),
   ];
 }
 

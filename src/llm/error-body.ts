@@ -30,6 +30,8 @@ export function errorEventIn(place: StreamPlace | undefined, event: string | nul
   switch (place?.framing ?? 'sse') {
     case 'ndjson':
       return Buffer.from(`${payload}\n`, 'utf8');
+    case 'json-array':
+      return Buffer.from(`${place?.isFirst ? '[' : ',\n'}${payload}\n]`, 'utf8');
     default:
       return Buffer.from(`${event === null ? '' : `event: ${event}\n`}data: ${payload}\n\n`, 'utf8');
   }

@@ -1,6 +1,7 @@
 import { unreachable } from '../lib/invariant.ts';
 import type { StreamFraming } from './dialect.ts';
 import type { Framer } from './framing.ts';
+import { createJsonArrayFramer } from './json-array.ts';
 import { createNdjsonFramer } from './ndjson.ts';
 import { createSseFramer } from './sse.ts';
 
@@ -11,6 +12,8 @@ export function createFramer(framing: Exclude<StreamFraming, 'text'>): Framer {
       return createSseFramer();
     case 'ndjson':
       return createNdjsonFramer();
+    case 'json-array':
+      return createJsonArrayFramer();
     default:
       return unreachable(framing);
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
 import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
 import { createGenericJson } from '../../src/llm/generic-json.ts';
+import { createGoogleGenerate } from '../../src/llm/google-generate.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
 import { createOpenAiCompletions } from '../../src/llm/openai-completions.ts';
 import { createOpenAiEmbeddings } from '../../src/llm/openai-embeddings.ts';
@@ -43,6 +44,13 @@ export const bodyCases: readonly BodyCase[] = [
   { name: 'openai-moderations.response', create: createOpenAiModerations, path: null },
   { name: 'anthropic-messages.request', create: createAnthropicMessages, path: '/v1/messages?beta=true' },
   { name: 'anthropic-messages.response', create: createAnthropicMessages, path: null },
+  {
+    name: 'google-generate.request',
+    create: createGoogleGenerate,
+    path: '/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse',
+  },
+  { name: 'google-generate.response', create: createGoogleGenerate, path: null },
+  { name: 'google-embed.request', create: createGoogleGenerate, path: '/v1/models/g:batchEmbedContents' },
   { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
 ];
 
@@ -52,6 +60,8 @@ export const streamCases: readonly StreamCase[] = [
   { name: 'openai-completions.stream', create: createOpenAiCompletions, framing: 'sse', extension: 'sse' },
   { name: 'openai-images.stream', create: createOpenAiImages, framing: 'sse', extension: 'sse' },
   { name: 'anthropic-messages.stream', create: createAnthropicMessages, framing: 'sse', extension: 'sse' },
+  { name: 'google-generate.stream', create: createGoogleGenerate, framing: 'sse', extension: 'sse' },
+  { name: 'google-generate.stream', create: createGoogleGenerate, framing: 'json-array', extension: 'json' },
   { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
 ];
 

@@ -40,7 +40,7 @@ describe.each(bodyCases)('$name', (given) => {
   });
 });
 
-describe.each(streamCases)('$name', (given) => {
+describe.each(streamCases)('$name, $framing', (given) => {
   const { name, framing, extension } = given;
 
   test('is read and written', async () => {
@@ -84,7 +84,9 @@ describe.each(streamCases)('$name', (given) => {
         ].join('\n'),
       );
     }
-    await expect(`${readings.join('\n')}\n`).toMatchFileSnapshot(caseFile(name, 'read', 'txt'));
+    await expect(`${readings.join('\n')}\n`).toMatchFileSnapshot(
+      caseFile(name, framing === 'sse' ? 'read' : `read-${framing}`, 'txt'),
+    );
     const rewritten = Buffer.concat(written).toString('utf8');
     await expect(rewritten).toMatchFileSnapshot(caseFile(name, 'written', extension));
   });

@@ -17,6 +17,8 @@ const vocabulary = `
   annotations tools parameters properties required system source media_type url image_url file filename input thinking citations
   metadata content_block partial_json error usage model stop title tool_use_id novelty user audio
   item output response part summary action operation instructions queries code start_index prompt variables output_index
+  contents parts candidates functionCall args functionResponse response systemInstruction generateContentRequest requests thought
+  inlineData data mimeType fileData executableCode partialArgs stringValue jsonPath groundingMetadata labels functionDeclarations
 `
   .trim()
   .split(/\s+/);
@@ -52,6 +54,9 @@ const marked = fc.oneof(
     (value: unknown) => ({ item: value, output_index: 0 }),
     (value: unknown) => ({ type: 'response.output_text.delta', delta: value }),
     (value: unknown) => ({ response: { output: [value] } }),
+    (value: unknown) => ({ contents: [{ parts: [value] }] }),
+    (value: unknown) => ({ candidates: [{ content: { parts: [value] } }] }),
+    (value: unknown) => ({ candidates: [{ content: { parts: [{ functionCall: value, thought: true }] } }] }),
   ].map((wrap: (value: unknown) => unknown) => anywhere.map(wrap)),
 );
 

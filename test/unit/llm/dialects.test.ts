@@ -5,6 +5,7 @@ import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts'
 import type { ClientError, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createGenericText } from '../../../src/llm/generic-text.ts';
+import { createGoogleGenerate } from '../../../src/llm/google-generate.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
 
@@ -44,6 +45,15 @@ describe('the dialect of a request', () => {
     { path: '/v1/messages/batches', want: 'anthropic.messages' },
     { path: '/anthropic/messages', headers: { 'anthropic-version': '2023-06-01' }, want: 'anthropic.messages' },
     { path: '/anthropic/messages', want: 'json' },
+    { path: '/v1beta/models/gemini-2.5-flash:generateContent?key=k', want: 'google.generate' },
+    { path: '/v1beta/models/gemini-2.5-flash%3AstreamGenerateContent?alt=sse', want: 'google.generate' },
+    {
+      path: '/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:countTokens',
+      want: 'google.generate',
+    },
+    { path: '/v1/projects/p/locations/l/endpoints/7:generateContent', want: 'google.generate' },
+    { path: '/v1beta/models/gemini-embedding-001:batchEmbedContents', want: 'google.generate' },
+    { path: '/v1beta/models/imagen:predict', want: 'json' },
     { path: '/v1/models', contentType: null, want: 'json' },
     { path: '/x', contentType: 'application/vnd.api+json; charset=utf-8', want: 'json' },
     { path: '/x', contentType: 'Text/Plain; charset=utf-8', want: 'text' },
@@ -82,6 +92,24 @@ describe('what a body says of itself', () => {
       ok: true,
       value: { conversation: { model: 'my/gpt', operation: 'chat', stream: false } },
     });
+  });
+
+  test.each([
+    { path: '/v1beta/models/gemini-2.5-flash:generateContent', model: 'gemini-2.5-flash', stream: false, want: 'chat' },
+    { path: '/v1/p/l/endpoints/7%3AstreamGenerateContent?alt=sse', model: '7', stream: true, want: 'chat' },
+    { path: '/v1beta/models/g:countTokens', model: 'g', stream: false, want: 'count_tokens' },
+    { path: '/v1beta/models/g:embedContent', model: 'g', stream: false, want: 'embedding' },
+  ])('Google names model and method in the path: $path', ({ path, model, stream, want }) => {
+    const read = createGoogleGenerate().readRequest(Buffer.from('{"contents":[]}'), route(path));
+    expect(read).toMatchObject({ ok: true, value: { conversation: { model, stream, operation: want } } });
+  });
+
+  test.each([
+    { path: '/v1beta/models/g:streamGenerateContent', mediaType: 'application/json', want: 'json-array' },
+    { path: '/v1beta/models/g:streamGenerateContent?alt=sse', mediaType: 'text/event-stream', want: null },
+    { path: '/v1beta/models/g:generateContent', mediaType: 'application/json', want: null },
+  ])('a stream of Google in $mediaType is framed as $want', ({ path, mediaType, want }) => {
+    expect(createGoogleGenerate().streamFraming?.(route(path), mediaType)).toBe(want);
   });
 
   test.each([
@@ -223,17 +251,46 @@ describe('errors in the words of the caller', () => {
     expect(thrown).toMatchObject({ type: 'permission_error', errorCode: 'approval_pending' });
   });
 
+  test('Google tells status, code and details as google.rpc.Status', () => {
+    const error = {
+      code: 403,
+      message: 'A reviewer has to agree first.',
+      status: 'PERMISSION_DENIED',
+      details: [
+        {
+          '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
+          reason: 'APPROVAL_PENDING',
+          domain: 'countersign',
+          metadata: { ...denied.details, code: 'approval_pending', exchange: 'exchange-1' },
+        },
+      ],
+    };
+    const google = createGoogleGenerate();
+    expect(JSON.parse(google.errorBody(denied).body.toString('utf8'))).toEqual({ error });
+    expect(google.errorEvent(denied).toString('utf8')).toBe(`data: ${JSON.stringify({ error })}\n\n`);
+    const array = (isFirst: boolean) => google.errorEvent(denied, { framing: 'json-array', isFirst }).toString('utf8');
+    expect(JSON.parse(array(true))).toEqual([{ error }]);
+    expect(JSON.parse(`[{"candidates":[]}${array(false)}`)).toEqual([{ candidates: [] }, { error }]);
+  });
+
+  test('an error in a stream of lines is a line', () => {
+    const line = createOpenAiChat().errorEvent(denied, { framing: 'ndjson', isFirst: false }).toString('utf8');
+    expect(line).toMatch(/^\{.*\}\n$/);
+  });
+
   test.each([
-    { status: 400, openai: 'invalid_request_error', anthropic: 'invalid_request_error' },
-    { status: 401, openai: 'authentication_error', anthropic: 'authentication_error' },
-    { status: 404, openai: 'not_found_error', anthropic: 'not_found_error' },
-    { status: 413, openai: 'invalid_request_error', anthropic: 'request_too_large' },
-    { status: 429, openai: 'rate_limit_error', anthropic: 'rate_limit_error' },
-    { status: 503, openai: 'server_error', anthropic: 'api_error' },
-  ])('$status has its type', ({ status, openai, anthropic }) => {
+    { status: 400, openai: 'invalid_request_error', anthropic: 'invalid_request_error', google: 'INVALID_ARGUMENT' },
+    { status: 401, openai: 'authentication_error', anthropic: 'authentication_error', google: 'UNAUTHENTICATED' },
+    { status: 404, openai: 'not_found_error', anthropic: 'not_found_error', google: 'NOT_FOUND' },
+    { status: 413, openai: 'invalid_request_error', anthropic: 'request_too_large', google: 'INVALID_ARGUMENT' },
+    { status: 429, openai: 'rate_limit_error', anthropic: 'rate_limit_error', google: 'RESOURCE_EXHAUSTED' },
+    { status: 503, openai: 'server_error', anthropic: 'api_error', google: 'UNAVAILABLE' },
+  ])('$status has its type', ({ status, openai, anthropic, google }) => {
     const type = (body: Buffer): unknown => JSON.parse(body.toString('utf8')).error.type;
     expect(type(createOpenAiChat().errorBody({ ...denied, status }).body)).toBe(openai);
     expect(type(createAnthropicMessages().errorBody({ ...denied, status }).body)).toBe(anthropic);
+    const { body } = createGoogleGenerate().errorBody({ ...denied, status });
+    expect(JSON.parse(body.toString('utf8')).error.status).toBe(google);
   });
 
   test('details cannot take the place of what the error is', () => {

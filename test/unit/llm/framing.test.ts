@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Framer, StreamEvent } from '../../../src/llm/framing.ts';
+import { createJsonArrayFramer } from '../../../src/llm/json-array.ts';
 import { createNdjsonFramer } from '../../../src/llm/ndjson.ts';
 import { createSseFramer } from '../../../src/llm/sse.ts';
 
@@ -227,5 +228,103 @@ describe('NDJSON', () => {
   test('bounds a line', () => {
     expect(seen(createNdjsonFramer(10), [Buffer.from('{"a":12345678}\n')])).toBe('body_too_large');
     expect(seen(createNdjsonFramer(10), [Buffer.from('{"a":1'), Buffer.from('2345678')])).toBe('body_too_large');
+  });
+});
+
+describe('JSON array', () => {
+  test.each<{ name: string; stream: string; want: Seen[] }>([
+    { name: 'nothing', stream: '', want: [] },
+    { name: 'an empty array', stream: '[ ]\n', want: [['[ ]\n', null, null]] },
+    {
+      name: 'elements with what stands between them',
+      stream: '[{"a":"]},\\"{"}\n,\r\n{"b":[[1],{}]} , {}]\n',
+      want: [
+        ['[{"a":"]},\\"{"}', null, '{"a":"]},\\"{"}'],
+        ['\n,\r\n{"b":[[1],{}]}', null, '{"b":[[1],{}]}'],
+        [' , {}', null, '{}'],
+        [']\n', null, null],
+      ],
+    },
+    {
+      name: 'elements that are no objects',
+      stream: '["a\\\\",1.5 ,null,[[2]],"b"]',
+      want: [
+        ['["a\\\\"', null, '"a\\\\"'],
+        [',1.5', null, '1.5'],
+        [' ,null', null, 'null'],
+        [',[[2]]', null, '[[2]]'],
+        [',"b"', null, '"b"'],
+        [']', null, null],
+      ],
+    },
+    {
+      name: 'an array in the array',
+      stream: '[[1],[2]]',
+      want: [
+        ['[[1]', null, '[1]'],
+        [',[2]', null, '[2]'],
+        [']', null, null],
+      ],
+    },
+    {
+      name: 'no array, behind a byte order mark',
+      stream: '\ufeff{"error":{"code":403}}\n',
+      want: [
+        ['\ufeff{"error":{"code":403}}', null, '{"error":{"code":403}}'],
+        ['\n', null, null],
+      ],
+    },
+    { name: 'an element that breaks off', stream: '[{"a":"b', want: [['[{"a":"b', null, '{"a":"b']] },
+    {
+      name: 'no JSON',
+      stream: 'some words] more',
+      want: [
+        ['some', null, 'some'],
+        [' words', null, 'words'],
+        ['] more', null, 'more'],
+      ],
+    },
+  ])('$name', ({ stream, want }) => {
+    expect(seen(createJsonArrayFramer(), [Buffer.from(stream, 'utf8')])).toEqual(want);
+  });
+
+  const element = fc.oneof(fc.json({ maxDepth: 3 }), fc.constantFrom('{"é":"😀\\u0041]"}', '{}', '[[]]', '"\\\\"'));
+  const array = fc
+    .tuple(
+      fc.array(fc.tuple(element, fc.constantFrom(',', ' ,\n', ',\r\n', '\n,\t')), { maxLength: 5 }),
+      fc.constantFrom(']', '\n]\n', ''),
+    )
+    .map(([elements, end]) => Buffer.from(`[${elements.map((pair) => pair.join('')).join('')}${end}`, 'utf8'));
+
+  test('any cutting of the bytes yields the same elements, which in a row are the stream', () => {
+    fc.assert(
+      fc.property(array, fc.array(fc.nat()), (bytes, cuts) => {
+        const whole = seen(createJsonArrayFramer(), [bytes]);
+        expect(seen(createJsonArrayFramer(), cutAt(bytes, cuts))).toEqual(whole);
+        const events = drive(createJsonArrayFramer(), [bytes]);
+        if (typeof events === 'string') throw new Error(events);
+        expect(Buffer.concat(events.map((event) => event.bytes))).toEqual(bytes);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('the payloads are the elements, and one written anew leaves the rest as it was', () => {
+    fc.assert(
+      fc.property(fc.array(fc.json({ maxDepth: 3 }), { minLength: 1, maxLength: 4 }), (elements) => {
+        const framer = createJsonArrayFramer();
+        const events = drive(framer, [Buffer.from(`[${elements.join(' ,\n')}\n]`, 'utf8')]);
+        if (typeof events === 'string') throw new Error(events);
+        expect(events.flatMap(({ payload }) => payload ?? [])).toEqual(elements);
+        const written = events.map((event) => (event.payload === null ? event.bytes : framer.write(event, '{"é":1}')));
+        expect(Buffer.concat(written).toString('utf8')).toBe(`[${elements.map(() => '{"é":1}').join(' ,\n')}\n]`);
+      }),
+    );
+  });
+
+  test('bounds an element, and refuses ill-formed UTF-8', () => {
+    expect(seen(createJsonArrayFramer(10), [Buffer.from('[{"a":12345678}]')])).toBe('body_too_large');
+    expect(seen(createJsonArrayFramer(10), cutAt(Buffer.from('[{"a":12345678}]'), [6, 12]))).toBe('body_too_large');
+    expect(seen(createJsonArrayFramer(), [Buffer.from([0x5b, 0x22, 0xc3, 0x28, 0x22])])).toBe('invalid_utf8');
   });
 });

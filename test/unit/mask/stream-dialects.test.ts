@@ -157,19 +157,22 @@ describe('the answer does not wait for the reasoning to be continued', () => {
 });
 
 describe('a transcript', () => {
-  test.each(streamCases)('$name is masked the same however it is cut, and unmasked stays as it is', (given) => {
-    const { framing } = given;
-    const dialect = given.create();
-    const body = streamOf(given);
-    const whole = masked(dialect, [body], label, framing);
-    expect(whole).toContain('REDACTED');
-    fc.assert(
-      fc.property(pieceSizes, (sizes) => {
-        const pieces = cut<Buffer>(body, sizes);
-        expect(masked(dialect, pieces, label, framing)).toBe(whole);
-        expect(masked(dialect, pieces, [], framing)).toBe(body.toString('latin1'));
-      }),
-      { numRuns: 20 },
-    );
-  });
+  test.each(streamCases)(
+    '$name in $framing is masked the same however it is cut, and unmasked stays as it is',
+    (given) => {
+      const { framing } = given;
+      const dialect = given.create();
+      const body = streamOf(given);
+      const whole = masked(dialect, [body], label, framing);
+      expect(whole).toContain('REDACTED');
+      fc.assert(
+        fc.property(pieceSizes, (sizes) => {
+          const pieces = cut<Buffer>(body, sizes);
+          expect(masked(dialect, pieces, label, framing)).toBe(whole);
+          expect(masked(dialect, pieces, [], framing)).toBe(body.toString('latin1'));
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
 });
