@@ -31,7 +31,7 @@ export interface Config {
   readonly session: { readonly header: string };
   readonly access: { readonly auditorGroups: readonly string[] };
   readonly log: { readonly level: LogLevel };
-  /** In order: the first whose prefix fits speaks for the path. */
+  /** The longest prefix that fits speaks for the path. */
   readonly routes: readonly { readonly pathPrefix: string; readonly dialect: string }[];
   readonly envoy: { readonly messageTimeoutMs: number };
 }

@@ -34,7 +34,7 @@ export function configSchema(base: string): z.ZodType<Config> {
     listen: z
       .strictObject({
         pep: listener(base, '127.0.0.1:9191', 'Where Envoy asks: ext_authz and ext_proc.'),
-        api: listener(base, '127.0.0.1:9192', 'Where people and tools ask: approvals and audit.'),
+        api: listener(base, '127.0.0.1:9192', 'Where people and tools ask: approvals.'),
         http: listener(base, '127.0.0.1:9193', '`/metrics`, `/healthz` and `/readyz`.'),
       })
       .prefault({})
@@ -90,7 +90,7 @@ export function configSchema(base: string): z.ZodType<Config> {
       .strictObject({
         auditor_groups: distinct(text, 64)
           .prefault([])
-          .meta({ description: 'Groups whose members may read records and see all approvals.' }),
+          .meta({ description: 'Groups whose members see all approvals of their tenant.' }),
       })
       .transform(({ auditor_groups }) => ({ auditorGroups: auditor_groups }))
       .prefault({})
@@ -121,7 +121,9 @@ export function configSchema(base: string): z.ZodType<Config> {
       )
       .max(256)
       .default([])
-      .meta({ description: 'Dialects by path, where the usual paths do not tell. The first prefix that fits counts.' }),
+      .meta({
+        description: 'Dialects by path, where the usual paths do not tell. The longest prefix that fits counts.',
+      }),
     envoy: z
       .strictObject({
         message_timeout: duration('1ms', '1h').prefault('60s').meta({

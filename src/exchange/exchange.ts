@@ -60,6 +60,8 @@ export interface RequestPhaseOptions {
    * forward verdict), found by ext_proc in `metadata_context`; null: decide. Sealed with a MAC, so a forged one is refused.
    */
   readonly handover: JsonObject | null;
+  /** The request has a body that the gateway is configured not to show. */
+  readonly isBodyWithheld: boolean;
 }
 
 /** An exchange that was forwarded: the response phase goes on from it. */

@@ -33,7 +33,7 @@ export function forward(
     kind: 'forward',
     body: facts.sent,
     headers: requestHeaderChanges(deps, facts),
-    exchange: openExchange(deps, judged),
+    exchange: openExchange(deps, judged, options.canRewrite),
     handover: options.canRewrite ? {} : handoverOf(deps, facts, subject, conversation, policy, decision),
   };
 }

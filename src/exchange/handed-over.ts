@@ -27,16 +27,20 @@ export async function continueHandedOver(
     throw new Fault('protocol_violation', 'the body is not the one that ext_authz judged');
   }
   const policy = deps.pdp.current();
-  const exchange = openExchange(deps, {
-    ...context,
-    id: handed.exchangeId,
-    subject: subjectOf(handed.subject),
-    session: handed.session,
-    conversation: { ...emptyConversation, ...handed.asked },
-    policy,
-    decision: { capture: handed.capture },
-    forwardedNs: deps.clock.nowNs(),
-  });
+  const exchange = openExchange(
+    deps,
+    {
+      ...context,
+      id: handed.exchangeId,
+      subject: subjectOf(handed.subject),
+      session: handed.session,
+      conversation: { ...emptyConversation, ...handed.asked },
+      policy,
+      decision: { capture: handed.capture },
+      forwardedNs: deps.clock.nowNs(),
+    },
+    true,
+  );
   const { headers } = context.head;
   const remove = headers.has('accept-encoding') ? ['accept-encoding'] : [];
   if (!deps.settings.forwardToken && headers.has(deps.settings.tokenHeader.header))

@@ -5,14 +5,17 @@ import type { AbortCause, OpenExchange } from './exchange.ts';
 import { outcomeEntry } from './records.ts';
 import { createResponsePhase, type RecordedResponse } from './response-phase.ts';
 
-/** A forwarded exchange: it ends exactly once, with the outcome of its answer or with the reason why there was none. */
-export function openExchange(deps: ExchangeDeps, judged: JudgedExchange): OpenExchange {
+/**
+ * A forwarded exchange: it ends exactly once, with the outcome of its answer or with the reason why there was none. `isFollowed`: this
+ * filter will see how it ends (ext_authz will not).
+ */
+export function openExchange(deps: ExchangeDeps, judged: JudgedExchange, isFollowed: boolean): OpenExchange {
   let response: RecordedResponse | null = null;
   let aborted = false;
-  deps.metrics.exchangesOpen(1);
+  if (isFollowed) deps.metrics.exchangesOpen(1);
   let isOpen = true;
   const close = (): void => {
-    if (isOpen) deps.metrics.exchangesOpen(-1);
+    if (isOpen && isFollowed) deps.metrics.exchangesOpen(-1);
     isOpen = false;
   };
   return {

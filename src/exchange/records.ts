@@ -8,6 +8,7 @@ import type { FindingCount } from '../mask/tally.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { ExchangeContext } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
+import type { RequestPhaseOptions } from './exchange.ts';
 import type { Refusal } from './replies.ts';
 import { pseudonym } from './session.ts';
 
@@ -27,13 +28,16 @@ export interface RequestFacts {
   readonly sent: Buffer | null;
 }
 
-/** The record that must be durable before anything leaves. */
-export function intentEntry(deps: ExchangeDeps, facts: RequestFacts): AuditEntry {
+/**
+ * The record that must be durable before anything leaves. ext_authz (`canRewrite` false) sees no answer: its intent may stay the only
+ * record, which `final` says; where ext_proc stands behind it, that one records the outcome.
+ */
+export function intentEntry(deps: ExchangeDeps, facts: RequestFacts, { canRewrite }: RequestPhaseOptions): AuditEntry {
   return {
     kind: 'intent',
     exchange: facts.context.id,
     session: facts.session,
-    facts: requestFacts(deps, facts),
+    facts: canRewrite ? requestFacts(deps, facts) : { ...requestFacts(deps, facts), final: true },
     bodies: requestBodies(facts),
   };
 }

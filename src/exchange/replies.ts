@@ -124,6 +124,11 @@ export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', appro
   };
 }
 
+/** Whether trying again may help although nobody changes anything: something is away that comes back by itself. */
+function mayHelp({ status, code }: Refusal): boolean {
+  return status === 503 && !code.startsWith('policy_failed') && !code.startsWith('policy_misconfigured');
+}
+
 /** The whole HTTP answer, in the caller's dialect. Tells SDKs and agents not to try again by themselves, unless it may help. */
 export function replyOf(refusal: Refusal, dialect: Dialect, exchange: string): Reply {
   const { contentType, body, headers: told = {} } = dialect.errorBody({ ...refusal, exchange });
@@ -132,10 +137,10 @@ export function replyOf(refusal: Refusal, dialect: Dialect, exchange: string): R
     ['content-type', contentType],
     ['cache-control', 'no-store'],
     ['x-countersign-code', refusal.code],
-    ['x-should-retry', refusal.status === 503 ? 'true' : 'false'],
+    ['x-should-retry', mayHelp(refusal) ? 'true' : 'false'],
   ]);
   if (exchange) headers.set('x-countersign-exchange', exchange);
-  if (refusal.status === 503) headers.set('retry-after', '1');
+  if (mayHelp(refusal)) headers.set('retry-after', '1');
   if (refusal.status === 401) headers.set('www-authenticate', 'Bearer');
   const approval = refusal.details['approval_id'];
   if (approval) headers.set('x-countersign-approval', approval);

@@ -1,6 +1,6 @@
 import type { Subject } from '../identity/subject.ts';
 import { tokenFromHeaders } from '../identity/token-header.ts';
-import { emptyConversation } from '../llm/conversation.ts';
+import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import { createMinter, type Minter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
@@ -43,11 +43,13 @@ export async function requestPhase(
     const read = readRequest(deps.settings.bodyBytesMax, context, body);
     if (!read.ok) return await refuse(deps, facts, unreadableRequest(read.error));
     const { parsed, plain } = read.value;
-    const conversation = parsed?.conversation ?? emptyConversation;
+    const conversation = parsed?.conversation ?? withoutBody(context, options);
     const session = sessionOf(head, deps.settings.sessionHeader, conversation, context.id);
     facts = { ...facts, conversation, session, original: plain };
 
+    const inspecting = deps.clock.monoNs();
     const scans = await inspect(deps.detector, conversation.segments);
+    deps.metrics.latency('detect', Number(deps.clock.monoNs() - inspecting) / 1e9);
     facts = { ...facts, scans };
 
     const policy = deps.pdp.current();
@@ -72,7 +74,7 @@ export async function requestPhase(
       facts = { ...facts, approval: approval.value };
     }
 
-    await deps.audit.append(intentEntry(deps, facts));
+    await deps.audit.append(intentEntry(deps, facts, options));
     count(deps, facts, decision.action);
     return forward(deps, facts, subject.value, conversation, policy, decision, options);
   } catch (thrown) {
@@ -80,6 +82,12 @@ export async function requestPhase(
   } finally {
     deps.metrics.latency(options.canRewrite ? 'request' : 'check', Number(deps.clock.monoNs() - started) / 1e9);
   }
+}
+
+/** Nothing to read: because there is nothing, or because the gateway does not show it, which policy must know. */
+function withoutBody(context: ExchangeContext, { isBodyWithheld }: RequestPhaseOptions): Conversation {
+  if (!isBodyWithheld) return emptyConversation;
+  return { ...emptyConversation, dialect: context.dialect.id, uninspected: [{ pointer: '', kind: 'body' }] };
 }
 
 function nothingKnown(context: ExchangeContext, body: Buffer | null): RequestFacts {

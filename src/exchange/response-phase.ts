@@ -34,6 +34,7 @@ export function createResponsePhase(
   head: ResponseHead,
   onEnd: () => void,
 ): RecordedResponse {
+  const opened = deps.clock.monoNs();
   const contentType = head.headers.get('content-type') ?? '';
   const capture = createCapture(judged.decision.capture);
   let decision: Decision | null = null;
@@ -129,6 +130,7 @@ export function createResponsePhase(
       }
       deps.metrics.decision('response', refusal ? 'deny' : 'allow');
       await record(refusal ? 'refused' : 'complete');
+      deps.metrics.latency('response', Number(deps.clock.monoNs() - opened) / 1e9);
       return {
         tail,
         headers: body?.headers ?? noChanges(judged),

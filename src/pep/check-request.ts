@@ -10,6 +10,8 @@ export interface CheckedRequest {
   readonly head: RequestHead;
   /** Null: there is none, or Envoy was not told to send it (`with_request_body`). */
   readonly body: Buffer | null;
+  /** The request has a body, and Envoy shows none of it. */
+  readonly isBodyWithheld: boolean;
   /** The body is longer than what Envoy sent of it. */
   readonly isTruncated: boolean;
 }
@@ -36,7 +38,9 @@ export function checkedRequest(request: CheckRequest): CheckedRequest {
   const body = bodyOf(http);
   // `size` is the content-length, -1 when there is none.
   const isShort = body !== null && http.size > BigInt(body.length);
-  return { head, body, isTruncated: isShort || headers.get('x-envoy-auth-partial-body') === 'true' };
+  // Without `with_request_body` Envoy shows none, whatever the client sent.
+  const isBodyWithheld = body === null && (http.size > 0n || headers.has('transfer-encoding'));
+  return { head, body, isBodyWithheld, isTruncated: isShort || headers.get('x-envoy-auth-partial-body') === 'true' };
 }
 
 /** Either the map, whose values Envoy joined already, or (`encode_raw_headers`) the list. */

@@ -40,7 +40,7 @@ export async function check(deps: ExtAuthzDeps, request: CheckRequest, signal: A
     if (checked.isTruncated) {
       throw new Fault('body_too_large', 'Envoy sent only a part of the request body (allow_partial_message)');
     }
-    const options = { canRewrite: false, handover: null };
+    const options = { canRewrite: false, handover: null, isBodyWithheld: checked.isBodyWithheld };
     const verdict = await deps.exchange.request(checked.head, checked.body, options, signal);
     if (verdict.kind === 'reply') return denied(verdict.reply);
     if (verdict.body !== null) {

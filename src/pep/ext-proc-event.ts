@@ -100,6 +100,8 @@ export type Effect =
   | {
       readonly kind: 'judge';
       readonly hasBody: boolean;
+      /** Envoy is configured not to show the body that the request has. */
+      readonly isBodyWithheld: boolean;
       readonly canRewrite: boolean;
     }
   /** Nobody waits for that verdict any more. */

@@ -207,6 +207,7 @@ function judge(state: ExtProcState, seen: RequestSide, waiting: RequestSide['wai
   const ask: Effect = {
     kind: 'judge',
     hasBody: seen.pieces > 0,
+    isBodyWithheld: seen.mode === 'none' && !seen.ended,
     canRewrite: seen.mode !== 'none',
   };
   return {

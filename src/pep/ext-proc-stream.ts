@@ -82,7 +82,7 @@ export function createExtProcStream(
         held.push(effect.body);
         return;
       case 'judge':
-        void judge(effect.hasBody, effect.canRewrite);
+        void judge(effect);
         return;
       case 'cancel_judging':
         judging.abort();
@@ -122,13 +122,13 @@ export function createExtProcStream(
     }
   }
 
-  async function judge(hasBody: boolean, canRewrite: boolean): Promise<void> {
+  async function judge({ hasBody, canRewrite, isBodyWithheld }: Extract<Effect, { kind: 'judge' }>): Promise<void> {
     invariant(head !== null, 'a request is judged after a message of it was seen');
     const body = hasBody ? whole(held) : null;
     held = [];
     let verdict: RequestVerdict;
     try {
-      const options = { canRewrite, handover: handoverOf(head.metadata) };
+      const options = { canRewrite, isBodyWithheld, handover: handoverOf(head.metadata) };
       verdict = await exchange.request(head, body, options, judging.signal);
     } catch (thrown) {
       refuse(Fault.from(thrown));

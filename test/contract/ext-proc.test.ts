@@ -815,7 +815,7 @@ describe('other body modes', () => {
     const { talk, exchange } = await start({ response: () => ({ mode: 'whole' }) }, none);
     talk.send(headers('request', post, false));
     expect(await talk.next()).toBe('request_headers');
-    expect(exchange.requests[0]?.options).toEqual({ canRewrite: false, handover: null });
+    expect(exchange.requests[0]?.options).toEqual({ canRewrite: false, handover: null, isBodyWithheld: true });
     talk.send(headers('response', ok, false));
     expect(await talk.next()).toBe(
       'immediate 500 {"error":"protocol_violation"} countersign_protocol_violation +content-type=application/json',

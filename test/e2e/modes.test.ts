@@ -91,3 +91,25 @@ describe.each(combinations)('request $request, response $response', ({ request, 
     expect(await alarms(stack)).toEqual(noAlarms);
   });
 });
+
+describe('a gateway that does not show request bodies', () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack({
+      envoyConfig: (yaml) => yaml.replace('request_body_mode: BUFFERED', 'request_body_mode: NONE'),
+    });
+  });
+  afterAll(() => stack.stop());
+
+  test('a request with a body is not let through unread', async () => {
+    const before = stack.upstream.seen.length;
+    const answer = await stack.chat('hello');
+    expect([answer.status, answer.headers.get('x-countersign-code')]).toEqual([403, 'uninspected_part']);
+    expect(stack.upstream.seen.length).toBe(before);
+  });
+
+  test('a request without one passes', async () => {
+    const headers = { [stack.tokenHeader]: stack.tokens.requester, ...scripted({ chunks: ['{"data":[]}'] }) };
+    expect((await fetch(`${stack.baseUrl}/v1/models`, { headers })).status).toBe(200);
+  });
+});

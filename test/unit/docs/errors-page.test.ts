@@ -150,7 +150,11 @@ function policyCodes(): { code: string; status: number; retry: string }[] {
   for (const source of sources) {
     for (const match of source.matchAll(/\{[^{}]*"code": "([a-z_]+)"[^{}]*\}/g)) {
       const told = Number(/"status": (\d+)/.exec(match[0])?.[1] ?? 403);
-      found.push({ code: match[1] ?? '', status: told, retry: told === 503 ? 'yes' : 'no' });
+      found.push({
+        code: match[1] ?? '',
+        status: told,
+        retry: told === 503 && match[1] !== 'policy_misconfigured' ? 'yes' : 'no',
+      });
     }
   }
   return found;
