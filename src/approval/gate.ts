@@ -17,6 +17,8 @@ export interface GateDeps {
 export interface GateOptions {
   /** How often a waiter reads the record although no hint came. Default: 2 s. */
   readonly pollMs?: number;
+  /** Aborts when the process is to end: who waits then is answered `pending` at once. Default: never. */
+  readonly draining?: AbortSignal;
 }
 
 /**
@@ -37,14 +39,14 @@ export interface GateOptions {
  */
 export function createGate(deps: GateDeps, options: GateOptions = {}): Gate {
   const { store, clock, newId, observe } = deps;
-  const { pollMs = 2_000 } = options;
+  const { pollMs = 2_000, draining = new AbortController().signal } = options;
   let waiting = 0;
 
   const hold: Gate['pass'] = async (digest, held, terms, signal) => {
     const anew = async () => (await store.open({ id: newId(), digest, held, terms })).approval;
     const waitMs = waiting < limits.holdWaitersMax ? Math.min(terms.waitS, limits.holdWaitSecondsMax) * 1000 : 0;
     // Listening begins before the first read, so that no change falls between the two.
-    const wake = createWake(store, waitMs, signal);
+    const wake = createWake(store, waitMs, [signal, draining]);
     waiting += 1;
     try {
       let approval = await anew();
@@ -111,19 +113,20 @@ export function createGate(deps: GateDeps, options: GateOptions = {}): Gate {
 interface Wake {
   /** Only hints about this approval wake from now on. */
   watch(id: string): void;
-  /** Resolves at a hint, after `ms`, when the budget is spent or the client is gone; at once when a hint came since the last call. */
+  /** Resolves at a hint, after `ms`, when the budget is spent or a signal aborted; at once when a hint came since the last call. */
   next(ms: number): Promise<void>;
   /** Whether waiting makes no sense any more. */
   isOver(): boolean;
   close(): void;
 }
 
-function createWake(store: Pick<ApprovalStore, 'subscribe'>, budgetMs: number, signal: AbortSignal): Wake {
+function createWake(store: Pick<ApprovalStore, 'subscribe'>, budgetMs: number, signals: readonly AbortSignal[]): Wake {
   let watched: string | null = null;
   let hinted = false;
   let spent = budgetMs <= 0;
   let resolve: (() => void) | null = null;
   const wake = () => resolve?.();
+  const isAborted = () => signals.some((signal) => signal.aborted);
   const budget = setTimeout(() => {
     spent = true;
     wake();
@@ -134,13 +137,14 @@ function createWake(store: Pick<ApprovalStore, 'subscribe'>, budgetMs: number, s
     hinted = true;
     wake();
   });
-  signal.addEventListener('abort', wake, { once: true });
+  // Not AbortSignal.any: one of them lives as long as the process, and would collect what follows it.
+  for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
   return {
     watch: (id) => {
       watched = id;
     },
     next: async (ms) => {
-      if (!hinted && !spent && !signal.aborted) {
+      if (!hinted && !spent && !isAborted()) {
         await new Promise<void>((done) => {
           const timer = setTimeout(done, ms);
           resolve = () => {
@@ -152,11 +156,11 @@ function createWake(store: Pick<ApprovalStore, 'subscribe'>, budgetMs: number, s
       resolve = null;
       hinted = false;
     },
-    isOver: () => spent || signal.aborted,
+    isOver: () => spent || isAborted(),
     close: () => {
       clearTimeout(budget);
       unsubscribe();
-      signal.removeEventListener('abort', wake);
+      for (const signal of signals) signal.removeEventListener('abort', wake);
     },
   };
 }

@@ -100,7 +100,7 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     detector,
     entities: new Set(rules.map((rule) => rule.entity)),
     pdp,
-    gate: createGate({ store, clock, newId, observe: metrics }),
+    gate: createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal }),
     audit,
     clock,
     newId,

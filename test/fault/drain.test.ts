@@ -4,6 +4,7 @@ import { readRecords } from '../../src/audit/read.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { eventually } from '../support/eventually.ts';
 import { completion, delta, eventStream, said, streamEnd } from '../support/model-stream.ts';
+import { type PolicyVariant, policyVariant, withBundle } from '../support/policy-variant.ts';
 import { outcomeOf } from '../support/records.ts';
 import { expectNeverSent, say } from '../support/refusals.ts';
 import { alarms, noAlarms, startTestStack, type TestStack } from '../support/stack.ts';
@@ -13,10 +14,15 @@ const awsKey = ['AKIA', 'Q3EGRUDEMOKEY2X7'].join('');
 const maskedKey = 'SECRET_AWS_ACCESS_KEY_ID_REDACTED';
 
 let stack: TestStack;
+let policy: PolicyVariant;
 beforeEach(async () => {
-  stack = await startTestStack();
+  policy = await policyVariant({ settings: { hold: { wait_s: 45 } } });
+  stack = await startTestStack({ serviceConfig: withBundle(policy.bundle) });
 });
-afterEach(() => stack.stop());
+afterEach(async () => {
+  await stack?.stop();
+  policy.remove();
+});
 
 test('SIGTERM: a stream and an answer under way finish masked, new requests are refused, the process ends in good order', async () => {
   const exited = once(stack.service, 'exit');
@@ -68,10 +74,18 @@ test('SIGTERM: a stream and an answer under way finish masked, new requests are 
   expect(last).toBe('close');
 });
 
-test('SIGTERM while a request waits for people: it is answered, not left hanging', async () => {
+test('SIGTERM while a request waits for people: it is answered at once, and the approval outlives the process', async () => {
   const exited = once(stack.service, 'exit');
-  const held = await say(stack, 'openai', { text: 'Write a script that drops the users table in production.' });
-  expect(held.headers['x-countersign-code']).toBe('approval_pending');
+  const waiting = say(stack, 'openai', { text: `Write a script that drops the users table in production. ${card}` });
+  const { id } = await stack.pending('users table');
+  const stoppedMs = performance.now();
   stack.service.kill('SIGTERM');
+  const held = await waiting;
+  expect([held.status, held.headers['x-countersign-code']]).toEqual([403, 'approval_pending']);
+  expect(held.headers['x-countersign-approval']).toBe(id);
   expect(await exited).toEqual([0, null]);
+  expect(performance.now() - stoppedMs).toBeLessThan(10_000);
+  expectNeverSent(stack, card);
+  const report = await verifyLog({ directory: stack.auditFolder });
+  expect([report.problems, report.openIntents]).toEqual([[], 0]);
 });

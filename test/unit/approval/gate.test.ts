@@ -56,6 +56,23 @@ describe('gate', () => {
     expect(summary(outcome)).toEqual(['pending', 'id-000001', 'pending']);
   });
 
+  test('ends pending at once when the process is to end', async () => {
+    const end = new AbortController();
+    const ending = createGate(
+      { store, clock, newId: countingIds(), observe: { hold() {} } },
+      { pollMs: 60_000, draining: end.signal },
+    );
+    const waiting = ending.pass(digest, held(), terms({ waitS: 3_600 }), forever);
+    await onRecord(1);
+    end.abort();
+    expect(summary(await waiting)).toEqual(['pending', 'id-000001', 'pending']);
+    expect(summary(await ending.pass(digest, held(), terms({ waitS: 3_600 }), forever))).toEqual([
+      'pending',
+      'id-000001',
+      'pending',
+    ]);
+  });
+
   test.each([
     { name: 'approve', want: ['granted', 'id-000001', 'consumed'], act: (id: string) => store.approve(id, ada) },
     { name: 'reject', want: ['rejected', 'id-000001', 'rejected'], act: (id: string) => store.reject(id, ada) },
