@@ -52,15 +52,24 @@ export function buildAnchors(entries: readonly AnchorEntry[], numbers: boolean):
   return lay(trie, numbers, symbol, width);
 }
 
-/** Digits are symbols 1 to 10, every other unit that no anchor holds is symbol 0. */
+/** Letters are symbols 1 to 26, so that the entries of a row that prose needs lie in one cache line; then come the digits. */
+const firstDigitSymbol = 27;
+
+function isDigitSymbol(symbol: number): boolean {
+  return symbol >= firstDigitSymbol && symbol < firstDigitSymbol + 10;
+}
+
+/** Every unit that no anchor holds is symbol 0. */
 function symbols(anchors: readonly string[]): { symbol: Uint8Array; width: number } {
   const symbol = new Uint8Array(0x10000);
-  let width = 1;
-  for (let digit = 0x30; digit <= 0x39; digit++) symbol[digit] = width++;
-  for (const unit of anchors.flatMap((anchor) => [...anchor.toLowerCase()].map((c) => c.charCodeAt(0)))) {
-    if (symbol[unit]) continue;
-    if (unit >= 0x61 && unit <= 0x7a) symbol[unit - 32] = width;
-    symbol[unit] = width++;
+  for (let letter = 0; letter < 26; letter++) {
+    symbol[0x41 + letter] = 1 + letter;
+    symbol[0x61 + letter] = 1 + letter;
+  }
+  for (let digit = 0; digit < 10; digit++) symbol[0x30 + digit] = firstDigitSymbol + digit;
+  let width = firstDigitSymbol + 10;
+  for (const unit of anchors.flatMap((anchor) => [...anchor].map((char) => char.charCodeAt(0)))) {
+    if (!symbol[unit]) symbol[unit] = width++;
   }
   invariant(width <= 256, 'anchors use at most 255 different characters');
   return { symbol, width };
@@ -90,7 +99,6 @@ function insert(trie: Trie, owner: number, anchor: string, symbol: Uint8Array): 
  * except in the root; two more states (`firstDigit`, `laterDigit`) stand for the root after digits.
  */
 function lay(trie: Trie, numbers: boolean, symbol: Uint8Array, width: number): Anchors {
-  const isDigit = (key: number): boolean => key >= 1 && key <= 10;
   const numberHits = numbers ? [{ owner: numberOwner, length: 1 }] : [];
   const firstDigit = trie.children.length;
   const laterDigit = firstDigit + 1;
@@ -98,7 +106,7 @@ function lay(trie: Trie, numbers: boolean, symbol: Uint8Array, width: number): A
   const fail = new Uint32Array(count);
   const rows: Uint32Array[] = Array.from({ length: count }, () => new Uint32Array(width));
   const found: AnchorHit[][] = Array.from({ length: count }, (_, state) => [...(trie.hits[state] ?? [])]);
-  const afterDigit = (state: number): boolean => state >= firstDigit || isDigit(trie.last[state] ?? -1);
+  const afterDigit = (state: number): boolean => state >= firstDigit || isDigitSymbol(trie.last[state] ?? -1);
 
   const queue = [0];
   for (let head = 0; head < queue.length; head++) {
@@ -114,20 +122,20 @@ function lay(trie: Trie, numbers: boolean, symbol: Uint8Array, width: number): A
         fail[child] = state === 0 ? 0 : (rows[up]?.[key] ?? 0);
         // The fail state of a digit may be one of the two digit states: they behave as the root does.
         if ((fail[child] ?? 0) >= firstDigit) fail[child] = 0;
-        if (isDigit(key) && !afterDigit(state)) found[child]?.push(...numberHits);
+        if (isDigitSymbol(key) && !afterDigit(state)) found[child]?.push(...numberHits);
         queue.push(child);
         continue;
       }
       const target = state === 0 ? 0 : (rows[up]?.[key] ?? 0);
       const plain = target >= firstDigit ? 0 : target;
-      if (!isDigit(key)) row[key] = plain;
+      if (!isDigitSymbol(key)) row[key] = plain;
       else if (plain !== 0) row[key] = plain;
       else row[key] = afterDigit(state) ? laterDigit : firstDigit;
     }
   }
   for (const state of [firstDigit, laterDigit]) {
     const row = rows[state];
-    for (let key = 0; row && key < width; key++) row[key] = isDigit(key) ? laterDigit : (rows[0]?.[key] ?? 0);
+    for (let key = 0; row && key < width; key++) row[key] = isDigitSymbol(key) ? laterDigit : (rows[0]?.[key] ?? 0);
   }
   found[firstDigit] = numberHits;
   return flatten(rows, found, [...trie.depth, 0, 0], symbol, width);

@@ -190,7 +190,7 @@ function proceed(attempt: Attempt): Candidate | 'next' {
 function judge(attempt: Attempt, text: string, followed: boolean): boolean {
   if (attempt.matched < 0) return false;
   if (judgeEnd(attempt, text, attempt.matched, followed)) return true;
-  if (!attempt.rule.rule.retry) return false;
+  if (!attempt.rule.rule.retry?.test(text.slice(attempt.valueStart, attempt.matched))) return false;
   for (const end of shorterEnds(attempt, text)) {
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
     if (judgeEnd(attempt, text, end, false) && attempt.verdict !== 'doubtful') return true;

@@ -24,6 +24,8 @@ export interface Reach {
   /** Those that a match may begin with. */
   readonly first: Uint8Array;
   readonly max: number;
+  /** The characters that may follow the anchor, by `kindOf`. */
+  readonly follow: Uint8Array;
   /** Whether no match begins at the anchor itself. */
   readonly isNeeded: boolean;
   /** The same with the anchor's own characters and length: what a stream must hold while the anchor may still come. */

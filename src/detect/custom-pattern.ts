@@ -65,7 +65,7 @@ function admit(pattern: CustomPattern): Result<RoamingRule, string> {
   const { id, entity, score, context } = pattern;
   const check = begins === 0 && ends === 0 ? null : boundaryCheck(begins, ends);
   const rule: CompiledRule = {
-    rule: { id, entity, score, maxLength: limits.customMatchCharsMax, retry: check !== null },
+    rule: { id, entity, score, maxLength: limits.customMatchCharsMax, ...(check ? { retry: /^/ } : {}) },
     order: 0,
     value: dfa,
     check,

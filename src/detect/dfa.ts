@@ -15,6 +15,8 @@ export interface Dfa {
   /** Lowest code unit of each run of equal symbols from 0x80 on, and those symbols. */
   readonly wideFrom: Uint16Array;
   readonly wideSymbol: Uint8Array;
+  /** Symbols, that is entries in the row of a state. */
+  readonly width: number;
   readonly start: number;
   /** `state >= accepting` means: what was read so far is a match. */
   readonly accepting: number;
@@ -29,6 +31,22 @@ export function compileDfa(pattern: RegExp): Dfa {
   const dfa = determinise(buildNfa(parsePattern(pattern)), statesMax);
   invariant(dfa, `few enough states and kinds of character in ${pattern}`);
   return dfa;
+}
+
+/** One step. The hot loops spell it out; everything else reads better with it. */
+export function step(dfa: Dfa, state: number, unit: number): number {
+  return dfa.next[state + (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
+}
+
+/** All states but the dead one. */
+export function statesOf(dfa: Dfa): readonly number[] {
+  return Array.from({ length: dfa.next.length / dfa.width - 1 }, (_, index) => (index + 1) * dfa.width);
+}
+
+/** Whether some unit of a kind (`kindOf`) leads anywhere from a state. */
+export function goesOn(dfa: Dfa, state: number, kind: number): boolean {
+  const symbols = kind < 0x80 ? [dfa.ascii[kind] ?? 0] : dfa.wideSymbol;
+  return symbols.some((symbol) => (dfa.next[state + symbol] ?? dead) !== dead);
 }
 
 /** Symbol of a code unit from 0x80 on. */
@@ -87,7 +105,12 @@ function buildNfa(tree: PatternNode): Nfa {
 export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
   const alphabet = partition(nfa.set.filter((set): set is CharSet => set !== null));
   if (!alphabet) return null;
-  const symbolsOf = nfa.set.map((set) => (set ? alphabet.symbolsIn(set) : []));
+  const known = new Map<CharSet | null, readonly number[]>([[null, []]]);
+  const symbolsOf = nfa.set.map((set) => {
+    const symbols = known.get(set) ?? (set ? alphabet.symbolsIn(set) : []);
+    known.set(set, symbols);
+    return symbols;
+  });
   /** State by its members, and by the members before following free forks: the same few come up again and again. */
   const byMembers = new Map<string, number>([['', dead]]);
   const byCores = new Map<string, number>([['', dead]]);
@@ -95,8 +118,8 @@ export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
 
   function stateOf(cores: readonly number[]): number {
     const coreKey = cores.join();
-    const known = byCores.get(coreKey);
-    if (known !== undefined) return known;
+    const before = byCores.get(coreKey);
+    if (before !== undefined) return before;
     const closed = closure(nfa, cores);
     const key = closed.join();
     const id = byMembers.get(key) ?? members.length;
@@ -113,13 +136,20 @@ export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
   for (let id = 0; id < members.length; id++) {
     if (members.length > statesMax) return null;
     const row = new Uint32Array(alphabet.size);
-    const targets: number[][] = Array.from({ length: alphabet.size }, () => []);
-    for (const member of members[id] ?? []) {
-      for (const symbol of symbolsOf[member] ?? []) targets[symbol]?.push(...(nfa.to[member] ?? []));
+    const [member = 0, ...others] = members[id] ?? [];
+    if (others.length === 0) {
+      // The usual case, a chain of single states: one target for all its symbols.
+      const target = stateOf(nfa.to[member] ?? []);
+      for (const symbol of symbolsOf[member] ?? []) row[symbol] = target;
+    } else {
+      const targets: number[][] = Array.from({ length: alphabet.size }, () => []);
+      for (const each of [member, ...others]) {
+        for (const symbol of symbolsOf[each] ?? []) targets[symbol]?.push(...(nfa.to[each] ?? []));
+      }
+      targets.forEach((cores, symbol) => {
+        row[symbol] = cores.length < 2 ? stateOf(cores) : stateOf([...new Set(cores)].sort((x, y) => x - y));
+      });
     }
-    targets.forEach((cores, symbol) => {
-      row[symbol] = cores.length < 2 ? stateOf(cores) : stateOf([...new Set(cores)].sort((a, b) => a - b));
-    });
     rows.push(row);
   }
   return table(
@@ -162,6 +192,7 @@ function table(rows: readonly Uint32Array[], accepts: readonly boolean[], initia
     ascii: alphabet.ascii,
     wideFrom: alphabet.wideFrom,
     wideSymbol: alphabet.wideSymbol,
+    width: alphabet.size,
     start: place[initial] ?? 0,
     accepting: firstAccepting < 0 ? length : firstAccepting * alphabet.size,
   };
@@ -177,7 +208,7 @@ interface Alphabet {
 
 /** Groups the code units that no set of the pattern tells apart; null when there are more than 255 groups. */
 function partition(sets: readonly CharSet[]): Alphabet | null {
-  const unique = [...new Map(sets.map((set) => [set.join(';'), set])).values()];
+  const unique = [...new Map([...new Set(sets)].map((set) => [set.join(';'), set])).values()];
   const bounds = new Set([0, 0x80]);
   for (const set of unique) {
     for (const [low, high] of set) {

@@ -1,5 +1,5 @@
 import { type CompiledRule, kindOf, kinds } from './compiled-rule.ts';
-import { type Dfa, dead } from './dfa.ts';
+import { type Dfa, dead, goesOn, step } from './dfa.ts';
 
 /**
  * Ordinary text is full of numbers, and a dozen rules begin at one. The length of the run of digits and the characters on
@@ -69,7 +69,8 @@ function markBehind({ reach, lead, value }: CompiledRule, bit: number, behind: U
     states = digitsFrom(dfa, states);
     hasMatched ||= [...states].some((state) => state >= dfa.accepting);
     for (let kind = 0; kind < columns; kind++) {
-      if (!hasMatched && !goesOn(dfa, states, kind)) continue;
+      const isAlive = hasMatched || (kind !== edge && [...states].some((state) => goesOn(dfa, state, kind)));
+      if (!isAlive) continue;
       const cell = length * columns + kind;
       behind[cell] = (behind[cell] ?? 0) | bit;
     }
@@ -77,25 +78,19 @@ function markBehind({ reach, lead, value }: CompiledRule, bit: number, behind: U
 }
 
 function digitsFrom(dfa: Dfa, states: ReadonlySet<number>): Set<number> {
-  const out = new Set<number>();
-  for (const state of states) {
-    for (let unit = 0x30; unit <= 0x39; unit++) out.add(dfa.next[state + (dfa.ascii[unit] ?? 0)] ?? dead);
-  }
-  out.delete(dead);
-  return out;
+  return stepAll(dfa, states, isDigit);
 }
 
 function reached(dfa: Dfa, states: ReadonlySet<number>, chars: Uint8Array): Set<number> {
+  return stepAll(dfa, states, (unit) => chars[unit] === 1);
+}
+
+/** Where the ASCII units of a kind lead from any of the states. */
+function stepAll(dfa: Dfa, states: ReadonlySet<number>, isMeant: (unit: number) => boolean): Set<number> {
   const out = new Set<number>();
-  for (const state of states) {
-    for (let unit = 0; unit < 0x80; unit++) if (chars[unit]) out.add(dfa.next[state + (dfa.ascii[unit] ?? 0)] ?? dead);
+  for (let unit = 0; unit < 0x80; unit++) {
+    if (isMeant(unit)) for (const state of states) out.add(step(dfa, state, unit));
   }
   out.delete(dead);
   return out;
-}
-
-function goesOn(dfa: Dfa, states: ReadonlySet<number>, kind: number): boolean {
-  if (kind === edge) return false;
-  const symbols = kind < 0x80 ? [dfa.ascii[kind] ?? 0] : [...dfa.wideSymbol];
-  return [...states].some((state) => symbols.some((symbol) => (dfa.next[state + symbol] ?? dead) !== dead));
 }

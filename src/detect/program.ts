@@ -1,8 +1,8 @@
 import { invariant } from '../lib/invariant.ts';
 import { type AnchorEntry, type Anchors, buildAnchors, digitRun } from './anchors.ts';
-import { type CompiledRule, kindOf, kindTable, type Reach } from './compiled-rule.ts';
+import { type CompiledRule, kindOf, kinds, kindTable, type Reach } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
-import { compileDfa, type Dfa, dead } from './dfa.ts';
+import { compileDfa, type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
 import { literalPrefixes } from './literal-prefix.ts';
 import { buildNumberGates, type NumberGate } from './number-gate.ts';
 import type { Rule } from './rule.ts';
@@ -37,21 +37,28 @@ export function compileProgram(
 ): Program {
   const entries: AnchorEntry[] = [];
   const atNumbers: number[] = [];
+  const automata = new Map<string, Dfa>();
+  /** Several rules read the same leads and values. */
+  function automatonOf(pattern: RegExp): Dfa {
+    const dfa = automata.get(String(pattern)) ?? compileDfa(pattern);
+    automata.set(String(pattern), dfa);
+    return dfa;
+  }
   const compiled = rules.map((rule, owner): CompiledRule => {
     const anchors = rule.anchors ?? literalPrefixes(rule.lead ?? rule.pattern);
     invariant(anchors.length > 0, `rule ${rule.id} has an anchor`);
     for (const anchor of anchors) if (anchor !== digitRun) entries.push({ owner, anchor });
     if (anchors.includes(digitRun)) atNumbers.push(owner);
-    const lead = rule.lead ? compileDfa(rule.lead) : null;
-    const value = compileDfa(rule.pattern);
+    const lead = rule.lead ? automatonOf(rule.lead) : null;
+    const value = automatonOf(rule.pattern);
     const first = lead ?? value;
     return {
       rule,
       order: owner,
       lead,
       value,
-      rest: rule.rest ? compileDfa(rule.rest) : null,
-      after: rule.after ? compileDfa(rule.after) : null,
+      rest: rule.rest ? automatonOf(rule.rest) : null,
+      after: rule.after ? automatonOf(rule.after) : null,
       notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
       notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
       reach: rule.reach ? compileReach(rule.reach, anchors, first) : null,
@@ -89,14 +96,34 @@ function compileReach(
     chars,
     first: kindTable(reach.first ?? /[\s\S]/),
     max: reach.max,
+    follow: followers(dfa, anchors),
     isNeeded: !anchors.some((anchor) =>
-      (anchor === digitRun ? [...'0123456789'] : [anchor]).some((text) => beginsWith(dfa, text)),
+      texts(anchor).some((text) => step(dfa, dfa.start, text.charCodeAt(0)) !== dead),
     ),
     holdChars,
     holdMax: reach.max + anchorMax - 1,
   };
 }
 
-function beginsWith(dfa: Dfa, char: string): boolean {
-  return (dfa.next[dfa.start + (dfa.ascii[char.charCodeAt(0) & 0x7f] ?? 0)] ?? dead) !== dead;
+/** The texts that an anchor stands for. */
+function texts(anchor: string | typeof digitRun): readonly string[] {
+  return anchor === digitRun ? [...'0123456789'] : [anchor];
+}
+
+/** What may stand behind an anchor in a match, wherever in the pattern the anchor comes. */
+function followers(dfa: Dfa, anchors: readonly (string | typeof digitRun)[]): Uint8Array {
+  const behind = new Set<number>();
+  for (const anchor of anchors.flatMap(texts)) {
+    for (const form of new Set([anchor, anchor.toUpperCase()])) {
+      for (const state of statesOf(dfa)) {
+        behind.add([...form].reduce((at, char) => (at === dead ? dead : step(dfa, at, char.charCodeAt(0))), state));
+      }
+    }
+  }
+  behind.delete(dead);
+  const table = new Uint8Array(kinds);
+  for (const state of behind) {
+    for (let kind = 0; kind < kinds; kind++) if (state >= dfa.accepting || goesOn(dfa, state, kind)) table[kind] = 1;
+  }
+  return table;
 }

@@ -83,22 +83,23 @@ export function createSession(program: Program): Session {
       const hit = hits[i];
       if (!hit) continue;
       if (hit.owner === numberOwner) beginAtNumber(at, last);
-      else begin(rules[hit.owner], at + 1 - hit.length, last);
+      else begin(rules[hit.owner], at + 1 - hit.length, at + 1, last);
     }
   }
 
   function beginAtNumber(at: number, last: boolean): void {
     for (const gate of numberGates) {
       let bits = rulesAtNumber(gate, text, at, last);
-      for (; bits !== 0; bits &= bits - 1) begin(gate.rules[31 - Math.clz32(bits & -bits)], at, last);
+      for (; bits !== 0; bits &= bits - 1) begin(gate.rules[31 - Math.clz32(bits & -bits)], at, at + 1, last);
     }
   }
 
-  function begin(rule: CompiledRule | undefined, anchor: number, last: boolean): void {
+  function begin(rule: CompiledRule | undefined, anchor: number, anchorEnd: number, last: boolean): void {
     if (!rule) return;
     const { reach, notBefore } = rule;
     let start = anchor;
     if (reach) {
+      if (anchorEnd < text.length && !reach.follow[kindOf(text.charCodeAt(anchorEnd))]) return;
       if (reach.isNeeded && (anchor === 0 || !reach.chars[kindOf(text.charCodeAt(anchor - 1))])) return;
       start = startOf(text, anchor, reach);
     }

@@ -14,7 +14,7 @@ export const bankRules: readonly Rule[] = [
     maxLength: 42,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_@]/,
-    retry: true,
+    retry: /[ -]/,
     check: ({ value }) => (isIban(value.replace(/[ -]/g, '')) ? 'proven' : 'wrong'),
     score: 0.5,
     source: 'https://www.swift.com/standards/data-standards/iban-international-bank-account-number',

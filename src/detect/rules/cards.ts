@@ -28,7 +28,7 @@ export const cardRules: readonly Rule[] = [
     maxLength: 24,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_]/,
-    retry: true,
+    retry: /[ -]/,
     check: cardCheck,
     context: [
       ...[

@@ -86,8 +86,8 @@ function assignedSecret(match: Match): Verdict {
 }
 
 function quotedSecret(match: Match): Verdict {
-  if (!match.followed || isAboutSecret(before(match))) return 'wrong';
-  return looksScrambled(match.value) ? 'plausible' : 'wrong';
+  if (!match.followed || !looksScrambled(match.value)) return 'wrong';
+  return isAboutSecret(before(match)) ? 'wrong' : 'plausible';
 }
 
 const shape = { tier: 'core', source } as const;
@@ -270,6 +270,7 @@ export const keywordSecretRules: readonly Rule[] = [
 ];
 
 function passwordCheck(match: Match, evidence: 'assigned' | 'quoted' | 'said'): Verdict {
+  if (!looksLikePassword(match.value, evidence)) return 'wrong';
   const left = before(match);
   if (isAboutSecret(left)) return 'wrong';
   // A comma makes a value of the second argument of a call, not of the next item of a list.
@@ -280,7 +281,7 @@ function passwordCheck(match: Match, evidence: 'assigned' | 'quoted' | 'said'): 
     if (!shortPasswordNames.includes(words.at(-1) ?? '')) return 'wrong';
     if (evidence === 'quoted' && !/[=:,(>]/.test(left.slice(-6))) return 'wrong';
   }
-  return looksLikePassword(match.value, evidence) ? 'plausible' : 'wrong';
+  return 'plausible';
 }
 
 /** A name that is long enough to be found inside another one. */

@@ -13,6 +13,8 @@ function ipv4Check({ text, start, value }: Match): Verdict {
 function ipv6Check({ value, followed }: Match): Verdict {
   // Half of a dotted quad: something else.
   if (followed) return 'wrong';
+  // Times and ratios: too few groups, and none left out.
+  if (!value.includes('::') && value.split(':').length < 7) return 'wrong';
   const [address = '', prefix = '0'] = value.split('/');
   if (!isIPv6(address.replace(/%.*$/, '')) || Number(prefix) > 128) return 'wrong';
   // `a::b` is a scope in several languages.
@@ -62,7 +64,7 @@ export const networkRules: readonly Rule[] = [
     notBefore: /[A-Za-z0-9_:.]/,
     notAfter: /[A-Za-z0-9_]/,
     after: /\.\d/,
-    retry: true,
+    retry: /:$/,
     check: ipv6Check,
     score: 0.6,
     source: 'https://www.rfc-editor.org/rfc/rfc4291#section-2.2',

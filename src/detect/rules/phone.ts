@@ -12,25 +12,27 @@ const after = /[ \t]?[([-]?(?:office|fax|mobile|cell|phone|tel|home|work|desk|di
 const northAmerican = /^(?:(?:\+|00)?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}$/;
 
 function phoneCheck({ text, start, value }: Match): Verdict {
-  const number = value.replace(/ ?(?:[xX#]|[eE]).*$/, '');
+  if (dateOrAddress.test(value) || isPartOfNumber(text, start)) return 'wrong';
+  const number = /[xX#eE]/.test(value) ? value.replace(/ ?[xX#eE].*$/, '') : value;
   const digits = number.replace(/\D/g, '');
-  if (digits.length < 6 || digits.length > 17 || isPartOfNumber(text, start)) return 'wrong';
+  if (digits.length < 6 || digits.length > 17) return 'wrong';
   if (/^\(?(?:\+|00)/.test(number)) {
     const kind = internationalNumberKind(digits.replace(/^00/, ''));
     if (kind === 'assigned' || (kind === 'possible' && number.includes('+'))) return 'plausible';
+  } else if (digits.length === 10 || digits.length === 11) {
+    if (
+      northAmerican.test(number) &&
+      internationalNumberKind(digits.length === 10 ? `1${digits}` : digits) === 'assigned'
+    ) {
+      return 'plausible';
+    }
+    if (/^0[1-9]\d{8,9}$/.test(number) && isLikelyTrunkNumber(digits)) return 'plausible';
   }
-  if (
-    northAmerican.test(number) &&
-    internationalNumberKind(digits.length === 10 ? `1${digits}` : digits) === 'assigned'
-  ) {
-    return 'plausible';
-  }
-  if (/^0[1-9]\d{8,9}$/.test(number) && !isCount(digits) && !isIsbn10(digits) && isAssignedSomewhere(digits.slice(1))) {
-    return 'plausible';
-  }
-  return digits.length > 15 || dateOrAddress.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits)
-    ? 'wrong'
-    : 'doubtful';
+  return digits.length > 15 || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
+}
+
+function isLikelyTrunkNumber(digits: string): boolean {
+  return !isCount(digits) && !isIsbn10(digits) && isAssignedSomewhere(digits.slice(1));
 }
 
 /** `0123456789` and other parts of the row of digits. */
@@ -63,7 +65,8 @@ export const phoneRules: readonly Rule[] = [
     notBefore: /[A-Za-z0-9_+]/,
     notAfter: /[A-Za-z0-9_]/,
     after,
-    retry: true,
+    // Only of what is a number by itself: a shorter doubtful one would be a piece of something else.
+    retry: /^\(?(?:\+|00|0[1-9]\d{8}|(?:1[-. ])?\(?\d{3}\)?[-. ]?\d{3}[-. ]\d{4})/,
     check: phoneCheck,
     context,
     score: 0.5,

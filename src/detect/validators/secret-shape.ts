@@ -70,7 +70,8 @@ export type Evidence = 'assigned' | 'quoted' | 'said';
  * (`password=…`) and `quoted`: anything but placeholders, references and the words that people write there instead.
  */
 export function looksLikePassword(value: string, evidence: Evidence): boolean {
-  if (value.length < 6 || isPlaceholder(value) || isReference(value) || ordinary.test(value)) return false;
+  if (value.length < 6 || (evidence === 'said' && /^[A-Za-z]+$/.test(value))) return false;
+  if (isPlaceholder(value) || isReference(value) || ordinary.test(value)) return false;
   if (/^[([{<,;:)\]}=+|&]/.test(value)) return false;
   const letters = /[A-Za-z\u0080-\uffff]/.test(value);
   const digits = /\d/.test(value);
