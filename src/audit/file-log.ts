@@ -3,14 +3,13 @@ import { Fault } from '../lib/fault.ts';
 import type { NewId, RandomBytes } from '../lib/ids.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
-import { type DraftRecord, packBatch } from './batch.ts';
+import { createAppendQueue, isAwaited } from './append-queue.ts';
 import type { AuditEntry, AuditLog, Receipt } from './entry.ts';
 import { createEpochKey, type EpochKey } from './epoch-keys.ts';
 import { type FsPort, nodeFs } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
 import { layout } from './layout.ts';
 import { acquireLock, type Lock } from './lock.ts';
-import { draftManifest } from './manifest.ts';
 import { isKeyName } from './note.ts';
 import { startThreadWriter } from './thread-writer.ts';
 import type { FromWriter, StartWriter, WriterHandle, WriterInit } from './writer-protocol.ts';
@@ -101,23 +100,6 @@ export async function openFileLog(options: FileLogOptions): Promise<FileLog> {
   return { append: log.append, health: log.health, close: log.close };
 }
 
-interface Waiting {
-  readonly entry: AuditEntry;
-  readonly id: string;
-  readonly wallNs: bigint;
-  readonly monoNs: bigint;
-  readonly bytes: number;
-  sequence: number;
-  resolve(receipt: Receipt): void;
-  reject(fault: Fault): void;
-}
-
-/** What an entry takes besides its bodies, roughly, until its manifest is drafted. */
-const entryBytes = 2_048;
-const batchBytesMax = 4 * 1024 * 1024;
-/** One with the writer's disk, one being sealed: the writer never waits for us, and groups grow with the load. */
-const batchesInFlightMax = 2;
-
 type State = 'starting' | FileLogHealth['state'];
 
 function createFileLog(
@@ -128,6 +110,7 @@ function createFileLog(
   const { clock, random, newId, directory, origin, observe } = options;
   const boot = newId();
   const startWriter = options.startWriter ?? startThreadWriter;
+  const queue = createAppendQueue({ origin, boot, bytesMax: limits.queueBytesMax, clock, random, newId });
   let state: State = 'starting';
   let reason: string | null = null;
   let isSpaceLow = false;
@@ -136,16 +119,10 @@ function createFileLog(
   let epoch: EpochKey | null = null;
   let isEpochTold = false;
   let isRotating = false;
-  let nextSequence = 0;
   let checkpointed = 0;
   /** Records that callers were told are durable. */
   let acknowledged = 0;
-  let pending: Waiting[] = [];
-  let pendingBytes = 0;
   let isFlushDue = false;
-  const inFlight = createFifo<Waiting>();
-  /** Last sequence number of each batch that the writer has. */
-  const batches: number[] = [];
   let deadline: NodeJS.Timeout | null = null;
   let reopenTimer: NodeJS.Timeout | null = null;
   let reopenMs = limits.reopenMs;
@@ -158,27 +135,22 @@ function createFileLog(
   let closed: (() => void) | null = null;
 
   function append(entry: AuditEntry): Promise<Receipt> {
-    if (state !== 'open' || isClosing) return reject(reason ?? 'the audit log is closed');
-    if (isSpaceLow) return reject('free space is below the floor');
+    if (state !== 'open' || isClosing) return refuse(reason ?? 'the audit log is closed');
+    if (isSpaceLow) return refuse(lowSpace);
+    if (!queue.hasRoomFor(entry)) return refuse('the audit queue is full');
     return enqueue(entry);
   }
 
-  function reject(why: string): Promise<never> {
+  function refuse(why: string): Promise<never> {
     observe.metrics.failure('audit_unavailable');
     return Promise.reject(new Fault('audit_unavailable', why));
   }
 
   function enqueue(entry: AuditEntry): Promise<Receipt> {
-    let bytes = entryBytes;
-    for (const body of Object.values(entry.bodies)) bytes += body.bytes.length;
-    if (pendingBytes + bytes > limits.queueBytesMax) return reject('the audit queue is full');
-    pendingBytes += bytes;
-    return new Promise((resolve, rejectEntry) => {
-      const stamp = { id: newId(), wallNs: clock.nowNs(), monoNs: clock.monoNs() };
-      pending.push({ entry, bytes, ...stamp, sequence: -1, resolve, reject: rejectEntry });
-      scheduleFlush();
-      armDeadline();
-    });
+    const receipt = queue.push(entry);
+    scheduleFlush();
+    armDeadline();
+    return receipt;
   }
 
   function scheduleFlush(): void {
@@ -192,76 +164,17 @@ function createFileLog(
   }
 
   function flush(): void {
-    while (pending.length > 0 && writer !== null && batches.length < batchesInFlightMax) {
+    while (writer !== null && queue.isBatchDue()) {
       if (epoch === null || clock.nowMs() >= epoch.endMs) {
         rotate();
         return;
       }
-      if (!isEpochTold) {
-        writer.post({ kind: 'epoch', id: epoch.id, key: epoch.key });
-        isEpochTold = true;
-      }
-      const batch = takeBatch(epoch.id);
-      if (batch.length === 0) continue;
-      batches.push(nextSequence - 1);
-      writer.post({ kind: 'batch', batch: packBatch(batch) });
+      if (!isEpochTold) writer.post({ kind: 'epoch', id: epoch.id, key: epoch.key });
+      isEpochTold = true;
+      const batch = queue.nextBatch(epoch.id);
+      if (batch !== null) writer.post({ kind: 'batch', batch });
     }
-    observe.metrics.auditPending(pending.length + inFlight.size(), pendingBytes);
-  }
-
-  function takeBatch(epochId: string): DraftRecord[] {
-    const batch: DraftRecord[] = [];
-    let bytes = 0;
-    let taken = 0;
-    for (const waiting of pending) {
-      if (taken > 0 && bytes + waiting.bytes > batchBytesMax) break;
-      taken += 1;
-      bytes += waiting.bytes;
-      const record = draft(waiting, epochId);
-      if (record === null) continue;
-      batch.push(record);
-      inFlight.push(waiting);
-    }
-    pending = taken === pending.length ? [] : pending.slice(taken);
-    return batch;
-  }
-
-  /** Null when the entry cannot be put on record; it takes no sequence number then. */
-  function draft(waiting: Waiting, epochId: string): DraftRecord | null {
-    const { entry, id } = waiting;
-    try {
-      checkBounds(entry);
-      const manifest = draftManifest(entry, {
-        id,
-        origin,
-        boot,
-        epoch: epochId,
-        sequence: nextSequence,
-        nonce: random(32),
-        wallNs: waiting.wallNs,
-        monoNs: waiting.monoNs,
-      });
-      waiting.sequence = nextSequence;
-      nextSequence += 1;
-      return {
-        sequence: waiting.sequence,
-        id,
-        kind: entry.kind,
-        exchange: entry.exchange,
-        isAwaited: isAwaited(entry),
-        draft: manifest,
-        bodies: Object.keys(entry.bodies)
-          .sort()
-          .flatMap((name) => {
-            const body = entry.bodies[name];
-            return body === undefined ? [] : [{ name, mediaType: body.mediaType, bytes: body.bytes }];
-          }),
-      };
-    } catch (error) {
-      pendingBytes -= waiting.bytes;
-      waiting.reject(new Fault('internal', 'an audit entry cannot be put on record', error));
-      return null;
-    }
+    observe.metrics.auditPending(queue.records(), queue.bytes());
   }
 
   function rotate(): void {
@@ -281,11 +194,12 @@ function createFileLog(
     );
   }
 
-  function onMessage(from: WriterHandle | null, message: FromWriter): void {
-    if (from !== writer || writer === null) return;
+  function onMessage(message: FromWriter): void {
     switch (message.kind) {
       case 'durable':
-        settle(message.sequence);
+        acknowledged = message.sequence + 1;
+        for (const seconds of queue.settle(message.sequence)) observe.metrics.latency('audit', seconds);
+        flush();
         return;
       case 'published':
         checkpointed = message.size;
@@ -300,71 +214,48 @@ function createFileLog(
       case 'failed':
         fail(message.message, message.isDamaged);
         return;
-      case 'ready':
       case 'closed':
+        closed?.();
+        return;
+      case 'ready':
+        // The launch that waits for it has it.
         return;
     }
   }
 
-  function settle(sequence: number): void {
-    const nowNs = clock.monoNs();
-    acknowledged = sequence + 1;
-    for (let waiting = inFlight.peek(); waiting !== undefined && waiting.sequence <= sequence; ) {
-      inFlight.shift();
-      pendingBytes -= waiting.bytes;
-      observe.metrics.latency('audit', Number(nowNs - waiting.monoNs) / 1e9);
-      waiting.resolve({ id: waiting.id, sequence: BigInt(waiting.sequence) });
-      waiting = inFlight.peek();
-    }
-    while (batches[0] !== undefined && batches[0] <= sequence) batches.shift();
-    flush();
-  }
-
   /** One timer for the oldest entry: everything else is younger. */
   function armDeadline(): void {
-    if (deadline !== null) return;
-    const oldest = inFlight.peek() ?? pending[0];
-    if (oldest === undefined) return;
-    const ageMs = Number(clock.monoNs() - oldest.monoNs) / 1e6;
+    if (deadline !== null || queue.oldestNs() === null) return;
     deadline = setTimeout(
       () => {
         deadline = null;
-        const now = inFlight.peek() ?? pending[0];
-        const waitedMs = now === undefined ? 0 : Number(clock.monoNs() - now.monoNs) / 1e6;
-        if (now !== undefined && waitedMs >= limits.deadlineMs) fail('the audit log did not write in time', false);
+        if (oldestMs() >= limits.deadlineMs) fail('the audit log did not write in time', false);
         else armDeadline();
       },
-      Math.max(1, limits.deadlineMs - ageMs),
+      Math.max(1, limits.deadlineMs - oldestMs()),
     );
+  }
+
+  function oldestMs(): number {
+    const oldestNs = queue.oldestNs();
+    return oldestNs === null ? 0 : Number(clock.monoNs() - oldestNs) / 1e6;
   }
 
   /** Poisons the writer: nobody learns from it any more. The log comes back only by being read from disk again. */
   function fail(why: string, isDamaged: boolean): void {
     if (state === 'closed' || state === 'damaged') return;
-    observe.log.error(isDamaged ? 'audit log damaged' : 'audit log unavailable', {
-      reason: why,
-      file: directory,
-      count: inFlight.size() + pending.length,
-    });
+    const event = isDamaged ? 'audit log damaged' : 'audit log unavailable';
+    observe.log.error(event, { reason: why, file: directory, count: queue.records() });
     state = isDamaged ? 'damaged' : 'unavailable';
     reason = why;
     const lost = writer;
     writer = null;
     closed?.();
-    rejectAll(new Fault('audit_unavailable', why));
-    ending = Promise.all([ending, lost?.terminate()]).then(scheduleReopen);
-  }
-
-  function rejectAll(fault: Fault): void {
-    const rejected = [...inFlight.clear(), ...pending];
-    pending = [];
-    pendingBytes = 0;
-    batches.length = 0;
-    for (const waiting of rejected) {
-      if (isAwaited(waiting.entry) && disowned.size < limits.openIntentsMax) disowned.add(waiting.entry.exchange);
+    for (const entry of queue.rejectAll(new Fault('audit_unavailable', why))) {
+      if (isAwaited(entry) && disowned.size < limits.openIntentsMax) disowned.add(entry.exchange);
       observe.metrics.failure('audit_unavailable');
-      waiting.reject(fault);
     }
+    ending = Promise.all([ending, lost?.terminate()]).then(scheduleReopen);
   }
 
   function scheduleReopen(): void {
@@ -391,69 +282,67 @@ function createFileLog(
     disowned.clear();
     await Promise.all([
       enqueue(ownEntry('recovery', { cut_bytes: ready.cutBytes, reason: why })),
-      ...notMade.map(([exchange, intent]) =>
-        enqueue({ ...ownEntry('aborted', { cause: 'not_acknowledged', intent }), exchange }),
-      ),
+      ...notMade.map((open) => enqueue(abortedEntry(open, 'not_acknowledged'))),
     ]);
   }
 
   /** Starts a writer and waits until it has read the log's end. */
-  function launch(): Promise<Extract<FromWriter, { kind: 'ready' }>> {
+  function launch(): Promise<Ready> {
+    const { segmentBytesMax, openIntentsMax, checkpointIntervalMs, freeBytesMin, checkIntervalMs } = limits;
     const init: WriterInit = {
       directory,
       origin,
       boot,
       signingKey: options.keys.signingKey,
       lockToken: lock.token,
-      segmentBytesMax: limits.segmentBytesMax,
-      openIntentsMax: limits.openIntentsMax,
-      checkpointIntervalMs: limits.checkpointIntervalMs,
-      freeBytesMin: limits.freeBytesMin,
-      checkIntervalMs: limits.checkIntervalMs,
+      segmentBytesMax,
+      openIntentsMax,
+      checkpointIntervalMs,
+      freeBytesMin,
+      checkIntervalMs,
     };
-    return new Promise((resolve, rejectLaunch) => {
-      let handle: WriterHandle | null = null;
-      handle = startWriter(
+    return new Promise((resolve, reject) => {
+      const handle: WriterHandle = startWriter(
         init,
         (message) => {
-          if (message.kind === 'ready' && handle === writer) {
-            if (message.nextSequence < acknowledged) {
-              const why = `the audit log is damaged: ${message.nextSequence} records of ${acknowledged} acknowledged are left`;
-              rejectLaunch(new Fault('audit_unavailable', why));
-              fail(why, true);
-              return;
-            }
-            nextSequence = message.nextSequence;
-            checkpointed = message.checkpointSize;
-            isSpaceLow = false;
-            isEpochTold = false;
-            resolve(message);
-          }
-          if (message.kind === 'failed') rejectLaunch(new Fault('audit_unavailable', message.message));
-          if (message.kind === 'closed') closed?.();
-          onMessage(handle, message);
+          if (message.kind === 'failed') reject(new Fault('audit_unavailable', message.message));
+          if (handle !== writer) return;
+          if (message.kind === 'ready') takeOver(message, resolve, reject);
+          onMessage(message);
         },
         (error) => {
-          rejectLaunch(error);
-          if (handle === writer && writer !== null) fail(error.message, false);
+          reject(error);
+          if (handle === writer) fail(error.message, false);
         },
       );
       writer = handle;
     });
   }
 
+  function takeOver(ready: Ready, resolve: (ready: Ready) => void, reject: (fault: Fault) => void): void {
+    if (ready.nextSequence < acknowledged) {
+      const why = `the audit log is damaged: of ${acknowledged} acknowledged records ${ready.nextSequence} are left`;
+      reject(new Fault('audit_unavailable', why));
+      fail(why, true);
+      return;
+    }
+    queue.restart(ready.nextSequence);
+    checkpointed = ready.checkpointSize;
+    isSpaceLow = false;
+    isEpochTold = false;
+    resolve(ready);
+  }
+
   async function start(): Promise<void> {
     const ready = await launch();
     state = 'open';
-    const entries = [
-      ownEntry('open', { ...options.openFacts, records: String(ready.nextSequence) }),
-      ...(ready.cutBytes > 0 ? [ownEntry('recovery', { cut_bytes: ready.cutBytes, reason: 'unfinished write' })] : []),
-      ...ready.openIntents.map(([exchange, intent]) => ({
-        ...ownEntry('aborted', { cause: 'process_ended', intent }),
-        exchange,
-      })),
-    ];
-    await Promise.all(entries.map(enqueue));
+    await Promise.all([
+      enqueue(ownEntry('open', { ...options.openFacts, records: String(ready.nextSequence) })),
+      ...(ready.cutBytes > 0
+        ? [enqueue(ownEntry('recovery', { cut_bytes: ready.cutBytes, reason: 'unfinished write' }))]
+        : []),
+      ...ready.openIntents.map((open) => enqueue(abortedEntry(open, 'process_ended'))),
+    ]);
   }
 
   function close(): Promise<void> {
@@ -480,25 +369,39 @@ function createFileLog(
 
   /** Has the last checkpoint published. */
   async function closeWriter(): Promise<void> {
+    if (writer === null) return;
     const published = new Promise<void>((resolve) => {
       closed = resolve;
     });
-    writer?.post({ kind: 'close' });
-    if (writer !== null) await within(limits.deadlineMs, published);
+    writer.post({ kind: 'close' });
+    await within(limits.deadlineMs, published);
   }
 
   function health(): FileLogHealth {
     return {
       state: state === 'starting' || (state === 'open' && isSpaceLow) ? 'unavailable' : state,
-      reason: isSpaceLow ? 'free space is below the floor' : reason,
-      records: inFlight.peek()?.sequence ?? nextSequence,
+      reason: reason ?? (isSpaceLow ? lowSpace : null),
+      records: queue.durable(),
       checkpointed,
-      pendingRecords: pending.length + inFlight.size(),
-      pendingBytes,
+      pendingRecords: queue.records(),
+      pendingBytes: queue.bytes(),
     };
   }
 
   return { append, health, close, start };
+}
+
+type Ready = Extract<FromWriter, { kind: 'ready' }>;
+
+const lowSpace = 'free space is below the floor';
+
+function ownEntry(kind: AuditEntry['kind'], facts: JsonObject): AuditEntry {
+  return { kind, exchange: '', session: '', facts, bodies: {} };
+}
+
+/** For an intent to which no outcome will come. */
+function abortedEntry([exchange, intent]: readonly [string, string], cause: string): AuditEntry {
+  return { ...ownEntry('aborted', { cause, intent }), exchange };
 }
 
 /** Whether it settled in time. */
@@ -510,57 +413,4 @@ async function within(ms: number, settled: Promise<unknown>): Promise<boolean> {
   const inTime = await Promise.race([settled.then(() => true), late]);
   clearTimeout(timer);
   return inTime;
-}
-
-/** An intent that is not final has an outcome to come. */
-function isAwaited(entry: AuditEntry): boolean {
-  return entry.kind === 'intent' && entry.facts['final'] !== true;
-}
-
-/** What the batch format can hold; far above anything an exchange makes. */
-function checkBounds(entry: AuditEntry): void {
-  const names = Object.keys(entry.bodies);
-  const texts = [...names, ...names.map((name) => entry.bodies[name]?.mediaType ?? '')];
-  if (entry.exchange.length > 1_024) throw new RangeError('the exchange id is too long');
-  if (names.length > 32 || texts.some((text) => text.length > 255))
-    throw new RangeError('too many or too long body names');
-}
-
-function ownEntry(kind: AuditEntry['kind'], facts: JsonObject): AuditEntry {
-  return { kind, exchange: '', session: '', facts, bodies: {} };
-}
-
-interface Fifo<T> {
-  push(item: T): void;
-  peek(): T | undefined;
-  shift(): void;
-  size(): number;
-  /** Empties it. */
-  clear(): T[];
-}
-
-/** Array.shift is linear once the queue is long; this moves a head and compacts now and then. */
-function createFifo<T>(): Fifo<T> {
-  let items: T[] = [];
-  let head = 0;
-  return {
-    push: (item) => {
-      items.push(item);
-    },
-    peek: () => items[head],
-    shift: () => {
-      head += 1;
-      if (head > 1024 && head * 2 > items.length) {
-        items = items.slice(head);
-        head = 0;
-      }
-    },
-    size: () => items.length - head,
-    clear: () => {
-      const rest = items.slice(head);
-      items = [];
-      head = 0;
-      return rest;
-    },
-  };
 }

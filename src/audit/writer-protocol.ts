@@ -47,6 +47,7 @@ export interface WriterHandle {
   terminate(): Promise<void>;
 }
 
+/** Starts a writer. Neither callback is called before this has returned. */
 export type StartWriter = (
   init: WriterInit,
   onMessage: (message: FromWriter) => void,

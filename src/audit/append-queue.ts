@@ -1,0 +1,228 @@
+import type { Clock } from '../lib/clock.ts';
+import { Fault } from '../lib/fault.ts';
+import type { NewId, RandomBytes } from '../lib/ids.ts';
+import { limits } from '../lib/limits.ts';
+import { type DraftRecord, packBatch } from './batch.ts';
+import type { AuditEntry, Receipt } from './entry.ts';
+import { draftManifest } from './manifest.ts';
+
+/** Entries between their append and their durability: waiting to be sent to the writer, or with it. */
+export interface AppendQueue {
+  /** Room for this entry, counted in bytes? */
+  hasRoomFor(entry: AuditEntry): boolean;
+  /** Takes an entry; the promise is settled by `settle` or `rejectAll`, or when the entry cannot be put on record. */
+  push(entry: AuditEntry): Promise<Receipt>;
+  /** A packed batch for the writer; null when nothing waits, or the writer has as much as it should. */
+  nextBatch(epoch: string): Buffer | null;
+  isBatchDue(): boolean;
+  /** Everything up to this sequence number is durable. Returns the seconds that each entry took. */
+  settle(sequence: number): readonly number[];
+  /** Gives up all that is not durable, and returns it. */
+  rejectAll(fault: Fault): readonly AuditEntry[];
+  /** Sequence numbers go on from here. */
+  restart(nextSequence: number): void;
+  /** When the oldest entry was pushed, monotonic; null when there is none. */
+  oldestNs(): bigint | null;
+  /** Sequence number of the first record that is not durable. */
+  durable(): number;
+  records(): number;
+  bytes(): number;
+}
+
+export interface AppendQueueOptions {
+  readonly origin: string;
+  readonly boot: string;
+  readonly bytesMax: number;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly newId: NewId;
+}
+
+interface Waiting {
+  readonly entry: AuditEntry;
+  readonly id: string;
+  readonly wallNs: bigint;
+  readonly monoNs: bigint;
+  readonly bytes: number;
+  sequence: number;
+  resolve(receipt: Receipt): void;
+  reject(fault: Fault): void;
+}
+
+const batchBytesMax = 4 * 1024 * 1024;
+/** One with the writer's disk, one on its way: the writer never waits for us, and groups grow with the load. */
+const batchesInFlightMax = 2;
+
+export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
+  const { clock, random, newId, origin, boot } = options;
+  let nextSequence = 0;
+  let pending: Waiting[] = [];
+  let bytes = 0;
+  const inFlight = createFifo<Waiting>();
+  /** Last sequence number of each batch that the writer has. */
+  let batches: number[] = [];
+
+  function push(entry: AuditEntry): Promise<Receipt> {
+    const size = sizeOf(entry);
+    bytes += size;
+    return new Promise((resolve, reject) => {
+      const stamp = { id: newId(), wallNs: clock.nowNs(), monoNs: clock.monoNs() };
+      pending.push({ entry, bytes: size, ...stamp, sequence: -1, resolve, reject });
+    });
+  }
+
+  function nextBatch(epoch: string): Buffer | null {
+    while (isBatchDue()) {
+      const batch = takeBatch(epoch);
+      if (batch.length === 0) continue;
+      batches.push(nextSequence - 1);
+      return packBatch(batch);
+    }
+    return null;
+  }
+
+  function isBatchDue(): boolean {
+    return pending.length > 0 && batches.length < batchesInFlightMax;
+  }
+
+  function takeBatch(epoch: string): DraftRecord[] {
+    const batch: DraftRecord[] = [];
+    let batchBytes = 0;
+    let taken = 0;
+    for (const waiting of pending) {
+      if (taken > 0 && batchBytes + waiting.bytes > batchBytesMax) break;
+      taken += 1;
+      batchBytes += waiting.bytes;
+      const record = draft(waiting, epoch);
+      if (record === null) continue;
+      batch.push(record);
+      inFlight.push(waiting);
+    }
+    pending = taken === pending.length ? [] : pending.slice(taken);
+    return batch;
+  }
+
+  /** Null when the entry cannot be put on record; it takes no sequence number then. */
+  function draft(waiting: Waiting, epoch: string): DraftRecord | null {
+    const { entry, id, wallNs, monoNs } = waiting;
+    try {
+      checkBounds(entry);
+      const stamp = { id, origin, boot, epoch, sequence: nextSequence, nonce: random(32), wallNs, monoNs };
+      const manifest = draftManifest(entry, stamp);
+      waiting.sequence = nextSequence;
+      nextSequence += 1;
+      return {
+        sequence: waiting.sequence,
+        id,
+        kind: entry.kind,
+        exchange: entry.exchange,
+        isAwaited: isAwaited(entry),
+        draft: manifest,
+        bodies: Object.entries(entry.bodies)
+          .map(([name, body]) => ({ name, mediaType: body.mediaType, bytes: body.bytes }))
+          .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      };
+    } catch (error) {
+      bytes -= waiting.bytes;
+      waiting.reject(new Fault('internal', 'an audit entry cannot be put on record', error));
+      return null;
+    }
+  }
+
+  function settle(sequence: number): readonly number[] {
+    const nowNs = clock.monoNs();
+    const seconds: number[] = [];
+    for (let next = inFlight.peek(); next !== undefined && next.sequence <= sequence; next = inFlight.peek()) {
+      inFlight.shift();
+      bytes -= next.bytes;
+      seconds.push(Number(nowNs - next.monoNs) / 1e9);
+      next.resolve({ id: next.id, sequence: BigInt(next.sequence) });
+    }
+    batches = batches.filter((last) => last > sequence);
+    return seconds;
+  }
+
+  function rejectAll(fault: Fault): readonly AuditEntry[] {
+    const rejected = [...inFlight.clear(), ...pending];
+    pending = [];
+    batches = [];
+    bytes = 0;
+    for (const waiting of rejected) waiting.reject(fault);
+    return rejected.map((waiting) => waiting.entry);
+  }
+
+  return {
+    hasRoomFor: (entry) => bytes + sizeOf(entry) <= options.bytesMax,
+    push,
+    nextBatch,
+    isBatchDue,
+    settle,
+    rejectAll,
+    restart: (next) => {
+      nextSequence = next;
+    },
+    oldestNs: () => (inFlight.peek() ?? pending[0])?.monoNs ?? null,
+    durable: () => inFlight.peek()?.sequence ?? nextSequence,
+    records: () => pending.length + inFlight.size(),
+    bytes: () => bytes,
+  };
+}
+
+/** An intent that is not final has an outcome to come. */
+export function isAwaited(entry: AuditEntry): boolean {
+  return entry.kind === 'intent' && entry.facts['final'] !== true;
+}
+
+/** What an entry takes besides its bodies, roughly. */
+const entryBytes = 2_048;
+
+function sizeOf(entry: AuditEntry): number {
+  let size = entryBytes;
+  for (const body of Object.values(entry.bodies)) size += body.bytes.length;
+  return size;
+}
+
+/** What the batch format can hold; far above anything an exchange makes. */
+function checkBounds(entry: AuditEntry): void {
+  const bodies = Object.entries(entry.bodies);
+  if (entry.exchange.length > 1_024) throw new RangeError('the exchange id is too long');
+  if (bodies.length > 32) throw new RangeError('there are too many bodies');
+  if (bodies.some(([name, { mediaType }]) => name.length > 255 || mediaType.length > limits.headerValueBytesMax)) {
+    throw new RangeError('a name or media type of a body is too long');
+  }
+}
+
+interface Fifo<T> {
+  push(item: T): void;
+  peek(): T | undefined;
+  shift(): void;
+  size(): number;
+  /** Empties it. */
+  clear(): T[];
+}
+
+/** Array.shift is linear once the queue is long; this moves a head and compacts now and then. */
+function createFifo<T>(): Fifo<T> {
+  let items: T[] = [];
+  let head = 0;
+  return {
+    push: (item) => {
+      items.push(item);
+    },
+    peek: () => items[head],
+    shift: () => {
+      head += 1;
+      if (head > 1024 && head * 2 > items.length) {
+        items = items.slice(head);
+        head = 0;
+      }
+    },
+    size: () => items.length - head,
+    clear: () => {
+      const rest = items.slice(head);
+      items = [];
+      head = 0;
+      return rest;
+    },
+  };
+}
