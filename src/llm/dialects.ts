@@ -1,8 +1,10 @@
 import { createAnthropicMessages } from './anthropic-messages.ts';
+import { createCohere } from './cohere.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createGoogleGenerate } from './google-generate.ts';
+import { createOllama } from './ollama.ts';
 import { createOpenAiChat } from './openai-chat.ts';
 import { createOpenAiCompletions } from './openai-completions.ts';
 import { createOpenAiEmbeddings } from './openai-embeddings.ts';
@@ -27,11 +29,14 @@ export function createProviderDialects(): readonly Dialect[] {
     createOpenAiChat(),
     createOpenAiResponses(),
     createOpenAiCompletions(),
+    // Before OpenAI's embeddings, whose path is the end of its own.
+    createOllama(),
     createOpenAiEmbeddings(),
     createOpenAiImages(),
     createOpenAiModerations(),
     createAnthropicMessages(),
     createGoogleGenerate(),
+    createCohere(),
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { SegmentKind } from './conversation.ts';
-import { errorObject, filterResults } from './openai-shapes.ts';
+import { errorObject, filterResults, functionDefinition, toolDefinitions } from './openai-shapes.ts';
 import {
   ciphertext,
   free,
@@ -25,26 +25,12 @@ export interface OpenAiChatShapes {
 
 export function createOpenAiChatShapes(): OpenAiChatShapes {
   const toolDefinition = free('tool_definition');
-  const functionDefinition = text('tool_definition', {
-    rest: toolDefinition,
-    members: new Map([
-      ['name', id],
-      ['parameters', jsonSchema('tool_definition')],
-    ]),
-  });
   const request = object({
     model: id,
     messages: message({ role: 'member', isScope: true }),
     prediction: object({ type: name, content: content('text') }),
-    tools: text('tool_definition', {
-      rest: toolDefinition,
-      members: new Map([
-        ['type', name],
-        ['function', functionDefinition],
-        ['custom', text('tool_definition', { rest: toolDefinition, members: new Map([['name', id]]) })],
-      ]),
-    }),
-    functions: functionDefinition,
+    tools: toolDefinitions(),
+    functions: functionDefinition(),
     tool_choice: object({ type: name, function: object({ name: id }), custom: object({ name: id }) }, { leaf: 'name' }),
     function_call: object({ name: id }, { leaf: 'name' }),
     response_format: object({

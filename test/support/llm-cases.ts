@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
+import { createCohere } from '../../src/llm/cohere.ts';
 import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
 import { createGenericJson } from '../../src/llm/generic-json.ts';
 import { createGoogleGenerate } from '../../src/llm/google-generate.ts';
+import { createOllama } from '../../src/llm/ollama.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
 import { createOpenAiCompletions } from '../../src/llm/openai-completions.ts';
 import { createOpenAiEmbeddings } from '../../src/llm/openai-embeddings.ts';
@@ -51,6 +53,16 @@ export const bodyCases: readonly BodyCase[] = [
   },
   { name: 'google-generate.response', create: createGoogleGenerate, path: null },
   { name: 'google-embed.request', create: createGoogleGenerate, path: '/v1/models/g:batchEmbedContents' },
+  { name: 'ollama-chat.request', create: createOllama, path: '/api/chat' },
+  { name: 'ollama-chat.response', create: createOllama, path: null },
+  { name: 'ollama-generate.request', create: createOllama, path: '/api/generate' },
+  { name: 'ollama-embed.request', create: createOllama, path: '/api/embed' },
+  { name: 'cohere-chat.request', create: createCohere, path: '/v2/chat' },
+  { name: 'cohere-chat.response', create: createCohere, path: null },
+  { name: 'cohere-rerank.request', create: createCohere, path: '/v2/rerank' },
+  { name: 'cohere-rerank.response', create: createCohere, path: null },
+  { name: 'cohere-embed.request', create: createCohere, path: '/v2/embed' },
+  { name: 'cohere-embed.response', create: createCohere, path: null },
   { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
 ];
 
@@ -62,6 +74,9 @@ export const streamCases: readonly StreamCase[] = [
   { name: 'anthropic-messages.stream', create: createAnthropicMessages, framing: 'sse', extension: 'sse' },
   { name: 'google-generate.stream', create: createGoogleGenerate, framing: 'sse', extension: 'sse' },
   { name: 'google-generate.stream', create: createGoogleGenerate, framing: 'json-array', extension: 'json' },
+  { name: 'ollama-chat.stream', create: createOllama, framing: 'ndjson', extension: 'ndjson' },
+  { name: 'ollama-generate.stream', create: createOllama, framing: 'ndjson', extension: 'ndjson' },
+  { name: 'cohere-chat.stream', create: createCohere, framing: 'sse', extension: 'sse' },
   { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
 ];
 

@@ -19,6 +19,7 @@ const vocabulary = `
   item output response part summary action operation instructions queries code start_index prompt variables output_index
   contents parts candidates functionCall args functionResponse response systemInstruction generateContentRequest requests thought
   inlineData data mimeType fileData executableCode partialArgs stringValue jsonPath groundingMetadata labels functionDeclarations
+  images context prompt_eval_count done tool_plan documents document texts query results embeddings format options
 `
   .trim()
   .split(/\s+/);

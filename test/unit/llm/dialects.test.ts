@@ -2,10 +2,12 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
+import { createCohere } from '../../../src/llm/cohere.ts';
 import type { ClientError, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createGenericText } from '../../../src/llm/generic-text.ts';
 import { createGoogleGenerate } from '../../../src/llm/google-generate.ts';
+import { createOllama } from '../../../src/llm/ollama.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
 
@@ -54,6 +56,16 @@ describe('the dialect of a request', () => {
     { path: '/v1/projects/p/locations/l/endpoints/7:generateContent', want: 'google.generate' },
     { path: '/v1beta/models/gemini-embedding-001:batchEmbedContents', want: 'google.generate' },
     { path: '/v1beta/models/imagen:predict', want: 'json' },
+    { path: '/api/chat', want: 'ollama' },
+    { path: '/ollama/api/generate', want: 'ollama' },
+    { path: '/api/embed', want: 'ollama' },
+    { path: '/api/embeddings', want: 'ollama' },
+    { path: '/api/tags', want: 'json' },
+    { path: '/v2/chat', want: 'cohere' },
+    { path: '/v2/embed', want: 'cohere' },
+    { path: '/v2/rerank', want: 'cohere' },
+    { path: '/v1/rerank', want: 'cohere' },
+    { path: '/v1/chat', want: 'json' },
     { path: '/v1/models', contentType: null, want: 'json' },
     { path: '/x', contentType: 'application/vnd.api+json; charset=utf-8', want: 'json' },
     { path: '/x', contentType: 'Text/Plain; charset=utf-8', want: 'text' },
@@ -271,6 +283,45 @@ describe('errors in the words of the caller', () => {
     const array = (isFirst: boolean) => google.errorEvent(denied, { framing: 'json-array', isFirst }).toString('utf8');
     expect(JSON.parse(array(true))).toEqual([{ error }]);
     expect(JSON.parse(`[{"candidates":[]}${array(false)}`)).toEqual([{ candidates: [] }, { error }]);
+  });
+
+  test('Ollama raises what `error` says, in a body and in a line', () => {
+    const error = {
+      ...denied.details,
+      error: 'A reviewer has to agree first.',
+      code: 'approval_pending',
+      exchange: 'exchange-1',
+    };
+    expect(JSON.parse(createOllama().errorBody(denied).body.toString('utf8'))).toEqual(error);
+    expect(createOllama().errorEvent(denied).toString('utf8')).toBe(`${JSON.stringify(error)}\n`);
+  });
+
+  test('Cohere raises `message`, and ends a stream with the reason', () => {
+    const error = {
+      ...denied.details,
+      message: 'A reviewer has to agree first.',
+      code: 'approval_pending',
+      exchange: 'exchange-1',
+    };
+    expect(JSON.parse(createCohere().errorBody(denied).body.toString('utf8'))).toEqual(error);
+    const [head, data = ''] = createCohere().errorEvent(denied).toString('utf8').split('\n');
+    expect(head).toBe('event: message-end');
+    expect(JSON.parse(data.slice('data: '.length))).toEqual({
+      ...error,
+      type: 'message-end',
+      id: 'exchange-1',
+      delta: { error: 'A reviewer has to agree first.', finish_reason: 'ERROR' },
+    });
+  });
+
+  test.each([
+    { body: '{"model":"m"}', path: '/api/chat', want: true },
+    { body: '{"model":"m","stream":true}', path: '/api/generate', want: true },
+    { body: '{"model":"m","stream":false}', path: '/api/chat', want: false },
+    { body: '{"model":"m"}', path: '/api/embed', want: false },
+  ])('Ollama streams unless told not to: $path $body', ({ body, path, want }) => {
+    const read = createOllama().readRequest(Buffer.from(body), route(path));
+    expect(read).toMatchObject({ ok: true, value: { conversation: { stream: want } } });
   });
 
   test('an error in a stream of lines is a line', () => {
