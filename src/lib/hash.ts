@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, hash, timingSafeEqual } from 'node:crypto';
 
 export function sha256(data: string | Uint8Array): Buffer {
   return createHash('sha256').update(data).digest();
@@ -16,3 +16,27 @@ export function hmacSha256(key: Uint8Array, data: string | Uint8Array): Buffer {
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
+
+/** HMAC-SHA-256 (RFC 2104) under one key, for many short texts: about half the cost of `hmacSha256`, whose object each call makes anew. */
+export function createTextHmac(key: Uint8Array): (text: string) => Buffer {
+  const block = key.length > blockBytes ? sha256(key) : key;
+  const inner = Buffer.alloc(blockBytes + textBytesMax, innerPad);
+  const outer = Buffer.alloc(blockBytes + digestBytes, outerPad);
+  for (let i = 0; i < block.length; i++) {
+    inner[i] = innerPad ^ (block[i] ?? 0);
+    outer[i] = outerPad ^ (block[i] ?? 0);
+  }
+  return (text) => {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (text.length * 3 > textBytesMax) return hmacSha256(key, text);
+    const written = inner.write(text, blockBytes, 'utf8');
+    outer.write(hash('sha256', inner.subarray(0, blockBytes + written), 'binary'), blockBytes, 'binary');
+    return hash('sha256', outer, 'buffer');
+  };
+}
+
+const blockBytes = 64;
+const digestBytes = 32;
+const innerPad = 0x36;
+const outerPad = 0x5c;
+const textBytesMax = 3_072;

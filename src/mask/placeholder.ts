@@ -1,4 +1,4 @@
-import { hmacSha256 } from '../lib/hash.ts';
+import { createTextHmac } from '../lib/hash.ts';
 import { canonicalValue } from './canonical.ts';
 
 /** Crockford's base32: no I, L, O, U, so that a placeholder survives being read aloud or typed. */
@@ -50,7 +50,8 @@ export interface MinterOptions {
 const rememberedMax = 1024;
 
 export function createMinter(options: MinterOptions): Minter {
-  const { key, scope } = options;
+  const { scope } = options;
+  const hmac = lazily(() => createTextHmac(options.key));
   /** Made when the first value or suspicious word comes: most exchanges have none. */
   let words: ReadonlySet<string> | null = null;
   let masks: RegExp | null = null;
@@ -70,21 +71,21 @@ export function createMinter(options: MinterOptions): Minter {
   function mintToken(word: string, canonical: string): string {
     // An id without a digit is passed over for the next one, so that NAMES_LIKE_PARAMETERS are never taken for placeholders.
     for (let round = 0; ; round++) {
-      const id = keyed(key, ['placeholder', scope, word, canonical, String(round)], idChars);
-      if (hasDigit(id)) return `${word}_${id}${keyed(key, ['placeholder-check', scope, word, id], checkChars)}`;
+      const id = keyed(hmac(), ['placeholder', scope, word, canonical, String(round)], idChars);
+      if (hasDigit(id)) return `${word}_${id}${keyed(hmac(), ['placeholder-check', scope, word, id], checkChars)}`;
     }
   }
 
   function mintHash(word: string, canonical: string): string {
-    const id = keyed(key, ['hash', word, canonical], hashChars);
-    return `${word}_HASH_${id}${keyed(key, ['hash-check', word, id], hashCheckChars)}`;
+    const id = keyed(hmac(), ['hash', word, canonical], hashChars);
+    return `${word}_HASH_${id}${keyed(hmac(), ['hash-check', word, id], hashCheckChars)}`;
   }
 
   function isGenuine(shape: KeyedWord): boolean {
     const { form, word, id, check } = shape;
     return form === 'token'
-      ? keyed(key, ['placeholder-check', scope, word, id], checkChars) === check
-      : keyed(key, ['hash-check', word, id], hashCheckChars) === check;
+      ? keyed(hmac(), ['placeholder-check', scope, word, id], checkChars) === check
+      : keyed(hmac(), ['hash-check', word, id], hashCheckChars) === check;
   }
 
   function known(): ReadonlySet<string> {
@@ -132,6 +133,14 @@ export function entityWord(entity: string): string {
     .replace(/[^A-Z0-9]+/g, '_')
     .slice(0, entityCharsMax);
   return /^[A-Z]/.test(word) ? word : `X_${word}`.slice(0, entityCharsMax);
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 interface KeyedWord {
@@ -191,10 +200,10 @@ function hasDigit(text: string): boolean {
  * `chars` base32 characters of the HMAC over the fields, each with its length before it so that no two lists collide. Five bits of
  * each byte of the digest: uniform, and it has 32 bytes where at most twelve characters are asked for.
  */
-function keyed(key: Uint8Array, fields: readonly string[], chars: number): string {
+function keyed(hmac: (text: string) => Buffer, fields: readonly string[], chars: number): string {
   let message = 'countersign/mask/v1';
   for (const field of fields) message += `${field.length}:${field}`;
-  const digest = hmacSha256(key, message);
+  const digest = hmac(message);
   let text = '';
   for (let i = 0; i < chars; i++) text += alphabet.charAt((digest[i] ?? 0) & 31);
   return text;
