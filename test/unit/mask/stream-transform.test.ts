@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
 import type { Detector } from '../../../src/detect/finding.ts';
+import { limits } from '../../../src/lib/limits.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
 import { createStreamTransform, type StreamTransform } from '../../../src/mask/stream-transform.ts';
@@ -225,7 +226,7 @@ describe('a stream that cannot be read', () => {
   test.each([
     { name: 'an event that is no JSON', bytes: Buffer.from('data: {"text":\n\n') },
     { name: 'ill-formed UTF-8', bytes: Buffer.from('data: {"text":{"a":"\xff"}}\n\n', 'latin1') },
-    { name: 'an endless event', bytes: Buffer.from(`data: ${' '.repeat(1024 * 1024)}`) },
+    { name: 'an endless event', bytes: Buffer.from(`data: ${' '.repeat(limits.eventBytesMax)}`) },
     {
       name: 'too many running texts',
       bytes: Buffer.from(sse(...Array.from({ length: 1025 }, (_, i) => ({ text: { [`k${i}`]: 'x' } })))),
