@@ -21,6 +21,32 @@ export interface Incoming {
 /** `ProcessingMode.BodySendMode`, by number. GRPC (5) is hidden in Envoy and falls under what we do not know. */
 const bodyModes: readonly BodyMode[] = ['none', 'streamed', 'buffered', 'buffered_partial', 'full_duplex'];
 
+/** Header names of nearly every exchange, by their length. */
+const commonNames: readonly (readonly string[])[] = byLength([
+  ':authority',
+  ':method',
+  ':path',
+  ':scheme',
+  ':status',
+  'accept',
+  'accept-encoding',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'date',
+  'server',
+  'traceparent',
+  'user-agent',
+  'vary',
+  'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-upstream-service-time',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-request-id',
+]);
+
 /**
  * Reads a ProcessingRequest. By hand, because the generated codec makes an object of every header and a copy of every body, which is
  * the larger part of an exchange's cost; a test holds the two together. Body bytes are a view of `bytes`. Throws on malformed bytes,
@@ -109,7 +135,7 @@ function readHeaderValue(bytes: Buffer, reader: BinaryReader, block: HeaderBlock
   const end = endOf(reader);
   while (reader.pos < end) {
     const tag = reader.uint32();
-    if (tag === tagOf(1)) key = readText(bytes, reader);
+    if (tag === tagOf(1)) key = readName(bytes, reader);
     else if (tag === tagOf(2)) value = readText(bytes, reader);
     else if (tag === tagOf(3)) rawValue = readText(bytes, reader);
     else reader.skip(tag & 7);
@@ -146,6 +172,25 @@ function readModes(reader: BinaryReader): Incoming['modes'] {
   return { request: bodyModes[request] ?? 'none', response: bodyModes[response] ?? 'none' };
 }
 
+/** A header name: the common ones without making a string, which is what costs most in reading headers. */
+function readName(bytes: Buffer, reader: BinaryReader): string {
+  const start = reader.pos;
+  const length = bytes[start] ?? 0;
+  const first = bytes[start + 1];
+  for (const name of commonNames[length] ?? []) {
+    if (name.charCodeAt(0) === first && isNameAt(bytes, start + 1, name)) {
+      reader.pos = start + 1 + length;
+      return name;
+    }
+  }
+  return readText(bytes, reader);
+}
+
+function isNameAt(bytes: Buffer, start: number, name: string): boolean {
+  for (let at = name.length - 1; at > 0; at -= 1) if (bytes[start + at] !== name.charCodeAt(at)) return false;
+  return true;
+}
+
 /** Not valid UTF-8 becomes U+FFFD: what is read here is compared and parsed, never sent on. */
 function readText(bytes: Buffer, reader: BinaryReader): string {
   const end = endOf(reader);
@@ -169,4 +214,9 @@ function tagOf(field: number): number {
 
 function direction(tag: number, responseField: number): Direction {
   return tag === tagOf(responseField) ? 'response' : 'request';
+}
+
+function byLength(names: readonly string[]): readonly (readonly string[])[] {
+  const longest = Math.max(...names.map((name) => name.length));
+  return Array.from({ length: longest + 1 }, (_, length) => names.filter((name) => name.length === length));
 }
