@@ -1,3 +1,5 @@
+import { admitPatterns } from '../detect/custom-pattern.ts';
+import { createFallbackDialects, createProviderDialects } from '../llm/dialects.ts';
 import type { Config, Listener } from './config.ts';
 import type { Complaint, SettingPath } from './problem.ts';
 import { referenceForms } from './references.ts';
@@ -7,7 +9,15 @@ export type FileKind = 'file' | 'directory' | 'missing' | 'unreadable';
 
 /** What a schema cannot say: settings against each other, and against the machine. */
 export function crossChecks(config: Config, kindOf: (path: string) => FileKind): readonly Complaint[] {
-  return [...ports(config), ...waits(config), ...issuers(config), ...audit(config), ...files(config, kindOf)];
+  return [
+    ...ports(config),
+    ...waits(config),
+    ...issuers(config),
+    ...audit(config),
+    ...patterns(config),
+    ...routes(config),
+    ...files(config, kindOf),
+  ];
 }
 
 function error(path: SettingPath, message: string, fix: string): Complaint {
@@ -71,6 +81,31 @@ function issuers({ identity }: Config): Complaint[] {
     }
   });
   return found;
+}
+
+/** Custom patterns are admitted here as they are at start: RE2 syntax, bounded, never empty. */
+function patterns({ detection }: Config): Complaint[] {
+  return detection.custom.flatMap((pattern, index) => {
+    const admitted = admitPatterns([pattern]);
+    if (admitted.ok) return [];
+    return admitted.error.map(({ problem }) =>
+      error(
+        ['detection', 'custom', index, 'pattern'],
+        `cannot be used: ${problem}`,
+        'See docs/configuration.md; the syntax is RE2.',
+      ),
+    );
+  });
+}
+
+function routes({ routes }: Config): Complaint[] {
+  const { json, text } = createFallbackDialects();
+  const known = [...createProviderDialects(), json, text].map((dialect) => dialect.id);
+  return routes.flatMap(({ dialect }, index) =>
+    known.includes(dialect)
+      ? []
+      : [error(['routes', index, 'dialect'], 'is not the name of a dialect', `Use one of ${known.join(', ')}.`)],
+  );
 }
 
 function audit({ audit, masking, approval }: Config): Complaint[] {

@@ -10,6 +10,7 @@ import { type FileLog, openFileLog } from '../audit/file-log.ts';
 import { keysFromEnvironment, keysFromFile } from '../audit/keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { type AdmittedPatterns, admitPatterns } from '../detect/custom-pattern.ts';
 import { createDetector } from '../detect/detector.ts';
 import { rules } from '../detect/rules/catalogue.ts';
 import { createExchangeService } from '../exchange/service.ts';
@@ -92,13 +93,14 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     },
   });
   const sweeper = startSweeper(store, log);
-  const { countries } = config.detection;
-  const detector = createDetector({ tier: config.detection.tier, ...(countries ? { countries } : {}) });
+  const { tier, countries, allow } = config.detection;
+  const custom = admittedPatterns(config);
+  const detector = createDetector({ tier, countries, custom, allow });
   const exchange = createExchangeService({
     authenticator,
     selectDialect: createDialects(config.routes),
     detector,
-    entities: new Set(rules.map((rule) => rule.entity)),
+    entities: new Set([...rules, ...custom.patterns].map((rule) => rule.entity)),
     pdp,
     gate: createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal }),
     audit,
@@ -166,6 +168,13 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
       return stopped;
     },
   };
+}
+
+function admittedPatterns(config: Config): AdmittedPatterns {
+  const admitted = admitPatterns(config.detection.custom);
+  if (admitted.ok) return admitted.value;
+  const [first] = admitted.error;
+  throw new Fault('detection_failed', `the pattern ${first?.id ?? ''} cannot be used: ${first?.problem ?? ''}`);
 }
 
 async function startPdp(config: Config, audit: FileLog, log: PinoLog, signal: AbortSignal): Promise<ReloadingPdp> {
