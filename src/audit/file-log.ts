@@ -262,9 +262,10 @@ function createFileLog(
     if (state !== 'unavailable' || isClosing || reopenTimer !== null) return;
     reopenTimer = setTimeout(() => {
       reopenTimer = null;
-      reopen().catch((error: unknown) => {
+      reopen().catch(() => {
+        // What went wrong was told by `fail`. Disks that need a while are not asked every second.
         reopenMs = Math.min(reopenMs * 2, limits.reopenMs * 30);
-        fail(Fault.from(error).message, false);
+        ending = ending.then(scheduleReopen);
       });
     }, reopenMs);
     reopenTimer.unref();

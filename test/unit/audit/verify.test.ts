@@ -134,6 +134,17 @@ describe('verify', () => {
     ]);
   });
 
+  test('shares no code with the writer', () => {
+    const folder = 'src/audit';
+    const imports = readdirSync(folder)
+      .filter((name) => name.startsWith('verify'))
+      .flatMap((name) =>
+        [...readFileSync(join(folder, name), 'utf8').matchAll(/from '([^']+)'/g)].map((match) => match[1]),
+      );
+    expect(imports.length).toBeGreaterThan(8);
+    expect(imports.filter((from) => !/^(node:|\.\/verify)/.test(from ?? ''))).toEqual([]);
+  });
+
   test.each([
     { name: 'nothing there', act: () => rmSync(work, { recursive: true }), want: 'log.vkey' },
     { name: 'another key given', verifierKey: 'x+00000000+AAAA', want: 'verifier key' },
