@@ -14,16 +14,23 @@ export async function checkRecords(
   directory: string,
   origin: string | null,
   covered: number,
-  leafAt: (index: number) => Promise<Buffer | null>,
+  bundle: (index: number) => Promise<readonly Buffer[] | null>,
   problems: ProblemList,
 ): Promise<CheckedRecords> {
-  const state: Walk = { next: 0, link: Buffer.alloc(8), open: new Map(), known: new Set(), epochs: new Set() };
+  const state: Walk = {
+    next: 0,
+    link: Buffer.alloc(8),
+    bundle: { index: -1, leaves: null },
+    open: new Map(),
+    known: new Set(),
+    epochs: new Set(),
+  };
   let unfinishedBytes = 0;
   const names = (await readdir(join(directory, 'segments')).catch(() => [])).sort();
   for (const [i, name] of names.entries()) {
     const place = `segments/${name}`;
     const bytes = (await readOptional(join(directory, place))) ?? Buffer.alloc(0);
-    const end = await checkSegment({ place, bytes, origin, covered, leafAt, problems, state });
+    const end = await checkSegment({ place, bytes, origin, covered, bundle, problems, state });
     if (end === bytes.length) continue;
     // Bytes behind the last record are a write that was under way; anywhere else they are damage.
     if (i === names.length - 1 && state.next >= covered && !hasWriteAfter(bytes, end))
@@ -41,6 +48,8 @@ interface Walk {
   /** Sequence number of the record that must come next. */
   next: number;
   link: Buffer;
+  /** The published leaves around the record. */
+  bundle: { readonly index: number; readonly leaves: readonly Buffer[] | null };
   /** Exchange to the record id of its intent. */
   readonly open: Map<string, string>;
   /** Exchanges that had an intent. */
@@ -53,7 +62,7 @@ interface SegmentCheck {
   readonly bytes: Buffer;
   readonly origin: string | null;
   readonly covered: number;
-  readonly leafAt: (index: number) => Promise<Buffer | null>;
+  readonly bundle: (index: number) => Promise<readonly Buffer[] | null>;
   readonly problems: ProblemList;
   readonly state: Walk;
 }
@@ -85,11 +94,15 @@ function checkHeader({ place, origin, problems, state }: SegmentCheck, payload: 
     problems.add('frames', where, "the segment's header is not readable");
     return;
   }
-  if (origin !== null && header['origin'] !== origin) problems.add('frames', where, 'the segment is of another log');
-  if (header['first'] !== String(state.next) || !place.endsWith(`/${String(state.next).padStart(16, '0')}.seg`)) {
+  if (origin !== null && member(header, 'origin') !== origin)
+    problems.add('frames', where, 'the segment is of another log');
+  if (
+    member(header, 'first') !== String(state.next) ||
+    !place.endsWith(`/${String(state.next).padStart(16, '0')}.seg`)
+  ) {
     problems.add('frames', where, 'the segment is not where its name says');
   }
-  const open = header['open'];
+  const open = member(header, 'open');
   for (const [exchange, id] of Object.entries(typeof open === 'object' && open !== null ? open : {})) {
     if (state.open.get(exchange) !== id)
       problems.add('frames', where, `it lists an open intent that is none: ${exchange}`);
@@ -116,38 +129,43 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
   const leaf = leafOf(manifestBytes, manifest);
   state.link = sha256(Buffer.concat([Buffer.of(0), leaf])).subarray(0, 8);
   if (sequence < covered) {
-    const published = await check.leafAt(sequence);
-    if (published !== null && !published.equals(leaf))
+    const bundle = Math.floor(sequence / 256);
+    if (bundle !== state.bundle.index) state.bundle = { index: bundle, leaves: await check.bundle(bundle) };
+    const published = state.bundle.leaves?.[sequence % 256];
+    if (published !== undefined && !published.equals(leaf))
       problems.add('records', place, 'the manifest is not that of the published leaf');
   }
-  if (manifest['seq'] !== String(sequence)) problems.add('records', place, 'the manifest has another sequence number');
-  if (check.origin !== null && manifest['origin'] !== check.origin)
+  if (member(manifest, 'seq') !== String(sequence))
+    problems.add('records', place, 'the manifest has another sequence number');
+  if (check.origin !== null && member(manifest, 'origin') !== check.origin)
     problems.add('records', place, 'the manifest is of another log');
-  if (typeof manifest['epoch'] === 'string') state.epochs.add(manifest['epoch']);
+  const epoch = member(manifest, 'epoch');
+  if (typeof epoch === 'string') state.epochs.add(epoch);
   pair(manifest, place, state, problems);
   checkSealed(manifest, sealed, place, problems);
 }
 
 /** The published form of a record: `c` commits to the exact manifest bytes. */
-function leafOf(bytes: Buffer, manifest: Record<string, unknown>): Buffer {
+function leafOf(bytes: Buffer, manifest: object): Buffer {
   const commitment = sha256(Buffer.concat([Buffer.from('countersign/v1/manifest\0'), bytes])).toString('base64url');
-  return Buffer.from(`{"c":"${commitment}","i":"${String(manifest['id'])}","k":"${String(manifest['kind'])}","v":1}`);
+  return Buffer.from(
+    `{"c":"${commitment}","i":"${String(member(manifest, 'id'))}","k":"${String(member(manifest, 'kind'))}","v":1}`,
+  );
 }
 
-function pair(manifest: Record<string, unknown>, place: string, state: Walk, problems: ProblemList): void {
-  const exchange = String(manifest['exchange']);
-  const facts = manifest['facts'];
-  const isFinal = typeof facts === 'object' && facts !== null && Reflect.get(facts, 'final') === true;
-  switch (manifest['kind']) {
+function pair(manifest: object, place: string, state: Walk, problems: ProblemList): void {
+  const exchange = String(member(manifest, 'exchange'));
+  const isFinal = member(member(manifest, 'facts'), 'final') === true;
+  switch (member(manifest, 'kind')) {
     case 'intent':
       state.known.add(exchange);
-      if (!isFinal) state.open.set(exchange, String(manifest['id']));
+      if (!isFinal) state.open.set(exchange, String(member(manifest, 'id')));
       return;
     case 'outcome':
     case 'aborted':
       // A refusal is recorded by an outcome alone; it says that it is final.
       if (!isFinal && !state.known.has(exchange)) {
-        problems.add('records', place, `${manifest['kind']} of exchange ${exchange}, which has no intent`);
+        problems.add('records', place, `${member(manifest, 'kind')} of exchange ${exchange}, which has no intent`);
       }
       state.open.delete(exchange);
       return;
@@ -156,18 +174,16 @@ function pair(manifest: Record<string, unknown>, place: string, state: Walk, pro
   }
 }
 
-function checkSealed(manifest: Record<string, unknown>, sealed: Buffer, place: string, problems: ProblemList): void {
-  const bodies = manifest['bodies'];
-  const member = (name: string): unknown =>
-    typeof bodies === 'object' && bodies !== null ? Reflect.get(bodies, name) : undefined;
-  const parts = member('parts');
+function checkSealed(manifest: object, sealed: Buffer, place: string, problems: ProblemList): void {
+  const bodies = member(manifest, 'bodies');
+  const parts = member(bodies, 'parts');
   const lengths = Object.values(typeof parts === 'object' && parts !== null ? parts : {}).map((part) =>
-    Number(Reflect.get(Object(part), 'n')),
+    Number(member(part, 'n')),
   );
   const want = lengths.length === 0 ? 0 : lengths.reduce((sum, length) => sum + 32 + length, 60 + 16);
   if (sealed.length !== want)
     problems.add('bodies', place, `${sealed.length} sealed bytes where the manifest says ${want}`);
-  else if (want > 0 && sha256(sealed).toString('base64url') !== member('ct')) {
+  else if (want > 0 && sha256(sealed).toString('base64url') !== member(bodies, 'ct')) {
     problems.add('bodies', place, 'the sealed bytes are not those that the manifest commits to');
   }
 }
@@ -220,11 +236,16 @@ function hasWriteAfter(bytes: Buffer, from: number): boolean {
   return false;
 }
 
-function parse(bytes: Buffer): Record<string, unknown> | null {
+function parse(bytes: Buffer): object | null {
   try {
     const value: unknown = JSON.parse(bytes.toString());
-    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : null;
+    return typeof value === 'object' ? value : null;
   } catch {
     return null;
   }
+}
+
+/** A member of something that should be an object. */
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -4,9 +4,9 @@ import type { Head } from './verify.ts';
 import { type ProblemList, readOptional, sha256 } from './verify-problems.ts';
 
 export interface CheckedTree {
-  /** The leaf at an index, from the entries; null when it cannot be read. Cheap in ascending order. */
-  leaf(index: number): Promise<Buffer | null>;
-  /** RFC 6962 root of the first `size` leaves, from the entries. */
+  /** The leaves of a bundle of 256, as far as the checkpoint covers them; null when they cannot be read. */
+  bundle(index: number): Promise<readonly Buffer[] | null>;
+  /** RFC 6962 root of the first `size` leaves, from the entries; null when they cannot be read. */
   rootAt(size: number): Promise<Buffer | null>;
 }
 
@@ -15,39 +15,46 @@ export interface CheckedTree {
  * 256, partial tiles `.p/<width>`, entries behind big-endian lengths.
  */
 export async function checkTree(directory: string, head: Head, problems: ProblemList): Promise<CheckedTree> {
-  const entries = entriesReader(directory, head.size);
-  const tree: CheckedTree = { leaf: entries.leaf, rootAt: (size) => rootOver(entries, size) };
+  const bundle = bundleReader(directory, head.size);
+  const tree: CheckedTree = { bundle, rootAt: (size) => treeOver(bundle, size, async () => undefined) };
   if (head.root.length === 0) return tree;
+  const root = await treeOver(bundle, head.size, async (level, index, hashes) => {
+    await checkTile(directory, level, index, hashes, problems);
+    if (level === 0) await checkOldBundles(directory, index, (await bundle(index)) ?? [], problems);
+  });
+  if (root === null) {
+    problems.add('tree', 'tile/entries', 'entries that the checkpoint covers are missing or malformed');
+  } else if (!root.equals(head.root)) {
+    problems.add('tree', 'checkpoint', 'its root is not that of the entries');
+  }
+  return tree;
+}
 
+/** The root over the first `size` leaves; each tile passes by `onTile`, full or the last of its level. */
+async function treeOver(
+  bundle: CheckedTree['bundle'],
+  size: number,
+  onTile: (level: number, index: number, hashes: readonly Buffer[]) => Promise<void>,
+): Promise<Buffer | null> {
   /** Hashes of level n whose tile is not full yet, and how many of its tiles were. */
   const open: Buffer[][] = [];
-  const counts: number[] = [];
-
-  async function add(level: number, hash: Buffer): Promise<void> {
-    const hashes = open[level] ?? [];
-    open[level] = hashes;
-    hashes.push(hash);
-    if (hashes.length < 256) return;
-    await checkTile(directory, level, counts[level] ?? 0, hashes, problems);
-    counts[level] = (counts[level] ?? 0) + 1;
-    open[level] = [];
-    await add(level + 1, fold(hashes));
-  }
-
-  for (let index = 0; index < head.size; index++) {
-    const leaf = await entries.leaf(index);
-    if (leaf === null) {
-      problems.add('tree', entries.path(index), 'entries that the checkpoint covers are missing or malformed');
-      return tree;
+  const full: number[] = [];
+  for (let first = 0; first < size; first += 256) {
+    const leaves = (await bundle(first / 256))?.slice(0, size - first);
+    if (leaves === undefined || leaves.length !== Math.min(256, size - first)) return null;
+    open[0] = leaves.map(hashLeaf);
+    for (let level = 0, hashes = open[level]; hashes?.length === 256; hashes = open[level]) {
+      await onTile(level, full[level] ?? 0, hashes);
+      full[level] = (full[level] ?? 0) + 1;
+      open[level] = [];
+      level += 1;
+      open[level] = [...(open[level] ?? []), fold(hashes)];
     }
-    if (index % 256 === 0) await entries.checkPartials(index, problems);
-    await add(0, hashLeaf(leaf));
   }
   for (const [level, hashes] of open.entries()) {
-    if (hashes.length > 0) await checkTile(directory, level, counts[level] ?? 0, hashes, problems);
+    if (hashes.length > 0) await onTile(level, full[level] ?? 0, hashes);
   }
-  if (!rootOfLevels(open).equals(head.root)) problems.add('tree', 'checkpoint', 'its root is not that of the entries');
-  return tree;
+  return rootOfLevels(open);
 }
 
 async function checkTile(
@@ -104,40 +111,31 @@ export async function checkGrowth(old: Head, head: Head, tree: CheckedTree, prob
   }
 }
 
-interface Entries {
-  leaf(index: number): Promise<Buffer | null>;
-  path(index: number): string;
-  /** Compares the partial bundles of earlier checkpoints with the one that was read last. */
-  checkPartials(index: number, problems: ProblemList): Promise<void>;
+async function checkOldBundles(
+  directory: string,
+  index: number,
+  leaves: readonly Buffer[],
+  problems: ProblemList,
+): Promise<void> {
+  const want = (width: number): Buffer =>
+    Buffer.concat(leaves.slice(0, width).flatMap((leaf) => [bigEndian(leaf.length), leaf]));
+  await checkPartials(directory, `tile/entries/${indexPath(index)}`, leaves.length, want, problems);
 }
 
-function entriesReader(directory: string, size: number): Entries {
+/** Reads bundles; the last one stays at hand. */
+function bundleReader(directory: string, size: number): CheckedTree['bundle'] {
   let loaded = -1;
-  let bundle: readonly Buffer[] | null = null;
-  const full = (index: number): string => `tile/entries/${indexPath(Math.floor(index / 256))}`;
-  const path = (index: number): string => {
-    const width = Math.min(256, size - Math.floor(index / 256) * 256);
-    return width === 256 ? full(index) : `${full(index)}.p/${width}`;
-  };
-  return {
-    path,
-    leaf: async (index) => {
-      if (index >= size) return null;
-      const wanted = Math.floor(index / 256);
-      if (wanted !== loaded) {
-        const bytes =
-          (await readOptional(join(directory, path(index)))) ?? (await readOptional(join(directory, full(index))));
-        bundle = bytes === null ? null : splitEntries(bytes);
-        loaded = wanted;
-      }
-      return bundle?.[index % 256] ?? null;
-    },
-    checkPartials: async (index, problems) => {
-      const here = bundle ?? [];
-      const want = (width: number): Buffer =>
-        Buffer.concat(here.slice(0, width).flatMap((leaf) => [bigEndian(leaf.length), leaf]));
-      await checkPartials(directory, full(index), here.length, want, problems);
-    },
+  let leaves: readonly Buffer[] | null = null;
+  return async (index) => {
+    if (index === loaded) return leaves;
+    const width = Math.min(256, size - index * 256);
+    const full = join(directory, `tile/entries/${indexPath(index)}`);
+    // A log that goes on meanwhile may have filled this bundle, and removed the partial one.
+    const bytes = (width < 256 ? await readOptional(`${full}.p/${width}`) : null) ?? (await readOptional(full));
+    const entries = bytes === null ? null : splitEntries(bytes);
+    loaded = index;
+    leaves = entries === null || entries.length < width ? null : entries.slice(0, width);
+    return leaves;
   };
 }
 
@@ -155,23 +153,6 @@ function splitEntries(bytes: Buffer): Buffer[] | null {
     at = end;
   }
   return entries;
-}
-
-async function rootOver(entries: Entries, size: number): Promise<Buffer | null> {
-  const levels: Buffer[][] = [[]];
-  for (let index = 0; index < size; index++) {
-    const leaf = await entries.leaf(index);
-    if (leaf === null) return null;
-    let carried: Buffer | null = hashLeaf(leaf);
-    for (let level = 0; carried !== null; level++) {
-      const hashes: Buffer[] = levels[level] ?? [];
-      levels[level] = hashes;
-      hashes.push(carried);
-      carried = hashes.length === 256 ? fold(hashes) : null;
-      if (carried !== null) levels[level] = [];
-    }
-  }
-  return rootOfLevels(levels);
 }
 
 /** RFC 6962 section 2.1, over levels of subtrees of 256 to the power of their level, each at most 255 wide. */

@@ -60,7 +60,7 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
     if (typeof old === 'string') problems.add('tree', 'earlier checkpoint', old);
     else await checkGrowth(old, checkpoint, tree, problems);
   }
-  const records = await checkRecords(directory, key?.name ?? null, checkpoint.size, tree.leaf, problems);
+  const records = await checkRecords(directory, key?.name ?? null, checkpoint.size, tree.bundle, problems);
   return {
     origin: key?.name ?? '',
     key: options.verifierKey === undefined ? 'beside the log' : 'given',
