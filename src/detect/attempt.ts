@@ -42,7 +42,8 @@ export function isHopeless(rule: CompiledRule, text: string, start: number): boo
   const dfa = rule.lead ?? rule.value;
   const { next, ascii, accepting } = dfa;
   let state = dfa.start;
-  for (let at = start; at < text.length; at++) {
+  const end = Math.min(text.length, start + (rule.lead ? contextCharsMax : rule.rule.maxLength));
+  for (let at = start; at < end; at++) {
     if (state >= accepting) return false;
     const unit = text.charCodeAt(at);
     state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;

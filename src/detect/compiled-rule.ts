@@ -4,7 +4,7 @@ import type { Match, Rule, Verdict } from './rule.ts';
 
 /** A rule made ready to run. */
 export interface CompiledRule {
-  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'maxLength' | 'retry'>;
+  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'maxLength' | 'retry' | 'isApart'>;
   readonly order: number;
   readonly lead: Dfa | null;
   readonly value: Dfa;

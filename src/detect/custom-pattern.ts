@@ -53,9 +53,6 @@ export function admitPatterns(patterns: readonly CustomPattern[]): Result<Admitt
   return problems.length > 0 ? err(problems) : ok({ patterns, rules });
 }
 
-/** Context words are looked for by an automaton over their characters. */
-const contextCharactersMax = 200;
-
 function admit(pattern: CustomPattern): Result<RoamingRule, string> {
   const program = parse(pattern.pattern);
   if (!program.ok) return program;
@@ -65,19 +62,14 @@ function admit(pattern: CustomPattern): Result<RoamingRule, string> {
   const dfa = determinise(nfa, limits.customStatesMax);
   if (!dfa) return err('is too complex: make its repetitions smaller');
   if (dfa.start >= dfa.accepting) return err('matches the empty text, so it would match everywhere');
-  const { id, entity, score } = pattern;
-  const context = pattern.context.map((word) => word.toLowerCase());
-  if (context.some((word) => !/^\p{L}/u.test(word))) return err('has a context word that does not begin with a letter');
-  if (new Set(context.join('')).size > contextCharactersMax) {
-    return err(`has context words of more than ${contextCharactersMax} different characters`);
-  }
+  const { id, entity, score, context } = pattern;
   const check = begins === 0 && ends === 0 ? null : boundaryCheck(begins, ends);
   const rule: CompiledRule = {
     rule: { id, entity, score, maxLength: limits.customMatchCharsMax, ...(check ? { retry: /^/ } : {}) },
     order: 0,
     value: dfa,
     check,
-    context: context.length > 0 ? compileContext(context) : null,
+    context: context.length > 0 ? compileContext(context.map((word) => word.toLowerCase())) : null,
     ...{ lead: null, rest: null, after: null, notBefore: null, notAfter: null, reach: null },
   };
   return ok({ rule, prefix: program.value.prefix });

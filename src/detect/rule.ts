@@ -46,6 +46,8 @@ export interface Rule {
   };
   /** One character that must not stand before the match (or lead). */
   readonly notBefore?: RegExp;
+  /** Whether the match must not stand in a row of numbers: digits and one separator right before its own first digit. */
+  readonly isApart?: boolean;
   /** One character that must not follow the value. */
   readonly notAfter?: RegExp;
   /** Words that may follow the value; they count as context. */

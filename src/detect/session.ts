@@ -104,6 +104,7 @@ export function createSession(program: Program): Session {
       start = startOf(text, anchor, reach);
     }
     if (notBefore && start > 0 && notBefore[kindOf(text.charCodeAt(start - 1))]) return;
+    if (rule.rule.isApart && isInRow(text, start)) return;
     if (!isHopeless(rule, text, start)) settle(startAttempt(rule, start), last);
   }
 
@@ -225,6 +226,16 @@ export function createSession(program: Program): Session {
       return { findings, decided: boundary };
     },
   };
+}
+
+/** Digits, one separator, and the first digit of a match: one of several numbers in a row. */
+function isInRow(text: string, start: number): boolean {
+  if (start < 2 || !isDigit(text.charCodeAt(start)) || !isDigit(text.charCodeAt(start - 2))) return false;
+  return ' -./,:'.includes(text.charAt(start - 1));
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
 }
 
 /** Where a match may begin that has its anchor at `anchor`. */

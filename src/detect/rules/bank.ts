@@ -1,6 +1,10 @@
 import { digitRun } from '../anchors.ts';
 import type { Rule } from '../rule.ts';
-import { isIban } from '../validators/iban.ts';
+import { ibanLengths, isIban } from '../validators/iban.ts';
+
+const country = `(?:${Object.keys(ibanLengths).join('|')})`;
+const letter = '[A-Z0-9]';
+const groups = (separator: string): string => `(?:${separator}${letter}{4}){2,7}(?:${separator}${letter}{1,3})?`;
 
 export const bankRules: readonly Rule[] = [
   {
@@ -9,8 +13,7 @@ export const bankRules: readonly Rule[] = [
     tier: 'core',
     anchors: [digitRun],
     reach: { chars: /[A-Za-z]/, max: 2 },
-    pattern:
-      /[A-Za-z]{2}\d{2}(?:[A-Za-z0-9]{11,30}|(?: [A-Za-z0-9]{4}){2,7}(?: [A-Za-z0-9]{1,3})?|(?:-[A-Za-z0-9]{4}){2,7}(?:-[A-Za-z0-9]{1,3})?)/,
+    pattern: new RegExp(`${country}\\d{2}(?:${letter}{11,30}|${groups(' ')}|${groups('-')})`, 'i'),
     maxLength: 42,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_@]/,

@@ -1,13 +1,14 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
 import { cardKind } from '../validators/card-brand.ts';
+import { passesLuhn } from '../validators/luhn.ts';
 
 /** Digits in one run or in the schemes' own groups, with one kind of separator. */
 const grouped =
   /\d{12,19}|\d{4} \d{4} \d{4}(?: \d{1,4}){1,2}|\d{4} \d{6} \d{4,5}|\d{6} \d{13}|\d{4}-\d{4}-\d{4}(?:-\d{1,4}){1,2}|\d{4}-\d{6}-\d{4,5}|\d{6}-\d{13}/;
 
 function cardCheck({ text, start, value }: Match): Verdict {
-  if (isInsideLongerNumber(text, start)) return 'wrong';
+  if (!passesLuhn(value) || isInsideLongerNumber(text, start)) return 'wrong';
   const kind = cardKind(value.replace(/\D/g, ''));
   return kind === 'usual' ? 'proven' : kind === 'unusual' ? 'doubtful' : 'wrong';
 }

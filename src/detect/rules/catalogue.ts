@@ -11,6 +11,7 @@ import { keywordSecretRules } from './keyword-secrets.ts';
 import { llmKeyRules } from './llm-keys.ts';
 import { messagingRules } from './messaging.ts';
 import { networkRules } from './network.ts';
+import { passwordRules } from './passwords.ts';
 import { paymentRules } from './payments.ts';
 import { phoneRules } from './phone.ts';
 import { privateKeyRules } from './private-keys.ts';
@@ -36,4 +37,5 @@ export const rules: readonly Rule[] = [
   ...developerServiceRules,
   ...connectionStringRules,
   ...keywordSecretRules,
+  ...passwordRules,
 ];

@@ -18,7 +18,8 @@ export const jwtRules: readonly Rule[] = [
     pattern: /eyJ[A-Za-z0-9_-]{12,}\.(?:[A-Za-z0-9_-]{8,}|\.[A-Za-z0-9_-]{8,})/,
     maxLength: 4096,
     rest: /[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*/,
-    notBefore: /[A-Za-z0-9_-]/,
+    // Not behind a dot: the parts of one token would each be tried to the end of it.
+    notBefore: /[A-Za-z0-9_.-]/,
     check: joseCheck,
     score: 0.9,
     source: 'https://www.rfc-editor.org/rfc/rfc7519',

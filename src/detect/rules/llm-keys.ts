@@ -9,6 +9,7 @@ export const llmKeyRules: readonly Rule[] = [
   tokenRule({
     id: 'openai-api-key',
     entity: 'SECRET_OPENAI_API_KEY',
+    notBefore: /[A-Za-z0-9_-]/,
     pattern: /sk-[A-Za-z0-9_-]+T3BlbkFJ[A-Za-z0-9_-]+/,
     maxLength: 400,
     notAfter: /[A-Za-z0-9_-]/,
@@ -24,6 +25,7 @@ export const llmKeyRules: readonly Rule[] = [
   tokenRule({
     id: 'openai-api-key-unmarked',
     entity: 'SECRET_OPENAI_API_KEY',
+    notBefore: /[A-Za-z0-9_-]/,
     pattern: /sk-(?:proj|svcacct|admin|service)-[A-Za-z0-9_-]{40,200}/,
     maxLength: 240,
     notAfter: /[A-Za-z0-9_-]/,

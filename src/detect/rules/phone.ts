@@ -15,7 +15,7 @@ function phoneCheck({ text, start, value }: Match): Verdict {
   if (dateOrAddress.test(value) || isPartOfNumber(text, start)) return 'wrong';
   const number = /[xX#eE]/.test(value) ? value.replace(/ ?[xX#eE].*$/, '') : value;
   const digits = number.replace(/\D/g, '');
-  if (digits.length < 6 || digits.length > 17) return 'wrong';
+  if (digits.length < 6) return 'wrong';
   if (/^\(?(?:\+|00)/.test(number)) {
     const kind = internationalNumberKind(digits.replace(/^00/, ''));
     if (kind === 'assigned' || (kind === 'possible' && number.includes('+'))) return 'plausible';
@@ -28,7 +28,8 @@ function phoneCheck({ text, start, value }: Match): Verdict {
     }
     if (/^0[1-9]\d{8,9}$/.test(number) && isLikelyTrunkNumber(digits)) return 'plausible';
   }
-  return digits.length > 15 || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
+  // Two numbers in one run are longer than E.164 allows; fifteen digits and more in one group are no number at all.
+  return /\d{15}/.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
 }
 
 function isLikelyTrunkNumber(digits: string): boolean {
@@ -48,9 +49,9 @@ function isIsbn10(digits: string): boolean {
 const dateOrAddress =
   /^\d{1,3}(?:\.\d{1,3}){3}$|^\d{4}([-./])\d{1,2}\1\d{1,2}(?: \d{2})?$|^\d{1,2}([-./])\d{1,2}\2\d{2,4}(?: \d{2})?$/;
 
-/** Digits, a currency or a number sign right before, perhaps with one separator. */
+/** A currency or number sign, or the digits of a longer number, right before. */
 function isPartOfNumber(text: string, start: number): boolean {
-  return /[\d$€£#][-.,/:]?$/.test(text.slice(Math.max(0, start - 2), start));
+  return /[$€£#][-.,/:]?$|\d[-.,/:]$/.test(text.slice(Math.max(0, start - 2), start));
 }
 
 export const phoneRules: readonly Rule[] = [
@@ -60,10 +61,13 @@ export const phoneRules: readonly Rule[] = [
     tier: 'core',
     anchors: [digitRun],
     reach: { chars: /[+(]/, max: 2 },
-    pattern: /[+(]{0,2}\d(?:[ \-./]{0,2}\(?\d\)?){5,16}(?: ?(?:x|#|ext\.?) ?\d{1,6})?/,
+    // With a calling code digits may stand alone (+33 1 23 45); in a national number each further group has two at least.
+    pattern:
+      /(?:\(?(?:\+|00)[1-9](?:[ \-./]{0,2}\(?\d\)?){5,16}|\(?\d{1,5}\)?(?:[ \-./]{0,2}\(?\d{2,8}\)?){1,6})(?: ?(?:x|#|ext\.?) ?\d{1,6})?/,
     maxLength: 48,
     notBefore: /[A-Za-z0-9_+]/,
     notAfter: /[A-Za-z0-9_]/,
+    isApart: true,
     after,
     // Only of what is a number by itself: a shorter doubtful one would be a piece of something else.
     retry: /^\(?(?:\+|00|0[1-9]\d{8}|(?:1[-. ])?\(?\d{3}\)?[-. ]?\d{3}[-. ]\d{4})/,

@@ -1,14 +1,13 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
 
-function ssnCheck({ text, start, value }: Match): Verdict {
+function ssnCheck({ value }: Match): Verdict {
   const digits = value.replace(/\D/g, '');
   const area = digits.slice(0, 3);
   if (area === '000' || area === '666' || area[0] === '9') return 'wrong';
   if (digits.slice(3, 5) === '00' || digits.slice(5) === '0000') return 'wrong';
   // Printed in wallets and advertisements: never valid again.
   if (digits === '078051120' || digits === '219099999') return 'wrong';
-  if (/\d[-. ]$/.test(text.slice(Math.max(0, start - 2), start))) return 'wrong';
   return value[3] === '-' ? 'plausible' : 'doubtful';
 }
 
@@ -22,6 +21,7 @@ export const usIdRules: readonly Rule[] = [
     maxLength: 11,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_-]/,
+    isApart: true,
     check: ssnCheck,
     context: ['ssn', 'ssns', 'ssa', 'social', 'taxpayer'],
     score: 0.5,

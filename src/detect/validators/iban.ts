@@ -1,5 +1,5 @@
 /** Total length per country: SWIFT IBAN Registry (release 99) and the national schemes that follow it. */
-const lengths: Readonly<Record<string, number>> = {
+export const ibanLengths: Readonly<Record<string, number>> = {
   AD: 24,
   AE: 23,
   AL: 28,
@@ -116,7 +116,7 @@ const lengths: Readonly<Record<string, number>> = {
 /** ISO 13616: the country's length and the check digits (ISO 7064 MOD 97-10). Separators are left out by the caller. */
 export function isIban(compact: string): boolean {
   const iban = compact.toUpperCase();
-  if (lengths[iban.slice(0, 2)] !== iban.length) return false;
+  if (ibanLengths[iban.slice(0, 2)] !== iban.length) return false;
   return mod97(iban.slice(4) + iban.slice(0, 4)) === 1;
 }
 

@@ -1,12 +1,17 @@
 import { entropy } from './entropy.ts';
 import { isPlaceholder } from './placeholder.ts';
 
+/** A longer value is judged by its beginning, so that a check costs the same whatever an attacker writes. */
+const judgedCharsMax = 96;
+
 /**
  * Whether a value looks drawn at random rather than written by a person: what tells a token from a name, a path or a word
  * where only a keyword says that a secret follows.
  */
-export function looksRandom(value: string): boolean {
-  if (value.length < 10 || isPlaceholder(value) || isReference(value) || /abcdefghijklmnop/i.test(value)) return false;
+export function looksRandom(text: string): boolean {
+  const value = text.slice(0, judgedCharsMax);
+  if (value.length < 10 || /^[A-Za-z]{1,11}$/.test(value)) return false;
+  if (isPlaceholder(value) || isReference(value) || /abcdefghijklmnop/i.test(value)) return false;
   if (isMadeOfWords(value) && !uuid.test(value)) return false;
   return entropy(value) >= (value.length < 16 ? 2.6 : 2.9);
 }
@@ -29,77 +34,96 @@ const termOfArt =
 function isMixed(piece: string): boolean {
   if (piece.length < 6) return false;
   if (/^\d+$/.test(piece)) return piece.length >= 14;
-  const letters = piece.replace(/[^A-Za-z]+/g, '');
-  const digits = piece.length - letters.length;
-  if (digits >= 2 && letters.length >= 2) return changes(piece) >= 2 || piece.length >= 16;
-  if (digits > 0) return changes(piece) >= 3 || piece.length >= 20;
-  // Letters only: more humps than a camelCase name of that length would have.
+  const letters = piece.replace(/[^A-Za-z]+/g, '').length;
+  const digits = piece.length - letters;
+  const changes = piece.match(/[A-Za-z](?=\d)|\d(?=[A-Za-z])/g)?.length ?? 0;
+  if (digits >= 2 && letters >= 2) return changes >= 2 || piece.length >= 16;
+  // More humps than a camelCase name of that length would have.
   const humps = piece.match(/[a-z][A-Z]|[A-Z]{2}[a-z]/g)?.length ?? 0;
+  if (digits > 0) return changes + humps >= 5 || piece.length >= 20;
   return piece.length >= 12 && humps * 3 >= piece.length;
-}
-
-/** How often the kind of character changes between letter and digit. */
-function changes(piece: string): number {
-  return piece.match(/[A-Za-z](?=\d)|\d(?=[A-Za-z])/g)?.length ?? 0;
 }
 
 /** Code that gets the value from somewhere: `process.env.TOKEN`, `config.auth.token`, `/run/secrets/token`. */
 function isReference(value: string): boolean {
   if (/^(?:\.{0,2}|~)\/[\w.-]+(?:\/[\w.-]+)+$/.test(value)) return !/\/[A-Za-z0-9]{24,}/.test(value);
-  return (
-    /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) &&
-    /^(?:process|os|env|self|this|config|settings|var|local|data|module|req|request|ctx|options|opts|props|state|params|args|user|account|credentials?|secrets?|vault)\b/i.test(
-      value,
-    )
-  );
+  return /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && codeRoot.test(value);
 }
+
+const codeRoot =
+  /^(?:process|os|env|self|this|config|settings|var|local|data|module|req|request|ctx|options|opts|props|state|params|args|user|account|credentials?|secrets?|vault)\b/i;
 
 /** A quoted value that no name, path or template looks like: letters among signs of several kinds. */
-export function looksScrambled(value: string): boolean {
-  if (value.length < 10 || isPlaceholder(value) || isStructured(value)) return false;
+export function looksScrambled(text: string): boolean {
+  const value = text.slice(0, judgedCharsMax);
+  if (value.length < 10 || (/^[,;:)\]}=.+|&[({]/.test(value) && !value.startsWith('{{'))) return false;
   const signs = new Set(value.replace(/[\w\s./:=+~-]/g, ''));
-  if (/^[,;:)\]}=.+|&[({]/.test(value) && !/^\{\{/.test(value)) return false;
-  return signs.size >= 3 && /[A-Za-z]/.test(value) && entropy(value) >= 3;
+  if (signs.size < 3 || !/[A-Za-z]/.test(value) || isPlaceholder(value) || isStructured(value)) return false;
+  return entropy(value) >= 3;
 }
 
-/** How sure a password rule must be, by what stands between the keyword and the value. */
+/** What stands between a password's name and its value: an operator, an operator and a quote, or no more than a verb. */
 export type Evidence = 'assigned' | 'quoted' | 'said';
 
 /**
  * Whether a value may be a password. `said` (`password hunter2`): only what no ordinary word looks like. `assigned`
  * (`password=…`) and `quoted`: anything but placeholders, references and the words that people write there instead.
  */
-export function looksLikePassword(value: string, evidence: Evidence): boolean {
-  if (value.length < 6 || (evidence === 'said' && /^[A-Za-z]+$/.test(value))) return false;
+export function looksLikePassword(text: string, evidence: Evidence): boolean {
+  const value = text.slice(0, judgedCharsMax);
+  if (value.length < 6 || openers.has(value.charAt(0))) return false;
+  const { letters, digits, symbols } = kindsOf(value);
+  if (!letters && evidence === 'said') return false;
+  if (!digits && !symbols && (evidence !== 'quoted' || value.length < 8 || /[\s_]/.test(value))) return false;
   if (isPlaceholder(value) || isReference(value) || ordinary.test(value)) return false;
-  if (/^[([{<,;:)\]}=+|&]/.test(value)) return false;
-  const letters = /[A-Za-z\u0080-\uffff]/.test(value);
-  const digits = /\d/.test(value);
-  const symbols = /[^\w\s\u0080-\uffff-]/.test(value.replace(/[.,;:!?'"`)\]}>]+$/, ''));
   if (isStructured(value) && !(evidence === 'quoted' && /^[A-Za-z]+\d{2,}$/.test(value))) return false;
-  if (evidence === 'said') {
-    if (!letters || !(digits || symbols)) return false;
-    // A word with a number behind it is a name more often than a password.
-    return symbols
-      ? digits || /[a-z][^\w\s]+[A-Z]/.test(value)
-      : entropy(value) >= 2.5 && !/^[A-Za-z]+[-_]?\d{1,2}$/.test(value);
+  if (!letters) return evidence === 'quoted' || (digits && !symbols);
+  if (evidence !== 'said') return entropy(value) >= 2;
+  // A word with a number behind it is a name more often than a password.
+  if (!symbols) return entropy(value) >= 2.5 && !/^[A-Za-z]+[-_]?\d{1,2}$/.test(value);
+  return digits || /[a-z][^\w\s]+[A-Z]/.test(value);
+}
+
+/** No password in code or prose begins so: a call, a list, markup. */
+const openers = new Set('([{<,;:)]}=+|&');
+
+/** What a value is made of, leaving out the punctuation it ends with. */
+function kindsOf(value: string): { letters: boolean; digits: boolean; symbols: boolean } {
+  let end = value.length;
+  while (end > 0 && '.,;:!?\'"`)]}>'.includes(value.charAt(end - 1))) end--;
+  let [letters, digits, symbols] = [false, false, false];
+  for (let i = 0; i < end; i++) {
+    const unit = value.charCodeAt(i);
+    if (unit >= 0x80 || ((unit | 0x20) >= 0x61 && (unit | 0x20) <= 0x7a)) letters = true;
+    else if (unit >= 0x30 && unit <= 0x39) digits = true;
+    else if (unit !== 0x5f && unit !== 0x2d && unit > 0x20) symbols = true;
   }
-  if (letters && (digits || symbols)) return entropy(value) >= 2;
-  if (evidence === 'quoted') return letters ? !/[\s_]/.test(value) && value.length >= 8 : value.length >= 6;
-  return !letters && digits && value.length >= 6;
+  return { letters, digits, symbols };
 }
 
 /** Words that stand where a password would. */
 const ordinary =
-  /^(?:password|passwd|passphrase|secret|string|object|number|boolean|undefined|unknown|required|optional|incorrect|invalid|correct|protected|encrypted|hashed|hidden|missing|forgotten|expired|default|example|sample|private|public|username|change|reset|strength|manager|field|input|value|token|credentials?|authentication|authorization|function|return|true|false|none|null|empty)[.,;:!?'")\]}]*$/i;
+  /^(?:password|passwd|passphrase|secret|string|object|number|boolean|undefined|unknown|required|optional|incorrect|invalid|correct|protected|encrypted|hashed|hidden|missing|forgotten|expired|default|example|sample|private|public|username|change|reset|strength|manager|field|input|value|token|credentials?|authentication|authorization|function|return|true|false|none|null|empty|uint8array|arraybuffer|buffer|securestring|bytes|keyobject)[.,;:!?'")\]}]*$/i;
 
-/** Calls, URLs, paths, markup, dates, versions and other things with a structure of their own. */
+/** Calls, URLs, paths, markup, dates, versions, addresses and other things with a structure of their own. */
 function isStructured(value: string): boolean {
-  if (/^!*[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$*][\w$*]*)+$/.test(value) && !/\d{2}/.test(value)) return true;
-  if (/^[\w.$]+\(|\)\.|=>|\(\)|^https?:|^\/\/|^[\w-]+(?:\.[\w-]+)+\/|^[A-Za-z]:\\/.test(value)) return true;
-  if (/^(?:[\w-]+\/)+[\w.-]+$/.test(value) && !/\d/.test(value)) return true;
-  if (/^\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}/.test(value) || /^v?\d+(?:\.\d+)+$/.test(value)) return true;
-  if (/^[a-z]+(?:[A-Z][a-z0-9]+)+$|^[A-Za-z]+(?:[_-][A-Za-z]+)+$|^[A-Z][A-Z0-9_]+$/.test(value))
-    return !/\d.*[a-z]/.test(value);
-  return /^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$/.test(value);
+  return structures.some((structure) => structure.test(value)) || isDotted(value) || isName(value);
+}
+
+const structures: readonly RegExp[] = [
+  /^[\w.$]+\(|\)\.|=>|\(\)|^https?:|^\/\/|^[\w-]+(?:\.[\w-]+)+\/|^[A-Za-z]:\\/,
+  /^(?:[A-Za-z_-]+\/)+[A-Za-z_.-]+$/,
+  /^\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}|^v?\d+(?:\.\d+)+$/,
+  /^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$/,
+];
+
+/** `this.options.length`, `!result?.pass`. */
+function isDotted(value: string): boolean {
+  return /^!*[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$*][\w$*]*)+$/.test(value) && !/\d{2}/.test(value);
+}
+
+/** `camelCase`, `snake_case`, `CONSTANT_CASE`. */
+function isName(value: string): boolean {
+  const named = /^(?:[a-z]+(?:[A-Z][a-z0-9]+)+|[A-Za-z]+(?:[_-][A-Za-z]+)+|[A-Z][A-Z0-9_]+)$/.test(value);
+  return named && !/\d.*[a-z]/.test(value);
 }

@@ -1,0 +1,19 @@
+/**
+ * Pieces of the leads of the rules for secrets that a keyword announces.
+ *
+ * What stands between a name and its value in configuration, code and data: a closing quote or bracket, perhaps a type, and
+ * an operator: `=`, `:`, `:=`, `=>`, `?=`, a comma between arguments, the end of a tag.
+ */
+export const operator: string = String.raw`["'\x60]?(?:[)\]}]*(?: ?string)?[ \t]*(?:[:?|.~+-]*[=:]>?|->|>|\()|,)[ \t\r\n]*`;
+
+/** What may follow the keyword within a longer name. */
+export const nameTail: string = String.raw`[\w.-]*`;
+
+export const quote: string = String.raw`["'\x60]+`;
+
+export function anyOf(names: readonly string[]): string {
+  return `(?:${names.join('|')})`;
+}
+
+/** Where the two rules' examples cite it: hard-coded credentials. */
+export const cwe798 = 'https://cwe.mitre.org/data/definitions/798.html';

@@ -1,0 +1,208 @@
+import { digitRun } from '../anchors.ts';
+import type { Match, Rule, Verdict } from '../rule.ts';
+import { isAboutSecret, nameBefore } from '../validators/secret-name.ts';
+import { type Evidence, looksLikePassword } from '../validators/secret-shape.ts';
+import { anyOf, cwe798, nameTail, operator, quote } from './assignment.ts';
+
+/** What a password is called where people write, in many languages. Such a name may be part of a longer one. */
+const longNames = anyOf([
+  ...[
+    'password',
+    'passwd',
+    'passphrase',
+    'passcode',
+    'pwd',
+    'passwort',
+    'kennwort',
+    'contraseña',
+    'contrasena',
+    'senha',
+  ],
+  ...['mot de passe', 'mdp', 'wachtwoord', 'hasło', 'lösenord', 'adgangskode', 'passord', 'salasana', 'heslo'],
+  ...['parola', 'şifre', 'jelszó', 'пароль', 'Пароль', '비밀번호', '비번', '패스워드', '암호', '密码', '密碼', '口令'],
+  ...['パスワード', 'كلمة المرور', 'סיסמה', 'mật khẩu', 'kata sandi'],
+]);
+/** Names so short that they must stand alone, or at the end of these: `bypass` and `pass_through` are none. */
+const shortNames = anyOf([
+  'pass',
+  'pw',
+  'dbpass',
+  'dbpw',
+  'userpass',
+  'userpw',
+  'adminpass',
+  'adminpw',
+  'rootpass',
+  'rootpw',
+]);
+const notBeforeShort = /[A-Za-z0-9]/;
+
+/** Unquoted: up to a space or a separator, without the punctuation of a sentence. */
+const bare = /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/;
+const said = String.raw`(?:는|은|가|이|를|을|は|が|[ \t]+|[ \t]*[:=][ \t]*)(?:(?:is|was|are|ist|war|es|est|era|to|now|will be)[ \t]+)?\n?[ \t]*["'(]?`;
+
+function passwordCheck(match: Match, evidence: Evidence): Verdict {
+  const { text, start, value } = match;
+  if (!looksLikePassword(value, evidence) || isAboutSecret(nameBefore(text, start))) return 'wrong';
+  return isItemOfList(text, start) ? 'wrong' : 'plausible';
+}
+
+/** After a comma: the second argument of a call is a value, the next item of a list is not. */
+function isItemOfList(text: string, start: number): boolean {
+  const left = text.slice(Math.max(0, start - 60), start);
+  return /,\s*["'`]*$/.test(left) && !/\(\s*["'`][\w.-]+["'`]\s*,\s*["'`]+$/.test(left);
+}
+
+const shape = { entity: 'SECRET_PASSWORD', tier: 'core', source: cwe798 } as const;
+
+const assigned = {
+  ...shape,
+  pattern: bare,
+  maxLength: 128,
+  check: (match: Match) => passwordCheck(match, 'assigned'),
+  score: 0.6,
+} as const;
+
+const inQuotes = {
+  ...shape,
+  pattern: /[^"'`\r\n]*[^"'`\r\n\\]/,
+  maxLength: 128,
+  after: /\\?["'`]/,
+  check: (match: Match) => (match.followed ? passwordCheck(match, 'quoted') : 'wrong'),
+  score: 0.6,
+} as const;
+
+const inProse = {
+  ...shape,
+  pattern: bare,
+  maxLength: 64,
+  check: (match: Match) => passwordCheck(match, 'said'),
+  score: 0.5,
+} as const;
+
+export const passwordRules: readonly Rule[] = [
+  {
+    ...assigned,
+    id: 'assigned-password',
+    lead: new RegExp(`${longNames}${nameTail}${operator}(?:default[:=] ?)?`, 'i'),
+    examples: {
+      positive: [
+        { text: 'Password:Xk29vQ#@,next', value: 'Xk29vQ#@' },
+        { text: 'DB_PASSWORD=s3cr3tPq9', value: 's3cr3tPq9' },
+        { text: 'id(master)/pwd(IhqTb1Gh)', value: 'IhqTb1Gh' },
+        { text: 'password(default:IhqTb1Gh)', value: 'IhqTb1Gh' },
+        { text: '비밀번호(Qrl23Db#@)', value: 'Qrl23Db#@' },
+      ],
+      negative: [
+        ...['my_password = True', 'login(username=username, password=password)', 'my_password = foo(hey)you'],
+        ...[
+          'password = var.db_password',
+          'password=<your password>',
+          'password: required',
+          'password_file: /run/x1y2z3',
+        ],
+        ...['password: $' + '{x}', "access('/etc/passwd', constants.R_OK)", 'password: Uint8Array'],
+      ],
+    },
+  },
+  {
+    ...assigned,
+    id: 'assigned-pass',
+    lead: new RegExp(`${shortNames}\\d*${operator}`, 'i'),
+    notBefore: notBeforeShort,
+    examples: {
+      positive: [
+        { text: 'pw: hunter22x', value: 'hunter22x' },
+        { text: 'MYSQL_PASS=s3cr3tPq9', value: 's3cr3tPq9' },
+      ],
+      negative: [
+        'bypass: a1b2c3d4',
+        'pass_through: a1b2c3d4',
+        'pass = expected.length',
+        'const pass = !this.result.issues',
+      ],
+    },
+  },
+  {
+    ...inQuotes,
+    id: 'quoted-password',
+    lead: new RegExp(`${longNames}${nameTail}(?:${operator}| +)${quote}`, 'i'),
+    examples: {
+      positive: [
+        { text: '"password":"Xk29vQ#@"', value: 'Xk29vQ#@' },
+        { text: "administrator_login_password = 'rootpasswd'", value: 'rootpasswd' },
+        { text: 'password => "correct,horse;9"', value: 'correct,horse;9' },
+        { text: 'setProperty("DB_PASSWORD", "Xk29vQ#@")', value: 'Xk29vQ#@' },
+      ],
+      negative: [
+        ...['password: "string"', '"password": ""', 'label: "Password", value: "x"', "['password', 'headers.cookie']"],
+        ...['password = "$' + '{aws_db.default.password}"'],
+      ],
+    },
+  },
+  {
+    ...inQuotes,
+    id: 'quoted-pass',
+    lead: new RegExp(`${shortNames}\\d*${operator}${quote}`, 'i'),
+    notBefore: notBeforeShort,
+    examples: {
+      positive: [{ text: '{"user": "me", "pass": "Xk29vQ#@"}', value: 'Xk29vQ#@' }],
+      negative: ['pass "thread: false" to run', 'bootstrapWktFrom: "../is-message.js"', 'pass: "ok"'],
+    },
+  },
+  {
+    ...inProse,
+    id: 'said-password',
+    lead: new RegExp(`${longNames}${said}`, 'i'),
+    examples: {
+      positive: [
+        { text: 'the password is Qrl23Db#@ for now', value: 'Qrl23Db#@' },
+        { text: 'Password IhqTb1Gh', value: 'IhqTb1Gh' },
+        { text: '비번 Qrl23Db#@', value: 'Qrl23Db#@' },
+      ],
+      negative: ['the password is incorrect.', 'password policy v2', 'passwords are hashed', 'Password Manager 2024'],
+    },
+  },
+  {
+    ...inProse,
+    id: 'said-pass',
+    lead: new RegExp(`${shortNames}${said}`, 'i'),
+    notBefore: notBeforeShort,
+    examples: {
+      positive: [
+        { text: '--pass Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'PW는Qrl23Db#@', value: 'Qrl23Db#@' },
+      ],
+      negative: ['pass 3 of 7', 'compass Qrl23Db#@', 'gYnkm9pwb82wfltihli4'],
+    },
+  },
+  {
+    ...assigned,
+    id: 'account-and-password',
+    lead: new RegExp(
+      `(?:id|user|username|account|login|계정|아이디) ?[/,(|&+] ?${anyOf([longNames, shortNames])}\\)?[\\s:=-]+[\\w.@-]+ ?[/:(,|] ?`,
+      'i',
+    ),
+    maxLength: 64,
+    check: ({ value }) => (looksLikePassword(value, 'assigned') ? 'plausible' : 'wrong'),
+    examples: {
+      positive: [
+        { text: 'ANYID(PW):master(IhqTb1Gh)', value: 'IhqTb1Gh' },
+        { text: 'id/pw master/IhqTb1Gh', value: 'IhqTb1Gh' },
+        { text: '계정,비번-master:IhqTb1Gh', value: 'IhqTb1Gh' },
+      ],
+      negative: ['user/password fields/values', 'id/pw'],
+    },
+  },
+  {
+    ...inProse,
+    id: 'host-with-password',
+    anchors: [digitRun],
+    lead: /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d{1,5})? ?\([\w.-]{2,32} ?[/:] ?/,
+    check: ({ value }) => (looksLikePassword(value, 'said') ? 'plausible' : 'wrong'),
+    examples: {
+      positive: [{ text: '203.0.113.5 (master/IhqTb1Gh)', value: 'IhqTb1Gh' }],
+      negative: ['203.0.113.5 (master/backup)', '203.0.113.5 (port/tcp)'],
+    },
+  },
+];
