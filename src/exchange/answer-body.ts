@@ -57,6 +57,7 @@ function framingOf(mediaType: string): StreamFraming | null {
   if (mediaType === 'text/event-stream') return 'sse';
   if (mediaType === 'application/x-ndjson' || mediaType === 'application/jsonl' || mediaType === 'application/ndjson')
     return 'ndjson';
+  if (mediaType === 'application/vnd.amazon.eventstream') return 'eventstream';
   return mediaType.startsWith('text/') ? 'text' : null;
 }
 

@@ -50,6 +50,7 @@ const bodyStatus: Readonly<Record<BodyError['kind'], number>> = {
   body_too_large: 413,
   unsupported_encoding: 415,
   unsupported_media_type: 415,
+  invalid_framing: 400,
   truncated: 413,
 };
 

@@ -8,7 +8,7 @@ import { routePath } from './route-path.ts';
 
 /**
  * Anthropic Messages (`/v1/messages`, `count_tokens`, `batches`), on any prefix when the path ends in `/v1/messages`, or wherever
- * `/messages` is asked with an `anthropic-version` header. Thinking that comes back with its signature is read for policy and never
+ * `/messages` is asked with an `anthropic-version` header, and Vertex AI's `rawPredict` of Anthropic's models. Thinking that comes back with its signature is read for policy and never
  * changed: the provider verifies it (https://docs.claude.com, extended thinking).
  */
 export function createAnthropicMessages(): Dialect {
@@ -17,16 +17,17 @@ export function createAnthropicMessages(): Dialect {
     id: 'anthropic.messages',
     matches: (route) => {
       const path = routePath(route.path);
-      if (/\/v1\/messages(?:\/count_tokens|\/batches)?$/.test(path)) return true;
+      if (/\/v1\/messages(?:\/count_tokens|\/batches)?$/.test(path) || vertexModel(path) !== null) return true;
       return /\/messages(?:\/count_tokens|\/batches)?$/.test(path) && route.header('anthropic-version') !== null;
     },
     readRequest: (body, route) => {
       const operation = operationOf(routePath(route.path));
       return readJsonBody(body, operation === 'batch' ? shapes.batch : shapes.request, (source, root) =>
-        summarize(source, root, operation),
+        summarize(source, root, operation, vertexModel(routePath(route.path))),
       );
     },
-    readResponse: (body) => readJsonBody(body, shapes.response, (source, root) => summarize(source, root, 'chat')),
+    readResponse: (body) =>
+      readJsonBody(body, shapes.response, (source, root) => summarize(source, root, 'chat', null)),
     openStream: () => openJsonStream({ shape: shapes.event, base: baseOf, endings: endingsOf }),
     errorBody: (error) => jsonErrorBody(anthropicError(error)),
     errorEvent: (error, place) => errorEventIn(place, 'error', anthropicError(error)),
@@ -38,11 +39,18 @@ function operationOf(path: string): string {
   return path.endsWith('/batches') ? 'batch' : 'chat';
 }
 
-function summarize(source: string, root: JsonNode, operation: string): Summary {
+/** Vertex AI has the model in the path, which names the publisher too: `…/publishers/anthropic/models/<model>:streamRawPredict`. */
+function vertexModel(path: string): string | null {
+  return (
+    /\/publishers\/anthropic\/models\/([^/:]+?)(?::|%3[aA])(?:rawPredict|streamRawPredict)$/.exec(path)?.[1] ?? null
+  );
+}
+
+function summarize(source: string, root: JsonNode, operation: string, pathModel: string | null): Summary {
   return {
     dialect: 'anthropic.messages',
     operation,
-    model: stringMember(source, root, 'model'),
+    model: stringMember(source, root, 'model') ?? pathModel,
     stream: memberOf(root, 'stream')?.type === 'true',
     tools: toolNames(source, memberOf(root, 'tools')),
     sessionHint: sessionOf(source, memberOf(root, 'metadata')),

@@ -11,6 +11,7 @@ export type BodyError = {
     | 'body_too_large'
     | 'unsupported_encoding'
     | 'unsupported_media_type'
+    | 'invalid_framing'
     | 'truncated';
   /** Safe to show: says where (byte or character offset), never what. */
   readonly message: string;
@@ -55,7 +56,7 @@ export interface ErrorBody {
 }
 
 /** How the events of a streamed answer are told apart; `text`: they are not, the body is one running text. */
-export type StreamFraming = 'sse' | 'ndjson' | 'json-array' | 'text';
+export type StreamFraming = 'sse' | 'ndjson' | 'json-array' | 'eventstream' | 'text';
 
 /** Where in a stream its last event is to stand. */
 export interface StreamPlace {

@@ -1,4 +1,5 @@
 import { createAnthropicMessages } from './anthropic-messages.ts';
+import { createBedrock } from './bedrock.ts';
 import { createCohere } from './cohere.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
@@ -37,6 +38,7 @@ export function createProviderDialects(): readonly Dialect[] {
     createAnthropicMessages(),
     createGoogleGenerate(),
     createCohere(),
+    createBedrock(),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { ClientError, Dialect, ErrorBody, StreamPlace } from './dialect.ts';
+import { exceptionFrame } from './eventstream.ts';
 
 /** The error object in the words that OpenAI's clients know, our code in `code`, our details beside it. */
 export function openAiError(error: ClientError): { readonly error: Readonly<Record<string, string | null>> } {
@@ -32,6 +33,8 @@ export function errorEventIn(place: StreamPlace | undefined, event: string | nul
       return Buffer.from(`${payload}\n`, 'utf8');
     case 'json-array':
       return Buffer.from(`${place?.isFirst ? '[' : ',\n'}${payload}\n]`, 'utf8');
+    case 'eventstream':
+      return exceptionFrame('internalServerException', value);
     default:
       return Buffer.from(`${event === null ? '' : `event: ${event}\n`}data: ${payload}\n\n`, 'utf8');
   }

@@ -1,5 +1,6 @@
 import { unreachable } from '../lib/invariant.ts';
 import type { StreamFraming } from './dialect.ts';
+import { createEventStreamFramer } from './eventstream.ts';
 import type { Framer } from './framing.ts';
 import { createJsonArrayFramer } from './json-array.ts';
 import { createNdjsonFramer } from './ndjson.ts';
@@ -14,6 +15,8 @@ export function createFramer(framing: Exclude<StreamFraming, 'text'>): Framer {
       return createNdjsonFramer();
     case 'json-array':
       return createJsonArrayFramer();
+    case 'eventstream':
+      return createEventStreamFramer();
     default:
       return unreachable(framing);
   }

@@ -27,6 +27,8 @@ export interface Framer {
 export interface ByteQueue {
   readonly length: number;
   add(piece: Buffer): void;
+  /** The first `count` bytes, of at least so many; they stay. */
+  peek(count: number): Buffer;
   /** The first `count` bytes, which are then gone from the queue. */
   take(count: number): Buffer;
 }
@@ -34,6 +36,14 @@ export interface ByteQueue {
 export function createByteQueue(): ByteQueue {
   let pieces: Buffer[] = [];
   let length = 0;
+
+  function join(): Buffer {
+    const [only] = pieces;
+    const all = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces, length);
+    pieces = [all];
+    return all;
+  }
+
   return {
     get length() {
       return length;
@@ -42,9 +52,9 @@ export function createByteQueue(): ByteQueue {
       pieces.push(piece);
       length += piece.length;
     },
+    peek: (count) => join().subarray(0, count),
     take: (count) => {
-      const [only] = pieces;
-      const all = pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces, length);
+      const all = join();
       length -= count;
       pieces = length > 0 ? [all.subarray(count)] : [];
       return all.subarray(0, count);

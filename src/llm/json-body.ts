@@ -10,12 +10,13 @@ import { type FoundText, type Host, type Walk, walkBody } from './walk.ts';
 export type Summary = Omit<Conversation, 'segments' | 'uninspected'>;
 
 /**
- * Reads a JSON body by a shape; an empty body says nothing. `rewrite` splices the replacements into the source, strings inside strings included, drops
- * what repeats a changed text (shape `repeats`), and leaves every other byte alone. Texts sealed by a signature are not changed.
+ * Reads a JSON body by a shape, which may be chosen by what the body holds; an empty body says nothing. `rewrite` splices the replacements
+ * into the source, strings inside strings included, drops what repeats a changed text (shape `repeats`), and leaves every other byte
+ * alone. Texts sealed by a signature are not changed.
  */
 export function readJsonBody(
   body: Buffer,
-  shape: Shape,
+  shape: Shape | ((source: string, root: JsonNode) => Shape),
   summarize: (source: string, root: JsonNode) => Summary,
 ): Result<ParsedBody, BodyError> {
   if (body.length === 0) return ok({ conversation: emptyConversation, rewrite: () => body });
@@ -24,7 +25,8 @@ export function readJsonBody(
   const budget = createJsonBudget();
   const root = parseJson(source.value, budget);
   if (!root.ok) return err(root.error);
-  const walk = walkBody(source.value, root.value, shape, budget);
+  const chosen = typeof shape === 'function' ? shape(source.value, root.value) : shape;
+  const walk = walkBody(source.value, root.value, chosen, budget);
   return ok({
     conversation: {
       ...summarize(source.value, root.value),

@@ -110,7 +110,7 @@ export function createEventTransform(
   /** What is left when the bytes end. A rest that breaks off in the middle cannot be judged, so it is not let out. */
   function acceptRest(): void {
     const rest = framer.end();
-    if (!rest.ok && rest.error.kind !== 'invalid_utf8') throw faultOf(rest.error);
+    if (!rest.ok && rest.error.kind !== 'invalid_utf8' && rest.error.kind !== 'truncated') throw faultOf(rest.error);
     isTruncated = !rest.ok;
     for (const event of rest.ok ? rest.value : []) {
       const reading = event.payload === null ? null : reader.read(event.payload, event.event);

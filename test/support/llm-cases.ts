@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
+import { createBedrock } from '../../src/llm/bedrock.ts';
 import { createCohere } from '../../src/llm/cohere.ts';
 import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
 import { createGenericJson } from '../../src/llm/generic-json.ts';
@@ -11,6 +12,7 @@ import { createOpenAiEmbeddings } from '../../src/llm/openai-embeddings.ts';
 import { createOpenAiImages } from '../../src/llm/openai-images.ts';
 import { createOpenAiModerations } from '../../src/llm/openai-moderations.ts';
 import { createOpenAiResponses } from '../../src/llm/openai-responses.ts';
+import { encodeFrames, readableFrames } from './eventstream.ts';
 
 /** A body or a transcript of a provider in test/cases/llm, as `<name>.golden.<extension>`. */
 interface LlmCase {
@@ -63,6 +65,12 @@ export const bodyCases: readonly BodyCase[] = [
   { name: 'cohere-rerank.response', create: createCohere, path: null },
   { name: 'cohere-embed.request', create: createCohere, path: '/v2/embed' },
   { name: 'cohere-embed.response', create: createCohere, path: null },
+  { name: 'bedrock-converse.request', create: createBedrock, path: '/model/m/converse' },
+  { name: 'bedrock-converse.response', create: createBedrock, path: null },
+  { name: 'bedrock-invoke-anthropic.request', create: createBedrock, path: '/model/m/invoke' },
+  { name: 'bedrock-invoke-anthropic.response', create: createBedrock, path: null },
+  { name: 'bedrock-invoke-native.request', create: createBedrock, path: '/model/m/invoke' },
+  { name: 'bedrock-invoke-native.response', create: createBedrock, path: null },
   { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
 ];
 
@@ -77,6 +85,9 @@ export const streamCases: readonly StreamCase[] = [
   { name: 'ollama-chat.stream', create: createOllama, framing: 'ndjson', extension: 'ndjson' },
   { name: 'ollama-generate.stream', create: createOllama, framing: 'ndjson', extension: 'ndjson' },
   { name: 'cohere-chat.stream', create: createCohere, framing: 'sse', extension: 'sse' },
+  { name: 'bedrock-converse.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
+  { name: 'bedrock-invoke-anthropic.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
+  { name: 'bedrock-invoke-native.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
   { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
 ];
 
@@ -91,6 +102,13 @@ export function bodyOf({ name, extension = 'json' }: BodyCase): Buffer {
   return readFileSync(caseFile(name, '', extension));
 }
 
-export function streamOf({ name, extension }: StreamCase): Buffer {
-  return readFileSync(caseFile(name, '', extension));
+/** The bytes of the stream; binary frames are made of lines. */
+export function streamOf({ name, framing, extension }: StreamCase): Buffer {
+  const file = readFileSync(caseFile(name, '', extension));
+  return framing === 'eventstream' ? encodeFrames(file.toString('utf8')) : file;
+}
+
+/** Bytes of the stream as people read them. */
+export function readable({ framing }: StreamCase, bytes: Buffer): string {
+  return framing === 'eventstream' ? readableFrames(bytes) : bytes.toString('utf8');
 }

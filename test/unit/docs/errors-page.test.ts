@@ -32,6 +32,7 @@ const bodyErrors: Readonly<Record<BodyError['kind'], true>> = {
   body_too_large: true,
   unsupported_encoding: true,
   unsupported_media_type: true,
+  invalid_framing: true,
   truncated: true,
 };
 const rejections: Readonly<Record<RejectedCredential, true>> = {

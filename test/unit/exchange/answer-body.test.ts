@@ -35,6 +35,12 @@ describe('an answer is a stream or a whole', () => {
     },
     { path: '/v1beta/models/g:generateContent', contentType: 'application/json', mode: 'whole', framing: null },
     { path: '/api/chat', contentType: 'application/x-ndjson', mode: 'stream', framing: 'ndjson' },
+    {
+      path: '/model/m/converse-stream',
+      contentType: 'application/vnd.amazon.eventstream',
+      mode: 'stream',
+      framing: 'eventstream',
+    },
     { path: '/v1/audio/transcriptions', contentType: 'text/plain', mode: 'stream', framing: 'text' },
     { path: '/v1/audio/speech', contentType: 'audio/mpeg', mode: 'pass', framing: null },
   ])('$path, $contentType: $mode $framing', ({ path, contentType, mode, framing }) => {

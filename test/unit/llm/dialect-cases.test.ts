@@ -4,7 +4,15 @@ import type { ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createFramer } from '../../../src/llm/framers.ts';
 import type { Framer, StreamEvent } from '../../../src/llm/framing.ts';
 import { applyEdits, type Edit, jsonString } from '../../../src/llm/json-edit.ts';
-import { type BodyCase, bodyCases, bodyOf, caseFile, streamCases, streamOf } from '../../support/llm-cases.ts';
+import {
+  type BodyCase,
+  bodyCases,
+  bodyOf,
+  caseFile,
+  readable,
+  streamCases,
+  streamOf,
+} from '../../support/llm-cases.ts';
 
 /**
  * Provider bodies and transcripts in test/cases/llm: how each is read, and what it is after every value of the kind below was
@@ -87,7 +95,7 @@ describe.each(streamCases)('$name, $framing', (given) => {
     await expect(`${readings.join('\n')}\n`).toMatchFileSnapshot(
       caseFile(name, framing === 'sse' ? 'read' : `read-${framing}`, 'txt'),
     );
-    const rewritten = Buffer.concat(written).toString('utf8');
+    const rewritten = readable(given, Buffer.concat(written));
     await expect(rewritten).toMatchFileSnapshot(caseFile(name, 'written', extension));
   });
 });

@@ -20,6 +20,8 @@ const vocabulary = `
   contents parts candidates functionCall args functionResponse response systemInstruction generateContentRequest requests thought
   inlineData data mimeType fileData executableCode partialArgs stringValue jsonPath groundingMetadata labels functionDeclarations
   images context prompt_eval_count done tool_plan documents document texts query results embeddings format options
+  toolUse toolResult toolConfig toolSpec inputSchema json reasoningContent reasoningText citationsContent guardContent trace start
+  inputText outputText generation contentBlockIndex name context s3Location bytes
 `
   .trim()
   .split(/\s+/);
@@ -55,6 +57,8 @@ const marked = fc.oneof(
     (value: unknown) => ({ item: value, output_index: 0 }),
     (value: unknown) => ({ type: 'response.output_text.delta', delta: value }),
     (value: unknown) => ({ response: { output: [value] } }),
+    (value: unknown) => ({ messages: [{ content: [{ toolResult: value }] }] }),
+    (value: unknown) => ({ output: { message: { content: [value] } } }),
     (value: unknown) => ({ contents: [{ parts: [value] }] }),
     (value: unknown) => ({ candidates: [{ content: { parts: [value] } }] }),
     (value: unknown) => ({ candidates: [{ content: { parts: [{ functionCall: value, thought: true }] } }] }),

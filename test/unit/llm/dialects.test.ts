@@ -2,6 +2,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
+import { createBedrock } from '../../../src/llm/bedrock.ts';
 import { createCohere } from '../../../src/llm/cohere.ts';
 import type { ClientError, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
@@ -10,6 +11,7 @@ import { createGoogleGenerate } from '../../../src/llm/google-generate.ts';
 import { createOllama } from '../../../src/llm/ollama.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
+import { readableFrames } from '../../support/eventstream.ts';
 
 function route(path: string, headers: Readonly<Record<string, string>> = {}): RouteFacts {
   return { method: 'POST', path, header: (name) => headers[name] ?? null };
@@ -66,6 +68,13 @@ describe('the dialect of a request', () => {
     { path: '/v2/rerank', want: 'cohere' },
     { path: '/v1/rerank', want: 'cohere' },
     { path: '/v1/chat', want: 'json' },
+    { path: '/v1/projects/p/locations/l/publishers/anthropic/models/claude:rawPredict', want: 'anthropic.messages' },
+    { path: '/v1/p/publishers/anthropic/models/claude%3AstreamRawPredict', want: 'anthropic.messages' },
+    { path: '/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse', want: 'bedrock' },
+    { path: '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprovisioned-model%2Fabc/converse-stream', want: 'bedrock' },
+    { path: '/model/meta.llama3/invoke', want: 'bedrock' },
+    { path: '/model/meta.llama3/invoke-with-response-stream', want: 'bedrock' },
+    { path: '/model/meta.llama3', want: 'json' },
     { path: '/v1/models', contentType: null, want: 'json' },
     { path: '/x', contentType: 'application/vnd.api+json; charset=utf-8', want: 'json' },
     { path: '/x', contentType: 'Text/Plain; charset=utf-8', want: 'text' },
@@ -312,6 +321,43 @@ describe('errors in the words of the caller', () => {
       id: 'exchange-1',
       delta: { error: 'A reviewer has to agree first.', finish_reason: 'ERROR' },
     });
+  });
+
+  test('Bedrock names the exception in a header, and ends a stream with one', () => {
+    const told = {
+      ...denied.details,
+      message: 'A reviewer has to agree first.',
+      reason_code: 'approval_pending',
+      exchange: 'exchange-1',
+    };
+    const { body, headers } = createBedrock().errorBody(denied);
+    expect(headers).toEqual({ 'x-amzn-errortype': 'AccessDeniedException', 'x-amzn-requestid': 'exchange-1' });
+    expect(JSON.parse(body.toString('utf8'))).toEqual(told);
+    expect(readableFrames(createBedrock().errorEvent(denied))).toBe(
+      `exception validationException ${JSON.stringify(told)}\n`,
+    );
+    const frame = createOpenAiChat().errorEvent(denied, { framing: 'eventstream', isFirst: false });
+    expect(readableFrames(frame)).toMatch(/^exception internalServerException \{"error":/);
+  });
+
+  test.each([
+    { status: 400, header: 'ValidationException', event: 'validationException' },
+    { status: 401, header: 'UnrecognizedClientException', event: 'validationException' },
+    { status: 404, header: 'ResourceNotFoundException', event: 'validationException' },
+    { status: 429, header: 'ThrottlingException', event: 'throttlingException' },
+    { status: 500, header: 'InternalServerException', event: 'internalServerException' },
+    { status: 503, header: 'ServiceUnavailableException', event: 'serviceUnavailableException' },
+  ])('Bedrock calls $status $header', ({ status, header, event }) => {
+    const bedrock = createBedrock();
+    expect(bedrock.errorBody({ ...denied, status }).headers?.['x-amzn-errortype']).toBe(header);
+    expect(readableFrames(bedrock.errorEvent({ ...denied, status })).split(' ')[1]).toBe(event);
+  });
+
+  test('Bedrock names the model in the path', () => {
+    const path = '/model/arn%3Aaws%3Abedrock%3A1%3Aprovisioned-model%2Fabc/converse-stream';
+    const read = createBedrock().readRequest(Buffer.from('{"messages":[]}'), route(path));
+    const want = { model: 'arn:aws:bedrock:1:provisioned-model/abc', stream: true };
+    expect(read).toMatchObject({ ok: true, value: { conversation: want } });
   });
 
   test.each([
