@@ -75,7 +75,7 @@ function heldRequest(
       host: context.head.host,
       path: context.head.path.split('?')[0] ?? '',
       dialect: conversation.dialect,
-      model: conversation.model,
+      model: conversation.model?.toWellFormed() ?? null,
     },
     direction: 'request',
     exchange: context.id,

@@ -123,9 +123,10 @@ function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
     ...(conversation
       ? {
           operation: conversation.operation,
-          model: conversation.model,
+          // A JSON string may hold half a surrogate pair; canonical JSON may not.
+          model: conversation.model?.toWellFormed() ?? null,
           stream: conversation.stream,
-          tools: conversation.tools,
+          tools: conversation.tools.map((name) => name.toWellFormed()),
           uninspected: [...new Set(conversation.uninspected.map((part) => part.kind))].sort(),
         }
       : {}),

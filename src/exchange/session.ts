@@ -10,7 +10,7 @@ import type { RequestHead } from './exchange.ts';
  */
 export function sessionOf(head: RequestHead, header: string, conversation: Conversation, exchangeId: string): string {
   const said = head.headers.get(header) ?? conversation.sessionHint;
-  return said && said.length <= 256 ? said : exchangeId;
+  return said && said.length <= 256 ? said.toWellFormed() : exchangeId;
 }
 
 export type MaskingScope = 'session' | 'tenant' | 'request';

@@ -92,6 +92,12 @@ describe('requests through Envoy', () => {
     expect([response.status, response.headers.get('x-countersign-code')]).toEqual([415, 'unsupported_encoding']);
   });
 
+  test('half a surrogate pair in a name does no harm', async () => {
+    const body =
+      '{"model":"m\\ud800","messages":[{"role":"user","content":"x\\udfff"}],"metadata":{"session_id":"s\\ud800"}}';
+    expect((await stack.post('/v1/chat/completions', body)).status).toBe(200);
+  });
+
   test('a GET without a body passes', async () => {
     const response = await fetch(`${stack.baseUrl}/v1/models`, {
       headers: { [stack.tokenHeader]: stack.tokens.requester, ...scripted({ chunks: ['{"data":[]}'] }) },
