@@ -1,6 +1,8 @@
 import { constants, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Server } from '@grpc/grpc-js';
 import { Fault } from '../lib/fault.ts';
+import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 
 /**
@@ -19,8 +21,12 @@ const sessionWindowBytes = 16 * 1024 * 1024;
 /** Node from 22.10 on: how many resets it bears before it closes the connection. Envoy ends every ext_proc stream with one. */
 const streamResets = { streamResetBurst: 100_000, streamResetRate: 10_000 } as const;
 
-/** "No stream has been refused": streams under way, and those that the peer opens before it reads the frame, still run. */
-const lastStreamId = 2 ** 31 - 1;
+/**
+ * GOAWAY, no error, with the highest stream id there is (RFC 9113 section 6.8): open no more streams here, but what you opened before you
+ * read this still runs. Not by `session.goaway`: after it nghttp2 ignores new streams without a word, whatever the id in the frame, and
+ * the exchanges on them would hang until Envoy's message_timeout. Node writes whole frames, so one more may stand between them.
+ */
+const shutdownNotice = Buffer.from('0000080700000000007fffffff00000000', 'hex');
 
 /** A connection that was asked to go is closed after this even when its peer keeps it. */
 const lingerMs = 60_000;
@@ -43,7 +49,7 @@ export function tuneHttp2(server: Server): Http2Sessions {
     settings: { ...internals.commonServerOptions.settings, initialWindowSize: streamWindowBytes },
   });
   const attached = new WeakSet<Http2Server>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Map<ServerHttp2Session, Socket>();
   let isCut = false;
 
   return {
@@ -51,20 +57,20 @@ export function tuneHttp2(server: Server): Http2Sessions {
       for (const http2Server of internals.http2Servers.keys()) {
         if (attached.has(http2Server)) continue;
         attached.add(http2Server);
-        http2Server.on('session', (session) => {
+        onSession(http2Server, (session, socket) => {
           if (isCut) {
             session.destroy();
             return;
           }
-          sessions.add(session);
+          sessions.set(session, socket);
           session.once('close', () => sessions.delete(session));
           session.setLocalWindowSize(sessionWindowBytes);
-          retireByCount(session);
+          retireByCount(session, socket);
         });
       }
     },
     goAway: async (waitMs) => {
-      await Promise.all([...sessions].map((session) => goAwayHeard(session, waitMs)));
+      await Promise.all([...sessions].map(([session, socket]) => goAwayHeard(session, socket, waitMs)));
     },
     // grpc-js has tryShutdown and forceShutdown for this: the one never calls back when a session goes away beside it, and the other
     // forgets the sessions when channelz is off.
@@ -72,15 +78,29 @@ export function tuneHttp2(server: Server): Http2Sessions {
       const listeners = [...internals.http2Servers.keys()].map(
         (http2Server) => new Promise((resolve) => http2Server.close(resolve)),
       );
-      const left = [...sessions].map((session) => new Promise((resolve) => session.once('close', resolve)));
-      for (const session of sessions) session.close();
+      const left = [...sessions.keys()].map((session) => new Promise((resolve) => session.once('close', resolve)));
+      for (const session of sessions.keys()) session.close();
       await Promise.all([...listeners, ...left]);
     },
     destroy: () => {
       isCut = true;
-      for (const session of sessions) session.destroy(undefined, constants.NGHTTP2_CANCEL);
+      for (const session of sessions.keys()) session.destroy(undefined, constants.NGHTTP2_CANCEL);
     },
   };
+}
+
+/** Each new session, with the socket that it speaks over and that Node keeps to itself: a session is made while its connection is told of. */
+function onSession(http2Server: Http2Server, listener: (session: ServerHttp2Session, socket: Socket) => void): void {
+  let latest: Socket | null = null;
+  for (const event of ['connection', 'secureConnection']) {
+    http2Server.prependListener(event, (socket: Socket) => {
+      latest = socket;
+    });
+  }
+  http2Server.on('session', (session) => {
+    invariant(latest !== null, 'a session comes of a connection');
+    listener(session, latest);
+  });
 }
 
 /**
@@ -88,24 +108,27 @@ export function tuneHttp2(server: Server): Http2Sessions {
  * Envoy ends every ext_proc stream with a reset. So a connection is retired long before: Envoy finishes what is under way on it and
  * opens the next.
  */
-function retireByCount(session: ServerHttp2Session): void {
+function retireByCount(session: ServerHttp2Session, socket: Socket): void {
   let streams = 0;
   session.on('stream', () => {
     streams += 1;
     if (streams !== limits.streamsPerConnectionMax) return;
-    goAway(session);
+    goAway(session, socket);
     const linger = setTimeout(() => session.close(), lingerMs);
     linger.unref();
     session.once('close', () => clearTimeout(linger));
   });
 }
 
-function goAway(session: ServerHttp2Session): void {
-  if (!session.destroyed && !session.closed) session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamId);
+function goAway(session: ServerHttp2Session, socket: Socket): void {
+  if (session.destroyed || session.closed) return;
+  // Node's TLS bears one writer only. So the true last id: streams that cross this frame are refused, but at once and not in silence.
+  if (session.encrypted) session.goaway(constants.NGHTTP2_NO_ERROR);
+  else if (socket.writable) socket.write(shutdownNotice);
 }
 
-/** One round trip after GOAWAY, every stream that the peer opened before it read the frame is here (RFC 9113 section 6.8). */
-function goAwayHeard(session: ServerHttp2Session, waitMs: number): Promise<void> {
+/** One round trip after GOAWAY, every stream that the peer opened before it read the frame is here. */
+function goAwayHeard(session: ServerHttp2Session, socket: Socket, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
     if (session.destroyed || session.closed) {
       resolve();
@@ -117,7 +140,7 @@ function goAwayHeard(session: ServerHttp2Session, waitMs: number): Promise<void>
       resolve();
     };
     session.once('close', heard);
-    goAway(session);
+    goAway(session, socket);
     if (!session.ping(heard)) heard();
   });
 }

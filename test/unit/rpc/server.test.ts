@@ -10,12 +10,17 @@ import { tuneHttp2 } from '../../../src/rpc/http2-sessions.ts';
 import { createRpcServer, type RpcServer, type RpcTls } from '../../../src/rpc/server.ts';
 import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 import { createAuthority } from '../../support/certificates.ts';
+import { startDelayProxy } from '../../support/delay-proxy.ts';
+import { eventually } from '../../support/eventually.ts';
 import { BodySendMode, body, connectExtProc, headers, ok, post } from '../../support/ext-proc-client.ts';
 import { createFakeExchange, type ExchangeScript, type FakeExchange } from '../../support/fake-exchange.ts';
 
 const processPath = '/envoy.service.ext_proc.v3.ExternalProcessor/Process';
 const recommended = { request: BodySendMode.BUFFERED, response: BodySendMode.FULL_DUPLEX_STREAMED };
 const protoRoot = new URL('../../../proto', import.meta.url).pathname;
+
+/** The headers of a GET with the end of its stream, in a gRPC frame. */
+const getWithoutBody = Buffer.from('000000000412021801', 'hex');
 
 let server: RpcServer | null = null;
 const closing: (() => void)[] = [];
@@ -46,6 +51,17 @@ async function session(port: number): Promise<ClientHttp2Session> {
   closing.push(() => client.destroy());
   await Promise.all([once(client, 'connect'), once(client, 'remoteSettings')]);
   return client;
+}
+
+function requestsSeen(exchange: FakeExchange): number {
+  return exchange.seen.filter((seen) => seen.startsWith('request')).length;
+}
+
+/** The port of a network in front of this one: what is under way in both directions crosses there. */
+async function farAway(port: number): Promise<number> {
+  const network = await startDelayProxy(port, 25);
+  closing.push(network.close);
+  return network.port;
 }
 
 function openStream(client: ClientHttp2Session): ClientHttp2Stream {
@@ -84,10 +100,23 @@ describe('protection from stream resets', () => {
     const last = openStream(client);
     await once(client, 'goaway');
     expect(goaways).toEqual([[constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1]]);
-    // GET with the end of the stream, in a gRPC frame.
-    last.write(Buffer.from('000000000412021801', 'hex').fill(4, 4, 5));
+    last.write(getWithoutBody);
     await exchange.until('request');
     last.close(constants.NGHTTP2_CANCEL);
+  });
+
+  test('streams that the peer opened before it read the request to go elsewhere are answered', async () => {
+    const { port, exchange } = await start();
+    const client = await session(await farAway(port));
+    for (let opened = 1; opened < limits.streamsPerConnectionMax; opened += 1)
+      openStream(client).close(constants.NGHTTP2_CANCEL);
+    await roundTrip(client);
+    openStream(client).write(getWithoutBody);
+    // The last of the count is here, and the request to go elsewhere is on its way.
+    await exchange.until('request');
+    for (let crossing = 0; crossing < 20; crossing += 1) openStream(client).write(getWithoutBody);
+    await once(client, 'goaway');
+    await eventually('all of them', () => (requestsSeen(exchange) === 21 ? true : undefined), 5_000);
   });
 
   test('3,000 exchanges, each ended by a reset, and none fails', async () => {
@@ -285,6 +314,18 @@ describe('drain', () => {
     const refused = late.open(recommended);
     refused.send(headers('request', { ':method': 'GET' }, true));
     expect((await refused.rest()).status).toMatch(new RegExp(`^${status.UNAVAILABLE} `));
+  });
+
+  test('streams that the peer opened before it heard of the drain are answered', async () => {
+    const { server: started, port, exchange } = await start();
+    const client = await session(await farAway(port));
+    const drained = started.drain(10_000);
+    const crossing = Array.from({ length: 20 }, () => openStream(client));
+    for (const stream of crossing) stream.write(getWithoutBody);
+    await once(client, 'goaway');
+    await eventually('all of them', () => (requestsSeen(exchange) === 20 ? true : undefined), 5_000);
+    for (const stream of crossing) stream.close(constants.NGHTTP2_CANCEL);
+    expect(await drained).toBe('drained');
   });
 
   test('what is left at the deadline is cut, which is no allow, and recorded as draining', async () => {
