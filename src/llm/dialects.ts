@@ -1,3 +1,4 @@
+import { createA2a } from './a2a.ts';
 import { createAnthropicMessages } from './anthropic-messages.ts';
 import { createBedrock } from './bedrock.ts';
 import { createCohere } from './cohere.ts';
@@ -5,6 +6,7 @@ import type { Dialect, RouteFacts } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createGoogleGenerate } from './google-generate.ts';
+import { createMcp } from './mcp.ts';
 import { createOllama } from './ollama.ts';
 import { createOpenAiChat } from './openai-chat.ts';
 import { createOpenAiCompletions } from './openai-completions.ts';
@@ -39,6 +41,8 @@ export function createProviderDialects(): readonly Dialect[] {
     createGoogleGenerate(),
     createCohere(),
     createBedrock(),
+    createMcp(),
+    createA2a(),
   ];
 }
 

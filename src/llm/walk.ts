@@ -352,18 +352,22 @@ function roleBelow(role: Shape['role'], above: Role): Role {
   return role === null || role === 'member' ? above : role;
 }
 
+/** Providers spell the roles in their own ways: `model`, `function`, `agent`, `ROLE_USER`. */
 function roleOf(word: string | null): Role | null {
-  switch (word) {
+  switch (word?.toLowerCase().replace(/^role_/, '')) {
     case 'system':
+      return 'system';
     case 'developer':
+      return 'developer';
     case 'user':
+      return 'user';
     case 'assistant':
+    case 'model':
+    case 'agent':
+      return 'assistant';
     case 'tool':
-      return word;
     case 'function':
       return 'tool';
-    case 'model':
-      return 'assistant';
     default:
       return null;
   }

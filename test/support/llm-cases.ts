@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { createA2a } from '../../src/llm/a2a.ts';
 import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
 import { createBedrock } from '../../src/llm/bedrock.ts';
 import { createCohere } from '../../src/llm/cohere.ts';
 import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
 import { createGenericJson } from '../../src/llm/generic-json.ts';
 import { createGoogleGenerate } from '../../src/llm/google-generate.ts';
+import { createMcp } from '../../src/llm/mcp.ts';
 import { createOllama } from '../../src/llm/ollama.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
 import { createOpenAiCompletions } from '../../src/llm/openai-completions.ts';
@@ -71,6 +73,11 @@ export const bodyCases: readonly BodyCase[] = [
   { name: 'bedrock-invoke-anthropic.response', create: createBedrock, path: null },
   { name: 'bedrock-invoke-native.request', create: createBedrock, path: '/model/m/invoke' },
   { name: 'bedrock-invoke-native.response', create: createBedrock, path: null },
+  { name: 'mcp-call.request', create: createMcp, path: '/mcp', headers: { 'mcp-session-id': 's-5' } },
+  { name: 'mcp-batch.request', create: createMcp, path: '/mcp' },
+  { name: 'mcp-call.response', create: createMcp, path: null },
+  { name: 'a2a-message.request', create: createA2a, path: '/a2a' },
+  { name: 'a2a-task.response', create: createA2a, path: null },
   { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
 ];
 
@@ -88,6 +95,8 @@ export const streamCases: readonly StreamCase[] = [
   { name: 'bedrock-converse.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
   { name: 'bedrock-invoke-anthropic.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
   { name: 'bedrock-invoke-native.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
+  { name: 'mcp.stream', create: createMcp, framing: 'sse', extension: 'sse' },
+  { name: 'a2a.stream', create: createA2a, framing: 'sse', extension: 'sse' },
   { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
 ];
 

@@ -22,6 +22,7 @@ const vocabulary = `
   images context prompt_eval_count done tool_plan documents document texts query results embeddings format options
   toolUse toolResult toolConfig toolSpec inputSchema json reasoningContent reasoningText citationsContent guardContent trace start
   inputText outputText generation contentBlockIndex name context s3Location bytes
+  params structuredContent resource blob uri artifact artifacts artifactId status history argument value systemPrompt prompts raw
 `
   .trim()
   .split(/\s+/);
@@ -59,6 +60,9 @@ const marked = fc.oneof(
     (value: unknown) => ({ response: { output: [value] } }),
     (value: unknown) => ({ messages: [{ content: [{ toolResult: value }] }] }),
     (value: unknown) => ({ output: { message: { content: [value] } } }),
+    (value: unknown) => ({ params: value }),
+    (value: unknown) => ({ result: value }),
+    (value: unknown) => ({ result: { artifact: value } }),
     (value: unknown) => ({ contents: [{ parts: [value] }] }),
     (value: unknown) => ({ candidates: [{ content: { parts: [value] } }] }),
     (value: unknown) => ({ candidates: [{ content: { parts: [{ functionCall: value, thought: true }] } }] }),

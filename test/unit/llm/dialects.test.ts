@@ -1,6 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
+import { createA2a } from '../../../src/llm/a2a.ts';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
 import { createBedrock } from '../../../src/llm/bedrock.ts';
 import { createCohere } from '../../../src/llm/cohere.ts';
@@ -8,6 +9,7 @@ import type { ClientError, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createGenericText } from '../../../src/llm/generic-text.ts';
 import { createGoogleGenerate } from '../../../src/llm/google-generate.ts';
+import { createMcp } from '../../../src/llm/mcp.ts';
 import { createOllama } from '../../../src/llm/ollama.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
@@ -75,6 +77,14 @@ describe('the dialect of a request', () => {
     { path: '/model/meta.llama3/invoke', want: 'bedrock' },
     { path: '/model/meta.llama3/invoke-with-response-stream', want: 'bedrock' },
     { path: '/model/meta.llama3', want: 'json' },
+    { path: '/mcp', want: 'mcp' },
+    { path: '/servers/crm/mcp/', want: 'mcp' },
+    { path: '/crm', headers: { 'mcp-protocol-version': '2025-06-18' }, want: 'mcp' },
+    { path: '/crm', headers: { 'mcp-session-id': 's' }, want: 'mcp' },
+    { path: '/v1/chat/completions', headers: { 'mcp-session-id': 's' }, want: 'openai.chat' },
+    { path: '/agents/crm/a2a', want: 'a2a' },
+    { path: '/agents/crm', headers: { 'a2a-version': '0.3' }, want: 'a2a' },
+    { path: '/v1/message:stream', want: 'a2a' },
     { path: '/v1/models', contentType: null, want: 'json' },
     { path: '/x', contentType: 'application/vnd.api+json; charset=utf-8', want: 'json' },
     { path: '/x', contentType: 'Text/Plain; charset=utf-8', want: 'text' },
@@ -368,6 +378,30 @@ describe('errors in the words of the caller', () => {
   ])('Ollama streams unless told not to: $path $body', ({ body, path, want }) => {
     const read = createOllama().readRequest(Buffer.from(body), route(path));
     expect(read).toMatchObject({ ok: true, value: { conversation: { stream: want } } });
+  });
+
+  test('MCP and A2A are told as JSON-RPC', () => {
+    const message = 'A reviewer has to agree first.';
+    const data = { ...denied.details, status: 403, code: 'approval_pending', exchange: 'exchange-1' };
+    for (const dialect of [createMcp(), createA2a()]) {
+      const body: unknown = JSON.parse(dialect.errorBody(denied).body.toString('utf8'));
+      expect(body).toEqual({ jsonrpc: '2.0', id: null, error: { code: -32000, message, data } });
+      expect(dialect.errorEvent(denied).toString('utf8')).toBe(`data: ${JSON.stringify(body)}\n\n`);
+      const unread = dialect.errorBody({ ...denied, status: 400, code: 'invalid_json' });
+      expect(JSON.parse(unread.body.toString('utf8')).error.code).toBe(-32700);
+    }
+  });
+
+  test.each([
+    { dialect: createMcp(), body: '{"method":"tools/call","params":{"name":"x"}}', want: 'tools/call', tools: ['x'] },
+    { dialect: createMcp(), body: '{"method":"4111 1111 1111 1111"}', want: 'unknown', tools: [] },
+    { dialect: createMcp(), body: '[]', want: 'batch', tools: [] },
+    { dialect: createMcp(), body: '{"id":1,"result":{}}', want: 'response', tools: [] },
+    { dialect: createA2a(), body: '{"method":"message/send","params":{}}', want: 'message/send', tools: [] },
+    { dialect: createA2a(), body: '{"message":{}}', path: '/v1/message:stream', want: 'message/stream', tools: [] },
+  ])('the operation of $body is $want', ({ dialect, body, path = '/', want, tools }) => {
+    const read = dialect.readRequest(Buffer.from(body), route(path));
+    expect(read).toMatchObject({ ok: true, value: { conversation: { operation: want, tools } } });
   });
 
   test('an error in a stream of lines is a line', () => {
