@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { limits } from '../../src/lib/limits.ts';
 import { delta, eventStream } from '../support/model-stream.ts';
 import { outcomeOf, verified } from '../support/records.ts';
 import { expectErrorOf, type Spoken, say } from '../support/refusals.ts';
@@ -27,8 +28,8 @@ describe.each(['openai', 'anthropic'] as const)('a stream that cannot be masked 
   const good = [event[spoken]('one '), event[spoken](held)];
 
   test.each([
-    { name: 'an event larger than the bound', bad: event[spoken]('x'.repeat(1_100_000)) },
-    { name: 'an event that never ends', bad: `data: {"x":"${'x'.repeat(1_100_000)}` },
+    { name: 'an event larger than the bound', bad: event[spoken]('x'.repeat(limits.eventBytesMax)) },
+    { name: 'an event that never ends', bad: `data: {"x":"${'x'.repeat(limits.eventBytesMax)}` },
     { name: 'an event that is no JSON', bad: `data: {"choices": [${awsKey}\n\n` },
     {
       name: 'an event that is no UTF-8',

@@ -70,7 +70,7 @@ export async function expectRefused(
     complete: true,
     headers: {
       'x-countersign-code': code,
-      'x-should-retry': status === 503 ? 'true' : 'false',
+      'x-should-retry': status === 503 && code !== 'policy_failed' ? 'true' : 'false',
       'content-type': 'application/json',
     },
   });
