@@ -119,11 +119,11 @@ describe('protection from stream resets', () => {
     await eventually('all of them', () => (requestsSeen(exchange) === 21 ? true : undefined), 5_000);
   });
 
-  test('3,000 exchanges, each ended by a reset, and none fails', async () => {
+  test('1,600 exchanges, each ended by a reset, and none fails', { timeout: 60_000 }, async () => {
     const { port } = await start();
     const client = connectExtProc(port);
     closing.push(client.close);
-    let left = 3_000;
+    let left = 1_600;
     const failures: string[] = [];
     async function lane(): Promise<void> {
       while (left > 0) {
