@@ -3,6 +3,7 @@ import { createAnthropicMessages } from './anthropic-messages.ts';
 import { createBedrock } from './bedrock.ts';
 import { createCohere } from './cohere.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
+import { createForm } from './form.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createGoogleGenerate } from './google-generate.ts';
@@ -48,26 +49,27 @@ export function createProviderDialects(): readonly Dialect[] {
 
 /** What reads the bodies of all others, by their media type. */
 export interface FallbackDialects {
+  readonly form: Dialect;
   readonly json: Dialect;
   readonly text: Dialect;
   readonly opaque: Dialect;
 }
 
 export function createFallbackDialects(): FallbackDialects {
-  return { json: createGenericJson(), text: createGenericText(), opaque: createOpaqueBody() };
+  return { form: createForm(), json: createGenericJson(), text: createGenericText(), opaque: createOpaqueBody() };
 }
 
 /**
  * The longest configured prefix decides. Else the first dialect whose path (or headers) matches speaks, whatever the media type: a
  * provider does not ask for it either, and a body that is not of that dialect is then an error, not a blind spot. Elsewhere the media
- * type tells JSON, text and the rest apart; no media type is JSON. The model's name is never asked. Throws when a route names no dialect.
+ * type tells JSON, forms, text and the rest apart; no media type is JSON. The model's name is never asked. Throws when a route names no dialect.
  */
 export function createDialects(routes: readonly DialectRoute[] = []): SelectDialect {
   const known = createProviderDialects();
-  const { json, text, opaque } = createFallbackDialects();
+  const { form, json, text, opaque } = createFallbackDialects();
   const configured = routes
     .map(({ pathPrefix, dialect: id }) => {
-      const dialect = [...known, json, text].find((candidate) => candidate.id === id);
+      const dialect = [...known, form, json, text].find((candidate) => candidate.id === id);
       if (dialect === undefined) throw new Error(`the route ${pathPrefix} names an unknown dialect: ${id}`);
       return { pathPrefix, dialect };
     })
@@ -80,6 +82,7 @@ export function createDialects(routes: readonly DialectRoute[] = []): SelectDial
     if (match !== undefined) return match;
     const mediaType = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
     if (mediaType === '' || /^(application\/json|.+\+json)$/.test(mediaType)) return json;
+    if (mediaType === 'application/x-www-form-urlencoded' || mediaType === 'multipart/form-data') return form;
     return mediaType.startsWith('text/') ? text : opaque;
   };
 }

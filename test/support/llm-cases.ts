@@ -4,6 +4,7 @@ import { createAnthropicMessages } from '../../src/llm/anthropic-messages.ts';
 import { createBedrock } from '../../src/llm/bedrock.ts';
 import { createCohere } from '../../src/llm/cohere.ts';
 import type { Dialect, StreamFraming } from '../../src/llm/dialect.ts';
+import { createForm } from '../../src/llm/form.ts';
 import { createGenericJson } from '../../src/llm/generic-json.ts';
 import { createGoogleGenerate } from '../../src/llm/google-generate.ts';
 import { createMcp } from '../../src/llm/mcp.ts';
@@ -78,6 +79,20 @@ export const bodyCases: readonly BodyCase[] = [
   { name: 'mcp-call.response', create: createMcp, path: null },
   { name: 'a2a-message.request', create: createA2a, path: '/a2a' },
   { name: 'a2a-task.response', create: createA2a, path: null },
+  {
+    name: 'form-urlencoded.request',
+    create: createForm,
+    path: '/anything',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    extension: 'form',
+  },
+  {
+    name: 'form-multipart.request',
+    create: createForm,
+    path: '/v1/audio/transcriptions',
+    headers: { 'content-type': 'multipart/form-data; boundary=XcountersignX' },
+    extension: 'multipart',
+  },
   { name: 'generic-json.request', create: createGenericJson, path: '/anything' },
 ];
 

@@ -7,8 +7,8 @@ import { applyEdits, jsonString } from '../../../src/llm/json-edit.ts';
 
 const route: RouteFacts = { method: 'POST', path: '/v1/messages', header: () => null };
 const providers = createProviderDialects();
-const { json, text, opaque } = createFallbackDialects();
-const all = [...providers, json, text, opaque];
+const { form, json, text, opaque } = createFallbackDialects();
+const all = [...providers, form, json, text, opaque];
 const structured = [...providers, json];
 
 /** Members that the dialects know, so that random bodies reach into every corner of their shapes. */

@@ -88,7 +88,11 @@ describe('the dialect of a request', () => {
     { path: '/v1/models', contentType: null, want: 'json' },
     { path: '/x', contentType: 'application/vnd.api+json; charset=utf-8', want: 'json' },
     { path: '/x', contentType: 'Text/Plain; charset=utf-8', want: 'text' },
-    { path: '/x', contentType: 'multipart/form-data; boundary=x', want: 'binary' },
+    { path: '/x', contentType: 'multipart/form-data; boundary=x', want: 'form' },
+    { path: '/x', contentType: 'application/x-www-form-urlencoded', want: 'form' },
+    { path: '/x', contentType: 'multipart/mixed; boundary=x', want: 'binary' },
+    { path: '/v1/images/edits', contentType: 'multipart/form-data; boundary=x', want: 'form' },
+    { path: '/v1/audio/transcriptions', contentType: 'multipart/form-data; boundary=x', want: 'form' },
     { path: '/x', contentType: 'application/octet-stream', want: 'binary' },
   ])('$path, $contentType: $want', ({ path, contentType = 'application/json', headers, want }) => {
     expect(select(route(path, headers), contentType).id).toBe(want);
