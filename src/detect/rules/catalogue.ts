@@ -1,4 +1,6 @@
 import type { Rule } from '../rule.ts';
+import { americanIdRules } from './american-ids.ts';
+import { asianAndAfricanIdRules } from './asian-and-african-ids.ts';
 import { bankRules } from './bank.ts';
 import { cardRules } from './cards.ts';
 import { cloudRules } from './cloud.ts';
@@ -6,6 +8,7 @@ import { connectionStringRules } from './connection-strings.ts';
 import { cryptoRules } from './crypto.ts';
 import { developerServiceRules } from './developer-services.ts';
 import { emailRules } from './email.ts';
+import { europeanIdRules } from './european-ids.ts';
 import { jwtRules } from './jwt.ts';
 import { keywordSecretRules } from './keyword-secrets.ts';
 import { llmKeyRules } from './llm-keys.ts';
@@ -38,4 +41,7 @@ export const rules: readonly Rule[] = [
   ...connectionStringRules,
   ...keywordSecretRules,
   ...passwordRules,
+  ...americanIdRules,
+  ...europeanIdRules,
+  ...asianAndAfricanIdRules,
 ];

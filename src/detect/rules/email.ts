@@ -3,8 +3,11 @@ import type { Match, Rule, Verdict } from '../rule.ts';
 /** Accounts of machines that everybody writes with the same name; `git@github.com:org/repo` is an address of a repository. */
 const machine = /^(?:git|hg|svn)@/i;
 
+/** `logo@2x.png`. */
+const fileName = /\.(?:png|jpe?g|gif|svg|webp|ico|css|jsx?|tsx?|json|html?|xml|ya?ml|txt|pdf)$/i;
+
 function emailCheck({ text, start, value }: Match): Verdict {
-  if (machine.test(value) || value.includes('..')) return 'wrong';
+  if (machine.test(value) || fileName.test(value) || value.includes('..')) return 'wrong';
   const at = value.indexOf('@');
   if (at > 64 || value.length > 254 || value[at - 1] === '.') return 'wrong';
   // The password and host of a URL (`scheme://user:password@host`) look like an address.
@@ -42,6 +45,8 @@ export const emailRules: readonly Rule[] = [
         'a@b',
         'https://user:pass@host.example/',
         '@@@@',
+        'logo@2x.png',
+        'logo-on-light@large.png',
       ],
     },
   },

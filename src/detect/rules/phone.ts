@@ -3,7 +3,24 @@ import type { Match, Rule, Verdict } from '../rule.ts';
 import { internationalNumberKind, isAssignedSomewhere } from '../validators/phone.ts';
 
 const context = [
-  ...['phone', 'phones', 'telephone', 'tel', 'call', 'mobile', 'cell', 'cellphone', 'fax', 'whatsapp', 'sms', 'dial'],
+  ...[
+    'phone',
+    'phones',
+    'telephone',
+    'tel',
+    'call me',
+    'call us',
+    'call him',
+    'call her',
+    'call them',
+    'mobile',
+    'cell',
+    'cellphone',
+    'fax',
+    'whatsapp',
+    'sms',
+    'dial',
+  ],
   ...['office', 'desk', 'hotline', 'contact', 'telefon', 'handy', 'mobil', 'telefone', 'telefono', 'portable'],
 ];
 /** Words that label the number before them, as in address books: `089 72 63 41 office`. */
@@ -28,6 +45,9 @@ function phoneCheck({ text, start, value }: Match): Verdict {
     }
     if (/^0[1-9]\d{8,9}$/.test(number) && isLikelyTrunkNumber(digits)) return 'plausible';
   }
+  // Too common a word to be context at a distance.
+  if (/(?:^|\W)(?:call|dial|ring|text):? ?$/i.test(text.slice(Math.max(0, start - 7), start)) && digits.length <= 15)
+    return 'plausible';
   // Two numbers in one run are longer than E.164 allows; fifteen digits and more in one group are no number at all.
   return /\d{15}/.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
 }

@@ -50,7 +50,7 @@ function patternsOf(row: readonly unknown[], kinds?: number): readonly string[] 
   const types: unknown = row[at.types];
   const patterns = (Array.isArray(types) ? types.slice(0, kinds) : [])
     .map((type: unknown) => (Array.isArray(type) ? type[0] : undefined))
-    .filter((pattern) => typeof pattern === 'string');
+    .filter((pattern) => typeof pattern === 'string' && pattern !== '');
   return patterns.length > 0 ? patterns : [String(row[at.general])];
 }
 

@@ -3,6 +3,20 @@ import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
 
+/** The same of the text in pieces of one unit. */
+function foundInPieces(program: Program, text: string): string[] {
+  const session = createSession(program);
+  const findings: { start: number; end: number }[] = [];
+  for (let at = 0; at <= text.length; at++) {
+    for (const { start, end, continuation } of session.feed(text.charAt(at), at === text.length).findings) {
+      const before = findings.at(-1);
+      if (continuation && before) before.end = end;
+      else findings.push({ start, end });
+    }
+  }
+  return findings.map(({ start, end }) => text.slice(start, end));
+}
+
 /** Values that a program of one rule finds in a text. */
 function found(program: Program, text: string): string[] {
   const { findings } = createSession(program).feed(text, true);
@@ -15,6 +29,8 @@ describe.each(rules)('$id', (rule) => {
   test.each(rule.examples.positive)('finds %j', (example) => {
     const { text, value } = typeof example === 'string' ? { text: example, value: example } : example;
     expect(found(program, text)).toContain(value);
+    // Alone, a rule has only its own holds to keep a stream exact.
+    expect(foundInPieces(program, `. ${text} .`)).toEqual(found(program, `. ${text} .`));
   });
 
   test.each(rule.examples.negative)('leaves %j', (text) => {

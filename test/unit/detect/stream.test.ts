@@ -51,6 +51,9 @@ const atoms = rules.flatMap(({ examples }) => [
   ...examples.negative,
 ]);
 const noise = [
+  '\uffff',
+  '😀',
+  '”',
   'EMP-1',
   'project ',
   'abc:12',

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import { cardKind } from '../../../src/detect/validators/card-brand.ts';
+import { endsInMod11, passesMod1110, passesVerhoeff } from '../../../src/detect/validators/check-digits.ts';
+import { entropy } from '../../../src/detect/validators/entropy.ts';
+import { isIban, mod97 } from '../../../src/detect/validators/iban.ts';
+import { keccak256Hex } from '../../../src/detect/validators/keccak.ts';
+import { passesLuhn } from '../../../src/detect/validators/luhn.ts';
+import { internationalNumberKind, isAssignedSomewhere } from '../../../src/detect/validators/phone.ts';
+import { isPlaceholder } from '../../../src/detect/validators/placeholder.ts';
+import { isAboutSecret, nameBefore } from '../../../src/detect/validators/secret-name.ts';
+import { looksLikePassword, looksRandom, looksScrambled } from '../../../src/detect/validators/secret-shape.ts';
+import { ethereumAddressKind, isBase58Address, isSegwitAddress } from '../../../src/detect/validators/wallet.ts';
+
+describe('check digits', () => {
+  test.each([
+    { name: 'Luhn', right: passesLuhn('4111-1111 1111 1111'), wrong: passesLuhn('4111111111111112') },
+    { name: 'Verhoeff', right: passesVerhoeff('2363'), wrong: passesVerhoeff('2364') },
+    { name: 'MOD 11,10', right: passesMod1110('86095742719'), wrong: passesMod1110('86095742718') },
+    {
+      name: 'modulo 11',
+      right: endsInMod11('9434765919', [10, 9, 8, 7, 6, 5, 4, 3, 2], ''),
+      wrong: endsInMod11('9434765918', [10, 9, 8, 7, 6, 5, 4, 3, 2], ''),
+    },
+    {
+      name: 'MOD 97-10',
+      right: mod97('3214282912345698765432161182') === 1,
+      wrong: mod97('3214282912345698765432161183') === 1,
+    },
+    { name: 'IBAN', right: isIban('GB82WEST12345698765432'), wrong: isIban('GB82WEST1234569876543') },
+    {
+      name: 'Base58Check',
+      right: isBase58Address('1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2'),
+      wrong: isBase58Address('1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN1'),
+    },
+    {
+      name: 'Bech32',
+      right: isSegwitAddress('bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq'),
+      wrong: isSegwitAddress('bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mda'),
+    },
+  ])('$name', ({ right, wrong }) => {
+    expect({ right, wrong }).toEqual({ right: true, wrong: false });
+  });
+
+  test('Keccak-256 of the empty text', () => {
+    expect(keccak256Hex('')).toBe('c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470');
+  });
+
+  test.each([
+    { address: '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed', want: 'proven' },
+    { address: '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD', want: 'wrong' },
+    { address: '0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed', want: 'plausible' },
+  ])('EIP-55: $address is $want', ({ address, want }) => {
+    expect(ethereumAddressKind(address)).toBe(want);
+  });
+});
+
+test.each([
+  { digits: '4111111111111111', want: 'usual' },
+  { digits: '4222222222222', want: 'unusual' },
+  { digits: '371449635398431', want: 'usual' },
+  { digits: '2223003122003222', want: 'usual' },
+  { digits: '2721000000000004', want: null },
+  { digits: '36050234196908', want: 'usual' },
+  { digits: '6763946698051847', want: 'usual' },
+  { digits: '503802053770', want: 'unusual' },
+  { digits: '8171999900000000021', want: 'usual' },
+  { digits: '1234567890123452', want: null },
+])('card $digits is $want', ({ digits, want }) => {
+  expect(cardKind(digits)).toBe(want);
+});
+
+test.each([
+  { digits: '14155552671', want: 'assigned' },
+  { digits: '442079460958', want: 'assigned' },
+  { digits: '4402079460958', want: 'assigned' },
+  { digits: '421123456789', want: 'possible' },
+  { digits: '999123456789', want: null },
+  { digits: '1', want: null },
+])('$digits is $want', ({ digits, want }) => {
+  expect(internationalNumberKind(digits)).toBe(want);
+});
+
+test('a national number is known without its trunk zero', () => {
+  expect([isAssignedSomewhere('612457898'), isAssignedSomewhere('000000000')]).toEqual([true, false]);
+});
+
+test.each([
+  { value: 'xxxxxxxxxxxxxxxx', want: true },
+  { value: '<your-token>', want: true },
+  { value: '$' + '{TOKEN}', want: true },
+  { value: '{{ token }}', want: true },
+  { value: 'PUT_YOUR_KEY_IN_HERE', want: true },
+  { value: '{{h}o)p$e]nob(ody[finds>-_$#thisone}}', want: false },
+  { value: 'q9XxWv81LmNo', want: false },
+])('$value stands for a secret: $want', ({ value, want }) => {
+  expect(isPlaceholder(value)).toBe(want);
+});
+
+test('entropy', () => {
+  expect([entropy('aaaa'), entropy('abcd'), entropy('aabb')]).toEqual([0, 2, 1]);
+});
+
+describe('names', () => {
+  test.each([
+    { text: 'DB_PASSWORD = "', want: ['db', 'password'] },
+    { text: '"dbPassword1": "', want: ['db', 'password'] },
+    { text: 'var apiToken string = "', want: ['api', 'token'] },
+    { text: 'the password is ', want: ['password'] },
+    { text: 'PW는', want: ['pw'] },
+    { text: '<client-secret>\n   ', want: ['client', 'secret'] },
+    { text: '', want: [] },
+  ])('$text', ({ text, want }) => {
+    expect(nameBefore(text, text.length)).toEqual(want);
+  });
+
+  test.each([
+    { words: ['token', 'type'], want: true },
+    { words: ['public', 'key'], want: true },
+    { words: ['api', 'key'], want: false },
+  ])('$words is about a secret: $want', ({ words, want }) => {
+    expect(isAboutSecret(words)).toBe(want);
+  });
+});
+
+describe('shapes', () => {
+  test.each([
+    { value: 'fp5zla8ti05t13ab', want: true },
+    { value: '27b0a201-cd6a-4302-8862-40db2bfc6b0b', want: true },
+    { value: 'wJ4lrXUtnF3MI/K7MD9NG/bPxRf1CYzzK2Y', want: true },
+    { value: 'claude-3-opus-20240229', want: false },
+    { value: 'user.profile.settings.v2', want: false },
+    { value: 'process.env.SECRET_TOKEN_2024x9y8', want: false },
+    { value: 'decryptKeyManagementCallback', want: false },
+    { value: 'base64url-encoded', want: false },
+    { value: 'aaaaaaaaaaaa1111', want: false },
+  ])('$value looks random: $want', ({ value, want }) => {
+    expect(looksRandom(value)).toBe(want);
+  });
+
+  test.each([
+    { value: 'hunter22x', assigned: true, quoted: true, said: true },
+    { value: 'Qrl23Db#@', assigned: true, quoted: true, said: true },
+    { value: 'incorrect', assigned: false, quoted: false, said: false },
+    { value: 'rootpasswd', assigned: false, quoted: true, said: false },
+    { value: 'version2', assigned: true, quoted: true, said: false },
+    { value: 'https://x.example/1', assigned: false, quoted: false, said: false },
+    { value: 'getPassword(1)', assigned: false, quoted: false, said: false },
+    { value: '2024-10-12', assigned: false, quoted: false, said: false },
+    { value: '123456', assigned: true, quoted: true, said: false },
+  ])('$value as a password', ({ value, assigned, quoted, said }) => {
+    expect({
+      assigned: looksLikePassword(value, 'assigned'),
+      quoted: looksLikePassword(value, 'quoted'),
+      said: looksLikePassword(value, 'said'),
+    }).toEqual({ assigned, quoted, said });
+  });
+
+  test('scrambled', () => {
+    expect(['q#P7r5&@*xC$utE', '../a/b/c.json', 'hello'].map(looksScrambled)).toEqual([true, false, false]);
+  });
+});
