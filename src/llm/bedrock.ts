@@ -20,6 +20,7 @@ import type { Shape } from './shape.ts';
 export function createBedrock(): Dialect {
   const shapes = createBedrockShapes();
   const anthropic = createAnthropicShapes();
+  const natives: Natives = { anthropic: createAnthropicMessages().openStream, other: createGenericJson().openStream };
 
   function requestShapeOf(_source: string, root: JsonNode): Shape {
     if (memberOf(root, 'anthropic_version') !== undefined) return anthropic.request;
@@ -47,7 +48,7 @@ export function createBedrock(): Dialect {
       }));
     },
     readResponse: (body) => readJsonBody(body, responseShapeOf, () => summary),
-    openStream: () => openBedrockStream(shapes.event),
+    openStream: () => openBedrockStream(shapes.event, natives),
     errorBody: (error) => ({
       ...jsonErrorBody(bedrockError(error)),
       headers: { 'x-amzn-errortype': errorType(error.status), 'x-amzn-requestid': error.exchange },
@@ -98,14 +99,20 @@ function toolNames(source: string, root: JsonNode): string[] {
   );
 }
 
+/** How the streams of models are read that have their own events. */
+interface Natives {
+  anthropic(): StreamReader;
+  other(): StreamReader;
+}
+
 /** Chunks are the model's own events: whose, the first one tells. All else is Converse. */
-function openBedrockStream(shape: Shape): StreamReader {
+function openBedrockStream(shape: Shape, natives: Natives): StreamReader {
   const converse = openJsonStream({ shape, base: blockOf, endings: endingsOf });
   let native: StreamReader | null = null;
   return {
     read: (payload, event) => {
       if (event !== 'chunk') return converse.read(payload, event);
-      native ??= (isAnthropic(payload) ? createAnthropicMessages() : createGenericJson()).openStream();
+      native ??= isAnthropic(payload) ? natives.anthropic() : natives.other();
       return native.read(payload, null);
     },
   };

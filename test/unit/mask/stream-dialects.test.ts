@@ -3,11 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
+import { createBedrock } from '../../../src/llm/bedrock.ts';
 import type { Dialect, StreamFraming } from '../../../src/llm/dialect.ts';
+import { createGoogleGenerate } from '../../../src/llm/google-generate.ts';
+import { createOllama } from '../../../src/llm/ollama.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
+import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
 import { createStreamTransform } from '../../../src/mask/stream-transform.ts';
+import { encodeFrame } from '../../support/eventstream.ts';
 import { readable, streamCases, streamOf } from '../../support/llm-cases.ts';
 import { cut, pieceSizes } from '../../support/sensitive-texts.ts';
 
@@ -43,6 +48,10 @@ function choice(index: number, delta: object, more: object = {}): object {
 
 function call(args: string): object {
   return { tool_calls: [{ index: 0, function: { arguments: args } }] };
+}
+
+function candidate(part: object, more: object = {}): object {
+  return { candidates: [{ content: { parts: [part], role: 'model' }, ...more }] };
 }
 
 function block(index: number, delta: object): object {
@@ -135,6 +144,84 @@ describe('a value in pieces is masked', () => {
     expect(masked(dialect, [Buffer.from(given)])).toBe(want);
     expect(masked(dialect, cut<Buffer>(Buffer.from(given), [1]))).toBe(want);
   });
+});
+
+describe('what repeats a masked text goes with it', () => {
+  test.each([
+    {
+      name: 'positions in what ran before, of Google',
+      dialect: createGoogleGenerate(),
+      given: [
+        candidate({ text: 'Card 4111 1111' }),
+        candidate({ text: ' 1111 1111.' }),
+        candidate({ text: ' Bye.' }, { citationMetadata: { citations: [{ startIndex: 5, endIndex: 24 }] } }),
+      ],
+      want: [
+        candidate({ text: 'Card CREDIT_CARD_REDACTED' }),
+        candidate({ text: '.' }),
+        candidate({ text: ' Bye.' }, { citationMetadata: { citations: [{ startIndex: 0, endIndex: 0 }] } }),
+      ],
+    },
+    {
+      name: 'nothing, where nothing was masked',
+      dialect: createGoogleGenerate(),
+      given: [candidate({ text: 'Hi' }, { citationMetadata: { citations: [{ startIndex: 0, endIndex: 2 }] } })],
+      want: [candidate({ text: 'Hi' }, { citationMetadata: { citations: [{ startIndex: 0, endIndex: 2 }] } })],
+    },
+    {
+      name: 'an argument in pieces of Vertex AI, named by its path',
+      dialect: createGoogleGenerate(),
+      given: [
+        candidate({
+          functionCall: { partialArgs: [{ jsonPath: '$.a', stringValue: 'jane.doe@exam', willContinue: true }] },
+        }),
+        candidate({ functionCall: { partialArgs: [{ jsonPath: '$.b', stringValue: 'ple.com', willContinue: true }] } }),
+        candidate({ functionCall: { partialArgs: [{ jsonPath: '$.a', stringValue: 'ple.com' }] } }),
+      ],
+      want: [
+        candidate({
+          functionCall: {
+            partialArgs: [{ jsonPath: '$.a', stringValue: 'EMAIL_ADDRESS_REDACTED', willContinue: true }],
+          },
+        }),
+        candidate({ functionCall: { partialArgs: [{ jsonPath: '$.b', stringValue: 'ple.com', willContinue: true }] } }),
+        candidate({ functionCall: { partialArgs: [{ jsonPath: '$.a', stringValue: '' }] } }),
+      ],
+    },
+    {
+      name: 'token ids of Ollama',
+      dialect: createOllama(),
+      given: [
+        { response: 'Card 4111 1111' },
+        { response: ' 1111 1111.' },
+        { response: '', done: true, context: [1, 2] },
+      ],
+      want: [{ response: 'Card CREDIT_CARD_REDACTED' }, { response: '.' }, { response: '', done: true, context: [] }],
+    },
+    {
+      name: 'log probabilities beside a text that comes whole',
+      dialect: createOpenAiResponses(),
+      given: [
+        { type: 'response.output_text.done', text: 'SSN 536-90-4399', logprobs: [{ token: '536-90-4399' }] },
+        { type: 'response.output_text.done', text: 'Fine', logprobs: [{ token: 'Fine' }] },
+      ],
+      want: [
+        { type: 'response.output_text.done', text: 'SSN US_SSN_REDACTED', logprobs: [] },
+        { type: 'response.output_text.done', text: 'Fine', logprobs: [{ token: 'Fine' }] },
+      ],
+    },
+  ])('$name', ({ dialect, given, want }) => {
+    expect(masked(dialect, [Buffer.from(lines(...given))])).toBe(lines(...want));
+  });
+});
+
+test('half a binary frame at the end is not let out', () => {
+  const whole = encodeFrame({
+    event: 'contentBlockDelta',
+    payload: { contentBlockIndex: 0, delta: { text: 'Hello.' } },
+  });
+  const pieces = [whole, whole.subarray(0, -1)];
+  expect(masked(createBedrock(), pieces, label, 'eventstream')).toBe(whole.toString('latin1'));
 });
 
 describe('the answer does not wait for the reasoning to be continued', () => {
