@@ -1,5 +1,5 @@
 import { admitPatterns } from '../detect/custom-pattern.ts';
-import { createFallbackDialects, createProviderDialects } from '../llm/dialects.ts';
+import { createRoutableDialects } from '../llm/dialects.ts';
 import type { Config, Listener } from './config.ts';
 import type { Complaint, SettingPath } from './problem.ts';
 import { referenceForms } from './references.ts';
@@ -99,8 +99,7 @@ function patterns({ detection }: Config): Complaint[] {
 }
 
 function routes({ routes }: Config): Complaint[] {
-  const { json, text } = createFallbackDialects();
-  const known = [...createProviderDialects(), json, text].map((dialect) => dialect.id);
+  const known = createRoutableDialects().map((dialect) => dialect.id);
   return routes.flatMap(({ dialect }, index) =>
     known.includes(dialect)
       ? []

@@ -59,17 +59,25 @@ export function createFallbackDialects(): FallbackDialects {
   return { form: createForm(), json: createGenericJson(), text: createGenericText(), opaque: createOpaqueBody() };
 }
 
+/** The dialects that a configured route may name. */
+export function createRoutableDialects(): readonly Dialect[] {
+  const { form, json, text } = createFallbackDialects();
+  return [...createProviderDialects(), form, json, text];
+}
+
 /**
  * The longest configured prefix decides. Else the first dialect whose path (or headers) matches speaks, whatever the media type: a
  * provider does not ask for it either, and a body that is not of that dialect is then an error, not a blind spot. Elsewhere the media
- * type tells JSON, forms, text and the rest apart; no media type is JSON. The model's name is never asked. Throws when a route names no dialect.
+ * type tells JSON, forms, text and the rest apart; no media type is JSON. The model's name is never asked. Throws when a route names no
+ * dialect.
  */
 export function createDialects(routes: readonly DialectRoute[] = []): SelectDialect {
   const known = createProviderDialects();
   const { form, json, text, opaque } = createFallbackDialects();
+  const routable = createRoutableDialects();
   const configured = routes
     .map(({ pathPrefix, dialect: id }) => {
-      const dialect = [...known, form, json, text].find((candidate) => candidate.id === id);
+      const dialect = routable.find((candidate) => candidate.id === id);
       if (dialect === undefined) throw new Error(`the route ${pathPrefix} names an unknown dialect: ${id}`);
       return { pathPrefix, dialect };
     })
