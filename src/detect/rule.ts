@@ -59,6 +59,7 @@ export interface Rule {
   readonly retry?: RegExp;
   /** Words (lower case) that raise the score by `contextBoost` when one stands within `contextCharsMax` to the left. */
   readonly context?: readonly string[];
+  /** Of a match that is plausible and has no context; `proven` is 1. */
   readonly score: number;
   /** The document that this rule follows. */
   readonly source: string;

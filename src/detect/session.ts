@@ -69,9 +69,12 @@ export function createSession(program: Program): Session {
 
   function findAnchors(last: boolean): void {
     const { next, shift, symbol, hit, found } = anchors;
+    // Constants of this call, which the loop need not look up again each time around.
+    const units = text;
+    const end = units.length;
     let state = anchorState;
-    for (let at = scanned; at < text.length; at++) {
-      state = next[(state << shift) + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
+    for (let at = scanned; at < end; at++) {
+      state = next[(state << shift) + (symbol[units.charCodeAt(at)] ?? 0)] ?? 0;
       if (state >= hit) beginAll(found[state] ?? [], at, last);
     }
     anchorState = state;
@@ -88,7 +91,9 @@ export function createSession(program: Program): Session {
   }
 
   function beginAtNumber(at: number, last: boolean): void {
-    for (const gate of numberGates) {
+    for (let i = 0; i < numberGates.length; i++) {
+      const gate = numberGates[i];
+      if (!gate) continue;
       let bits = rulesAtNumber(gate, text, at, last);
       for (; bits !== 0; bits &= bits - 1) begin(gate.rules[31 - Math.clz32(bits & -bits)], at, at + 1, last);
     }

@@ -2,17 +2,13 @@ import type { Match, Rule, Verdict } from '../rule.ts';
 import { isPlaceholder } from '../validators/placeholder.ts';
 import { sample } from './sample.ts';
 
-/** Passwords that examples use: the URL is documentation, not a credential. */
-const wellKnown =
-  /^(?:pass(?:word|wd)?|pwd|secret|user(?:name)?|x+|\*+|\.{3}|1{3,}|changeme|test|your[-_]?pass(?:word)?)$/i;
-
 function urlPasswordCheck({ text, start, value }: Match): Verdict {
   if (isPlaceholder(value) || /^[[{<$%]/.test(value)) return 'wrong';
   if (/^[A-Z]+(?:_[A-Z]+)+$/.test(value)) return 'wrong';
   const scheme = /([a-z][a-z0-9+.-]*):\/\/([^\s:/@]*):$/i.exec(text.slice(Math.max(0, start - 80), start));
   if (scheme?.[2] === value) return value.length >= 6 ? 'plausible' : 'wrong';
-  if (/^\d{1,5}$/.test(value) && value.length < 6) return 'wrong';
-  return wellKnown.test(value) ? 'plausible' : 'plausible';
+  // A port, in `host:80/path@version`.
+  return /^\d{1,5}$/.test(value) ? 'wrong' : 'plausible';
 }
 
 export const connectionStringRules: readonly Rule[] = [

@@ -10,11 +10,18 @@ function ipv4Check({ text, start, value }: Match): Verdict {
     : 'plausible';
 }
 
+const group = '[0-9A-Fa-f]{1,4}';
+const quad = '\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}';
+/** All groups, the last two as IPv4, or some left out: `::`. A time of day is none of these. */
+const ipv6Forms = [
+  `(?:${group}:){7}${group}`,
+  `(?:${group}:){6}${quad}`,
+  `(?:${group}(?::${group})*)?::(?:${group}:)*(?:${group}|${quad})?`,
+];
+
 function ipv6Check({ value, followed }: Match): Verdict {
   // Half of a dotted quad: something else.
   if (followed) return 'wrong';
-  // Times and ratios: too few groups, and none left out.
-  if (!value.includes('::') && value.split(':').length < 7) return 'wrong';
   const [address = '', prefix = '0'] = value.split('/');
   if (!isIPv6(address.replace(/%.*$/, '')) || Number(prefix) > 128) return 'wrong';
   // `a::b` is a scope in several languages.
@@ -58,8 +65,7 @@ export const networkRules: readonly Rule[] = [
     tier: 'core',
     anchors: [':'],
     reach: { chars: /[0-9A-Fa-f]/, max: 4 },
-    pattern:
-      /[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})?(?:%[0-9A-Za-z]{1,16})?(?:\/\d{1,3})?/,
+    pattern: new RegExp(`(?:${ipv6Forms.join('|')})(?:%[0-9A-Za-z]{1,16})?(?:/\\d{1,3})?`),
     maxLength: 64,
     notBefore: /[A-Za-z0-9_:.]/,
     notAfter: /[A-Za-z0-9_]/,

@@ -74,6 +74,21 @@ function isPartOfNumber(text: string, start: number): boolean {
   return /[$€£#][-.,/:]?$|\d[-.,/:]$/.test(text.slice(Math.max(0, start - 2), start));
 }
 
+const separator = '[ \\-./]{1,2}';
+
+/** With a calling code digits may stand alone: +33 1 23 45 67 89, +49 (0)20 … */
+const international = '\\(?(?:\\+|00)[1-9](?:[ \\-./]{0,2}\\(?\\d\\)?){5,16}';
+
+/** Six digits at least: in one group, in two, or in more of two digits and more each. */
+const national = [
+  '\\d{7,17}',
+  '\\(\\d{1,5}\\)\\d{5,8}',
+  `\\(?\\d{1,5}\\)?${separator}\\(?\\d{5,8}\\)?`,
+  `\\(?\\d{2,5}\\)?${separator}\\(?\\d{4,8}\\)?`,
+  `\\(?\\d{3,5}\\)?${separator}\\(?\\d{3,8}\\)?`,
+  `\\(?\\d{1,5}\\)?(?:(?:${separator}|\\))\\(?\\d{2,8}\\)?){2,6}`,
+];
+
 export const phoneRules: readonly Rule[] = [
   {
     id: 'phone',
@@ -81,9 +96,7 @@ export const phoneRules: readonly Rule[] = [
     tier: 'core',
     anchors: [digitRun],
     reach: { chars: /[+(]/, max: 2 },
-    // With a calling code digits may stand alone (+33 1 23 45); in a national number each further group has two at least.
-    pattern:
-      /(?:\(?(?:\+|00)[1-9](?:[ \-./]{0,2}\(?\d\)?){5,16}|\(?\d{1,5}\)?(?:[ \-./]{0,2}\(?\d{2,8}\)?){1,6})(?: ?(?:x|#|ext\.?) ?\d{1,6})?/,
+    pattern: new RegExp(`(?:${[international, ...national].join('|')})(?: ?(?:x|#|ext\\.?) ?\\d{1,6})?`),
     maxLength: 48,
     notBefore: /[A-Za-z0-9_+]/,
     notAfter: /[A-Za-z0-9_]/,
