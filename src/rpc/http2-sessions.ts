@@ -18,7 +18,7 @@ interface Internals {
 const streamWindowBytes = 8 * 1024 * 1024;
 const sessionWindowBytes = 16 * 1024 * 1024;
 
-/** Node from 22.10 on: how many resets it bears before it closes the connection. Envoy ends every ext_proc stream with one. */
+/** How many resets Node bears before it closes the connection, where it lets that be said. Envoy ends every ext_proc stream with one. */
 const streamResets = { streamResetBurst: 100_000, streamResetRate: 10_000 } as const;
 
 /**
@@ -42,8 +42,17 @@ export interface Http2Sessions {
   destroy(): void;
 }
 
-/** MUST be called before the server is bound. Throws when grpc-js no longer keeps its HTTP/2 servers where they are looked for. */
-export function tuneHttp2(server: Server): Http2Sessions {
+/** `streamResetBurst` and `streamResetRate` exist from Node 22.10 on; before, Node ignores them. */
+export function canRaiseResetLimit(nodeVersion: string): boolean {
+  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
+  return major > 22 || (major === 22 && minor >= 10);
+}
+
+/**
+ * MUST be called before the server is bound. `retires`: ask each peer for another connection after `streamsPerConnectionMax` streams.
+ * Throws when grpc-js no longer keeps its HTTP/2 servers where they are looked for.
+ */
+export function tuneHttp2(server: Server, retires: boolean): Http2Sessions {
   const internals = internalsOf(server);
   Object.assign(internals.commonServerOptions, streamResets, {
     settings: { ...internals.commonServerOptions.settings, initialWindowSize: streamWindowBytes },
@@ -65,7 +74,7 @@ export function tuneHttp2(server: Server): Http2Sessions {
           sessions.set(session, socket);
           session.once('close', () => sessions.delete(session));
           session.setLocalWindowSize(sessionWindowBytes);
-          retireByCount(session, socket);
+          if (retires) retireByCount(session, socket);
         });
       }
     },
@@ -106,7 +115,9 @@ function onSession(http2Server: Http2Server, listener: (session: ServerHttp2Sess
 /**
  * Node closes a connection, and fails every exchange on it, after some 1,000 stream resets (a burst of 1,000, then 33 a second), and
  * Envoy ends every ext_proc stream with a reset. So a connection is retired long before: Envoy finishes what is under way on it and
- * opens the next.
+ * opens the next. Not for nothing: a stream that Envoy opens while it reads what stands before the GOAWAY it then refuses by itself. That
+ * happens to an ext_proc stream that follows from the Check answered on the same connection, to about one exchange in 3,000.
+ * Where Node can bear the resets, connections stay; where Envoy counts (`max_requests_per_connection`), it never comes to a GOAWAY.
  */
 function retireByCount(session: ServerHttp2Session, socket: Socket): void {
   let streams = 0;

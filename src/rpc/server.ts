@@ -2,7 +2,7 @@ import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceI
 import { HealthImplementation } from 'grpc-health-check';
 import { limits } from '../lib/limits.ts';
 import type { Log } from '../telemetry/telemetry.ts';
-import { tuneHttp2 } from './http2-sessions.ts';
+import { canRaiseResetLimit, tuneHttp2 } from './http2-sessions.ts';
 import { addReflection } from './reflection.ts';
 
 /** PEM. `clientCa`: clients must show a certificate of one of these authorities (mTLS); null: they need none. */
@@ -16,6 +16,11 @@ export interface RpcServerOptions {
   readonly log: Log;
   /** Offer gRPC reflection, from the .proto files of this folder; null: do not. */
   readonly reflectionRoot: string | null;
+  /**
+   * Ask a peer for another connection after `streamsPerConnectionMax` streams. By default where Node would close the connection after
+   * 1,000 stream resets: before 22.10.
+   */
+  readonly retiresConnections?: boolean;
 }
 
 export interface RpcServer {
@@ -44,7 +49,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     'grpc.max_send_message_length': -1,
     'grpc.enable_channelz': 0,
   });
-  const sessions = tuneHttp2(server);
+  const sessions = tuneHttp2(server, options.retiresConnections ?? !canRaiseResetLimit(process.versions.node));
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
   health.addToServer(server);
   const services: string[] = [];

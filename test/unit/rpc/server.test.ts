@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Fault } from '../../../src/lib/fault.ts';
 import { limits } from '../../../src/lib/limits.ts';
 import { addExternalProcessor } from '../../../src/pep/ext-proc.ts';
-import { tuneHttp2 } from '../../../src/rpc/http2-sessions.ts';
+import { canRaiseResetLimit, tuneHttp2 } from '../../../src/rpc/http2-sessions.ts';
 import { createRpcServer, type RpcServer, type RpcTls } from '../../../src/rpc/server.ts';
 import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 import { createAuthority } from '../../support/certificates.ts';
@@ -37,9 +37,16 @@ interface Started {
   readonly port: number;
 }
 
-async function start(script: ExchangeScript = {}, tls: RpcTls | null = null, reflection = false): Promise<Started> {
+interface Setting {
+  readonly tls?: RpcTls;
+  readonly reflectionRoot?: string;
+  readonly retiresConnections?: boolean;
+}
+
+async function start(script: ExchangeScript = {}, setting: Setting = {}): Promise<Started> {
+  const { tls = null, reflectionRoot = null, ...options } = setting;
   const exchange = createFakeExchange(script);
-  const started = createRpcServer({ log: silentLog, reflectionRoot: reflection ? protoRoot : null });
+  const started = createRpcServer({ log: silentLog, reflectionRoot, ...options });
   server = started;
   addExternalProcessor(started, { exchange, log: silentLog, metrics: noMetrics });
   return { server: started, exchange, port: await started.listen('127.0.0.1:0', tls) };
@@ -87,8 +94,10 @@ describe('windows', () => {
 });
 
 describe('protection from stream resets', () => {
+  const retiring = { retiresConnections: true };
+
   test(`after ${limits.streamsPerConnectionMax} streams the peer is asked for another connection, and what is under way goes on`, async () => {
-    const { port, exchange } = await start();
+    const { port, exchange } = await start({}, retiring);
     const client = await session(port);
     const goaways: unknown[] = [];
     client.on('goaway', (code, lastStreamId) => goaways.push([code, lastStreamId]));
@@ -106,7 +115,7 @@ describe('protection from stream resets', () => {
   });
 
   test('streams that the peer opened before it read the request to go elsewhere are answered', async () => {
-    const { port, exchange } = await start();
+    const { port, exchange } = await start({}, retiring);
     const client = await session(await farAway(port));
     for (let opened = 1; opened < limits.streamsPerConnectionMax; opened += 1)
       openStream(client).close(constants.NGHTTP2_CANCEL);
@@ -139,10 +148,19 @@ describe('protection from stream resets', () => {
     expect(failures).toEqual([]);
   });
 
+  test.each([
+    { version: '20.20.2', want: false },
+    { version: '22.9.0', want: false },
+    { version: '22.10.0', want: true },
+    { version: '24.0.0', want: true },
+  ])('Node $version can raise its limit of resets: $want', ({ version, want }) => {
+    expect(canRaiseResetLimit(version)).toBe(want);
+  });
+
   test('a grpc-js that hides its HTTP/2 servers is refused', () => {
     const changed = new Server();
     Object.defineProperty(changed, 'http2Servers', { value: undefined });
-    expect(() => tuneHttp2(changed)).toThrow(Fault);
+    expect(() => tuneHttp2(changed, true)).toThrow(Fault);
   });
 });
 
@@ -209,7 +227,7 @@ describe('TLS', () => {
   ])('$name', async ({ mutual, channel, want }) => {
     const { port } = await start(
       {},
-      { certificate: own.cert, privateKey: own.key, clientCa: mutual ? authority.cert : null },
+      { tls: { certificate: own.cert, privateKey: own.key, clientCa: mutual ? authority.cert : null } },
     );
     expect(await ask(port, channel)).toBe(want);
   });
@@ -258,7 +276,7 @@ describe('health', () => {
 });
 
 test('reflection names the services', async () => {
-  const { port } = await start({}, null, true);
+  const { port } = await start({}, { reflectionRoot: protoRoot });
   const definition = loadSync('reflection.proto', {
     includeDirs: [
       new URL('../../../node_modules/@grpc/reflection/build/proto/grpc/reflection/v1', import.meta.url).pathname,
