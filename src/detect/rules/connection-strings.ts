@@ -2,7 +2,8 @@ import type { Match, Rule, Verdict } from '../rule.ts';
 import { isPlaceholder } from '../validators/placeholder.ts';
 import { sample } from './sample.ts';
 
-function urlPasswordCheck({ text, start, value }: Match): Verdict {
+function urlPasswordCheck({ text, start, end, value }: Match): Verdict {
+  if (text.charAt(end) !== '@') return 'wrong';
   if (isPlaceholder(value) || /^[[{<$%]/.test(value)) return 'wrong';
   if (/^[A-Z]+(?:_[A-Z]+)+$/.test(value)) return 'wrong';
   const scheme = /([a-z][a-z0-9+.-]*):\/\/([^\s:/@]*):$/i.exec(text.slice(Math.max(0, start - 80), start));
@@ -17,9 +18,11 @@ export const connectionStringRules: readonly Rule[] = [
     entity: 'SECRET_URL_PASSWORD',
     tier: 'core',
     lead: /:\/\/[A-Za-z0-9._~%!$&*+=,;-]*:/,
-    pattern: /[^\s"'`<>/@\\?#]+/,
-    maxLength: 256,
+    // Up to the last `@` before the path: passwords may hold one.
+    pattern: /[^\s"'`<>/\\?#]+/,
+    maxLength: 128,
     notAfter: /[^@]/,
+    retry: /@/,
     check: urlPasswordCheck,
     score: 0.8,
     source: 'https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1',
@@ -27,6 +30,7 @@ export const connectionStringRules: readonly Rule[] = [
       positive: [
         { text: 'postgres://app:Wq83kPz@db.internal:5432/app', value: 'Wq83kPz' },
         { text: 'redis://:p4ssKey@cache:6379', value: 'p4ssKey' },
+        { text: 'mysql://u:p@ss9w@host/db', value: 'p@ss9w' },
         { text: 'mongodb+srv://u:Wq83kPz@cluster.example.net/x', value: 'Wq83kPz' },
         { text: 'https://user:Wq83kPz@example.com', value: 'Wq83kPz' },
       ],
