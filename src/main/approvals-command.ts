@@ -1,4 +1,4 @@
-import type { ServiceError } from '@grpc/grpc-js';
+import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import {
   type Approval,
@@ -93,23 +93,28 @@ export function addApprovalsCommands(program: Command): void {
 function watch(options: Shown & { group?: string }): Promise<void> {
   const { client, metadata } = openApprovals(options);
   return new Promise((resolve, reject) => {
+    let stream: ClientReadableStream<WatchResponse>;
+    let isInterrupted = false;
     const follow = (): void => {
-      const stream = client.watch({ id: '', group: options.group ?? '' }, metadata);
+      stream = client.watch({ id: '', group: options.group ?? '' }, metadata);
       stream.on('data', ({ approval }: WatchResponse) => {
         if (!approval) return;
         if (options.json) printJson(approvalJson(approval));
         else printLine(rowOf(approval).join('  '));
       });
       // The server ends a watch in good order after a while: ask again.
-      stream.on('end', follow);
+      stream.on('end', () => {
+        if (!isInterrupted) follow();
+      });
       stream.on('error', (error: ServiceError) => {
         client.close();
-        reject(apiError(error));
+        if (isInterrupted) resolve();
+        else reject(apiError(error));
       });
     };
     process.once('SIGINT', () => {
-      client.close();
-      resolve();
+      isInterrupted = true;
+      stream.cancel();
     });
     follow();
   });

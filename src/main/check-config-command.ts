@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../config/load.ts';
 import { formatProblems } from '../config/problem.ts';
 import { exitCodes, printJson, printLine } from './output.ts';
 
@@ -10,7 +9,8 @@ export function addCheckConfigCommand(program: Command): void {
     .description('list every mistake in a configuration, with line and fix')
     .argument('<file>')
     .option('--json', 'as JSON')
-    .action((file: string, options: { json?: boolean }) => {
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { loadConfig } = await import('../config/load.ts');
       const loaded = loadConfig(file, process.env);
       const problems = loaded.ok ? loaded.value.warnings : loaded.error;
       if (options.json) {

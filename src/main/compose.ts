@@ -50,8 +50,19 @@ export interface ServiceOptions {
   readonly drainMs: number;
 }
 
-/** Builds the whole service from its configuration and starts it. Throws what keeps it from starting. */
+/** Builds the whole service from its configuration and starts it. Throws what keeps it from starting; nothing of it is left open then. */
 export async function startService(loaded: LoadedConfig, options: ServiceOptions): Promise<Service> {
+  const opened = createOpened();
+  try {
+    return await compose(loaded, options, opened);
+  } catch (thrown) {
+    // What kept it from starting is the news, not what then went wrong with closing.
+    await opened.close().catch(() => {});
+    throw thrown;
+  }
+}
+
+async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Opened): Promise<Service> {
   const { config } = loaded;
   const clock = systemClock;
   const random = createPooledRandom();
@@ -59,6 +70,10 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
   const log = createPinoLog({ clock }, { level: config.log.level });
   const metrics = createPrometheus({ version: options.version, processMetrics: true });
   const lifetime = new AbortController();
+  opened.add(async () => {
+    log.info('countersign has stopped');
+    log.flush();
+  });
 
   const audit = await openFileLog({
     directory: config.audit.directory,
@@ -72,7 +87,9 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     observe: { log, metrics },
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
+  opened.add(audit.close);
   const pdp = await startPdp(config, audit, log, lifetime.signal);
+  opened.add(async () => lifetime.abort());
   const authenticator = createJwtAuthenticator(
     { clock },
     {
@@ -92,7 +109,9 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
       metrics.approvalTransition(approval.state);
     },
   });
+  opened.add(() => store.close());
   const sweeper = startSweeper(store, log);
+  opened.add(() => sweeper.close());
   const { tier, countries, allow } = config.detection;
   const custom = admittedPatterns(config);
   const detector = createDetector({ tier, countries, custom, allow });
@@ -135,11 +154,17 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     { ...address(config.listen.http), tls: tlsOf(config.listen.http, readTls) },
   );
 
-  const ports = await Promise.all([
-    pep.listen(listenAddress(config.listen.pep), tlsOf(config.listen.pep, rpcTls)),
-    api.listen(listenAddress(config.listen.api), tlsOf(config.listen.api, rpcTls)),
-    http.start(),
-  ]);
+  opened.add(() => http.close());
+  opened.add(async () => {
+    const [outcome] = await Promise.all([pep.drain(options.drainMs), api.drain(options.drainMs)]);
+    if (outcome === 'cut') log.warn('exchanges were cut at the end of the drain time');
+  });
+
+  const ports = [
+    await pep.listen(listenAddress(config.listen.pep), tlsOf(config.listen.pep, rpcTls)),
+    await api.listen(listenAddress(config.listen.api), tlsOf(config.listen.api, rpcTls)),
+    await http.start(),
+  ];
   pep.setServing(true);
   api.setServing(true);
   log.info('countersign serves', { revision: pdp.revision() ?? 'none', file: loaded.file });
@@ -147,14 +172,7 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
   const stop = async (): Promise<void> => {
     isStopping = true;
     lifetime.abort();
-    const [outcome] = await Promise.all([pep.drain(options.drainMs), api.drain(options.drainMs)]);
-    if (outcome === 'cut') log.warn('exchanges were cut at the end of the drain time');
-    await sweeper.close();
-    await store.close();
-    await audit.close();
-    await http.close();
-    log.info('countersign has stopped', { state: outcome });
-    log.flush();
+    await opened.close();
   };
   let stopped: Promise<void> | null = null;
   return {
@@ -166,6 +184,25 @@ export async function startService(loaded: LoadedConfig, options: ServiceOptions
     stop: () => {
       stopped ??= stop();
       return stopped;
+    },
+  };
+}
+
+/** What has been opened, to be closed in the opposite order. */
+interface Opened {
+  add(close: () => Promise<void>): void;
+  /** Closes all of it, whatever of it fails; then throws the first failure. */
+  close(): Promise<void>;
+}
+
+function createOpened(): Opened {
+  const closers: (() => Promise<void>)[] = [];
+  return {
+    add: (close) => void closers.push(close),
+    close: async () => {
+      const failures: unknown[] = [];
+      for (const close of closers.splice(0).reverse()) await close().catch((thrown) => failures.push(thrown));
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

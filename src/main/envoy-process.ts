@@ -36,7 +36,7 @@ export function withPorts(yaml: string, ports: PortMap): string {
   });
 }
 
-/** Starts Envoy on a configuration and resolves when it serves. Rejects with Envoy's own words when it does not within 10 s. */
+/** Starts Envoy on a configuration and resolves when it serves. Rejects with Envoy's own words when it does not within 30 s. */
 export async function startEnvoy(options: {
   readonly binary: string;
   readonly configFile: string;
@@ -111,7 +111,7 @@ async function waitUntilLive(
   exited.then(() => {
     gone = true;
   });
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (Date.now() < deadline && !gone) {
     try {
       const response = await fetch(`http://127.0.0.1:${port}/ready`);

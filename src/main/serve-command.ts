@@ -1,10 +1,9 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { loadConfig } from '../config/load.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { formatProblems } from '../config/problem.ts';
 import { Fault } from '../lib/fault.ts';
-import { startService } from './compose.ts';
 import { CliError, exitCodes } from './output.ts';
 
 /** `countersign serve --config FILE`: runs until SIGTERM or SIGINT, then lets exchanges in flight finish. */
@@ -18,6 +17,8 @@ export function addServeCommand(program: Command): void {
       const drainS = Number(options.drain);
       if (!(drainS >= 0 && drainS <= 3600))
         throw new CliError('--drain takes seconds, from 0 to 3600.', exitCodes.usage);
+      // Loaded here, so that no other command waits for all that a service is made of.
+      const { loadConfig } = await import('../config/load.ts');
       const loaded = loadConfig(options.config, process.env);
       if (!loaded.ok) {
         throw new CliError(
@@ -29,8 +30,9 @@ export function addServeCommand(program: Command): void {
     });
 }
 
-async function run(loaded: Parameters<typeof startService>[0], drainS: number, version: string): Promise<void> {
+async function run(loaded: LoadedConfig, drainS: number, version: string): Promise<void> {
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+  const { startService } = await import('./compose.ts');
   try {
     const service = await startService(loaded, {
       version,

@@ -147,7 +147,7 @@ function isRunning(child: ChildProcess): boolean {
 }
 
 async function untilAnswers(url: string, service: ChildProcess, output: () => string): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 30_000;
   while (Date.now() < deadline && isRunning(service)) {
     try {
       if ((await fetch(url)).ok) return;
