@@ -160,7 +160,9 @@ export function determinise(nfa: Nfa, statesMax: number): Dfa | null {
   );
 }
 
-function closure(nfa: Nfa, cores: readonly number[]): number[] {
+function closure(nfa: Nfa, cores: readonly number[]): readonly number[] {
+  const [only = 0] = cores;
+  if (cores.length === 1 && nfa.set[only] !== null) return cores;
   const seen = new Set<number>();
   const stack = [...cores];
   for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
@@ -217,22 +219,23 @@ function partition(sets: readonly CharSet[]): Alphabet | null {
     }
   }
   const starts = [...bounds].filter((unit) => unit <= 0xffff).sort((a, b) => a - b);
+  /** For each set, which of the runs that begin at `starts` it holds. */
+  const held = unique.map((set) => starts.map((unit) => contains(set, unit)));
   const symbols = new Map<string, number>();
-  const symbolAt = starts.map((unit) => {
-    const signature = unique.map((set) => (contains(set, unit) ? '1' : '0')).join('');
+  const symbolAt = starts.map((_, i) => {
+    const signature = held.map((runs) => (runs[i] ? '1' : '0')).join('');
     const symbol = symbols.get(signature) ?? symbols.size;
     symbols.set(signature, symbol);
     return symbol;
   });
   if (symbols.size > 255) return null;
   const symbolsBySet = new Map(
-    unique.map((set) => {
-      const within = starts.flatMap((unit, i) => (contains(set, unit) ? [symbolAt[i] ?? 0] : []));
-      return [set.join(';'), [...new Set(within)]];
-    }),
+    unique.map((set, i) => [set.join(';'), [...new Set(symbolAt.filter((_, run) => held[i]?.[run]))]]),
   );
   const ascii = new Uint8Array(0x80);
-  for (let unit = 0; unit < 0x80; unit++) ascii[unit] = symbolAt[starts.findLastIndex((start) => start <= unit)] ?? 0;
+  starts.forEach((start, i) => {
+    ascii.fill(symbolAt[i] ?? 0, Math.min(start, 0x80), Math.min(starts[i + 1] ?? 0x80, 0x80));
+  });
   const wide = starts.flatMap((start, i) => (start >= 0x80 ? [[start, symbolAt[i] ?? 0] as const] : []));
   return {
     size: symbols.size,

@@ -32,6 +32,7 @@ const controls: Readonly<Record<string, number>> = { n: 0x0a, r: 0x0d, t: 0x09, 
  */
 export function parsePattern(pattern: RegExp): PatternNode {
   const source = pattern.source;
+  const name = String(pattern);
   const fold = pattern.ignoreCase;
   let at = 0;
 
@@ -73,17 +74,17 @@ export function parsePattern(pattern: RegExp): PatternNode {
       bounds = [Number(low), high === undefined ? Number(low) : high === '' ? Number.POSITIVE_INFINITY : Number(high)];
     } else return null;
     at++;
-    invariant(source[at] !== '?', `a lazy quantifier has no meaning in ${pattern}`);
+    invariant(source[at] !== '?', `a lazy quantifier has no meaning in ${name}`);
     return bounds;
   }
 
   function atom(): PatternNode {
     const mark = source[at];
     if (mark === '(') {
-      invariant(source.startsWith('(?:', at), `only (?:…) groups in ${pattern}`);
+      invariant(source.startsWith('(?:', at), `only (?:…) groups in ${name}`);
       at += 3;
       const inner = choice();
-      invariant(source[at] === ')', `unclosed group in ${pattern}`);
+      invariant(source[at] === ')', `unclosed group in ${name}`);
       at++;
       return inner;
     }
@@ -92,7 +93,7 @@ export function parsePattern(pattern: RegExp): PatternNode {
       at++;
       return { kind: 'set', set: complement([[0x0a, 0x0a]]) };
     }
-    invariant(mark !== '^' && mark !== '$', `no anchors in ${pattern}: rules have before and after`);
+    invariant(mark !== '^' && mark !== '$', `no anchors in ${name}: rules have before and after`);
     return { kind: 'set', set: folded(mark === '\\' ? escaped() : literal()) };
   }
 
@@ -116,7 +117,7 @@ export function parsePattern(pattern: RegExp): PatternNode {
       unit = Number.parseInt(source.slice(at, at + width), 16);
       at += width;
     }
-    invariant(unit !== undefined || !/[a-zA-Z0-9]/.test(mark), `unknown escape \\${mark} in ${pattern}`);
+    invariant(unit !== undefined || !/[a-zA-Z0-9]/.test(mark), `unknown escape \\${mark} in ${name}`);
     unit ??= mark.charCodeAt(0);
     return [[unit, unit]];
   }
@@ -127,7 +128,7 @@ export function parsePattern(pattern: RegExp): PatternNode {
     if (negated) at++;
     const ranges: (readonly [number, number])[] = [];
     while (source[at] !== ']') {
-      invariant(at < source.length, `unclosed class in ${pattern}`);
+      invariant(at < source.length, `unclosed class in ${name}`);
       const low = source[at] === '\\' ? escaped() : literal();
       const [first] = low;
       if (source[at] === '-' && source[at + 1] !== ']' && low.length === 1 && first && first[0] === first[1]) {
@@ -146,7 +147,7 @@ export function parsePattern(pattern: RegExp): PatternNode {
   }
 
   const tree = choice();
-  invariant(at === source.length, `unbalanced ${pattern}`);
+  invariant(at === source.length, `unbalanced ${name}`);
   return tree;
 }
 

@@ -63,7 +63,7 @@ export const cloudRules: readonly Rule[] = [
   tokenRule({
     id: 'aws-bedrock-api-key',
     entity: 'SECRET_AWS_BEDROCK_API_KEY',
-    pattern: /ABSK[A-Za-z0-9+/]{109,269}={0,2}|bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=]*/,
+    pattern: /ABSK[A-Za-z0-9+/]{109,}={0,2}|bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=]*/,
     maxLength: 2048,
     notAfter: /[A-Za-z0-9+/=]/,
     source: 'https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html',
@@ -82,7 +82,7 @@ export const cloudRules: readonly Rule[] = [
   tokenRule({
     id: 'google-oauth-secret',
     entity: 'SECRET_GOOGLE_OAUTH',
-    pattern: /GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_-]{20,}|1\/\/0[A-Za-z0-9_-]{40,120}/,
+    pattern: /GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_-]{20,}|1\/\/0[A-Za-z0-9_-]{40,}/,
     anchors: ['GOCSPX-', 'ya29.'],
     maxLength: 520,
     notAfter: /[A-Za-z0-9_-]/,

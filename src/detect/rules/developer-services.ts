@@ -81,7 +81,7 @@ export const developerServiceRules: readonly Rule[] = [
   tokenRule({
     id: 'grafana-token',
     entity: 'SECRET_GRAFANA_TOKEN',
-    pattern: /glc_[A-Za-z0-9+/]{32,400}={0,3}|glsa_[A-Za-z0-9]{32}_[0-9A-Fa-f]{8}|eyJrIjoi[A-Za-z0-9]{60,400}={0,3}/i,
+    pattern: /glc_[A-Za-z0-9+/]{32,}={0,3}|glsa_[A-Za-z0-9]{32}_[0-9A-Fa-f]{8}|eyJrIjoi[A-Za-z0-9]{60,}={0,3}/i,
     notAfter: /[A-Za-z0-9+/=]/,
     source: 'https://grafana.com/docs/grafana/latest/administration/service-accounts/',
     positive: [sample('glsa_', ['base62', 32], '_', ['hex', 8]), sample('glc_', ['base64', 60])],
@@ -99,7 +99,7 @@ export const developerServiceRules: readonly Rule[] = [
   tokenRule({
     id: 'sentry-token',
     entity: 'SECRET_SENTRY_TOKEN',
-    pattern: /sntry[su]_(?:[0-9a-f]{64}|eyJ[A-Za-z0-9+/=_-]{80,400})/,
+    pattern: /sntry[su]_(?:[0-9a-f]{64}|eyJ[A-Za-z0-9+/=_-]{80,})/,
     notAfter: /[A-Za-z0-9]/,
     source: 'https://docs.sentry.io/account/auth-tokens/',
     positive: [sample('sntryu_', ['hex', 64]), sample('sntrys_eyJ', ['base62', 120], '_', ['base62', 43])],
@@ -253,7 +253,7 @@ export const developerServiceRules: readonly Rule[] = [
     id: 'mapbox-token',
     entity: 'SECRET_MAPBOX_TOKEN',
     // pk. tokens are public by design, but are often restricted and metered: gitleaks and Mapbox's own scanner report them.
-    pattern: /[ps]k\.[A-Za-z0-9]{60,120}\.[A-Za-z0-9_-]{20,24}/,
+    pattern: /[ps]k\.[A-Za-z0-9]{60,}\.[A-Za-z0-9_-]{20,24}/,
     anchors: ['pk.', 'sk.'],
     source: 'https://docs.mapbox.com/help/dive-deeper/access-tokens/',
     positive: [sample('sk.', ['base62', 80], '.', ['base62', 22])],
@@ -262,7 +262,7 @@ export const developerServiceRules: readonly Rule[] = [
   tokenRule({
     id: 'dropbox-token',
     entity: 'SECRET_DROPBOX_TOKEN',
-    pattern: /sl\.(?:u\.)?[A-Za-z0-9_=-]{130,1200}|[A-Za-z0-9]{11}AAAAAAAAAA[A-Za-z0-9_=-]{43}/,
+    pattern: /sl\.(?:u\.)?[A-Za-z0-9_=-]{130,}|[A-Za-z0-9]{11}AAAAAAAAAA[A-Za-z0-9_=-]{43}/,
     anchors: ['sl.'],
     maxLength: 1300,
     notAfter: /[A-Za-z0-9_=-]/,
@@ -323,7 +323,7 @@ export const developerServiceRules: readonly Rule[] = [
     id: 'authress-key',
     entity: 'SECRET_AUTHRESS_KEY',
     pattern:
-      /(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}/i,
+      /(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,}/i,
     notAfter: /[A-Za-z0-9+/_=-]/,
     source: 'https://authress.io/knowledge-base/docs/authorization/service-clients/secrets-scanning',
     positive: [sample('sc_', ['lower', 10], '.', ['lower', 4], '.acc_', ['lower', 10], '.', ['base64url', 40])],

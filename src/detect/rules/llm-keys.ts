@@ -26,7 +26,7 @@ export const llmKeyRules: readonly Rule[] = [
     id: 'openai-api-key-unmarked',
     entity: 'SECRET_OPENAI_API_KEY',
     notBefore: /[A-Za-z0-9_-]/,
-    pattern: /sk-(?:proj|svcacct|admin|service)-[A-Za-z0-9_-]{40,200}/,
+    pattern: /sk-(?:proj|svcacct|admin|service)-[A-Za-z0-9_-]{40,}/,
     maxLength: 240,
     notAfter: /[A-Za-z0-9_-]/,
     source: 'https://platform.openai.com/docs/api-reference/authentication',
@@ -36,7 +36,7 @@ export const llmKeyRules: readonly Rule[] = [
   tokenRule({
     id: 'anthropic-api-key',
     entity: 'SECRET_ANTHROPIC_API_KEY',
-    pattern: /sk-ant-(?:api03|admin01|oat01|ort01|sid01)-[A-Za-z0-9_-]{80,120}/,
+    pattern: /sk-ant-(?:api03|admin01|oat01|ort01|sid01)-[A-Za-z0-9_-]{80,}/,
     notAfter: /[A-Za-z0-9_-]/,
     source: 'https://docs.anthropic.com/en/api/getting-started',
     positive: [sample('sk-ant-api03-', ['base64url', 93], 'AA'), sample('sk-ant-admin01-', ['base64url', 93], 'AA')],

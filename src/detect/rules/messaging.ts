@@ -29,7 +29,7 @@ export const messagingRules: readonly Rule[] = [
   tokenRule({
     id: 'slack-webhook',
     entity: 'SECRET_WEBHOOK_URL',
-    pattern: /hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Za-z0-9+/_-]{40,100}/,
+    pattern: /hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Za-z0-9+/_-]{40,}/,
     notAfter: /[A-Za-z0-9+/_-]/,
     source: 'https://api.slack.com/messaging/webhooks',
     positive: [sample('hooks.slack.com/services/T', ['base32', 9], '/B', ['base32', 9], '/', ['base62', 24])],

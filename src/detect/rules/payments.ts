@@ -7,7 +7,7 @@ export const paymentRules: readonly Rule[] = [
     id: 'stripe-key',
     entity: 'SECRET_STRIPE_KEY',
     // Publishable keys (pk_) are public by design.
-    pattern: /(?:sk|rk)_(?:live|test|prod|org)_[A-Za-z0-9]{10,247}/,
+    pattern: /(?:sk|rk)_(?:live|test|prod|org)_[A-Za-z0-9]{10,}/,
     notBefore: /[A-Za-z0-9_]/,
     source: 'https://docs.stripe.com/keys',
     positive: [sample('sk_live_', ['base62', 24]), sample('rk_test_', ['base62', 99])],

@@ -7,7 +7,7 @@ export const vcsRules: readonly Rule[] = [
     id: 'github-token',
     entity: 'SECRET_GITHUB_TOKEN',
     // The App installation token may carry a JWT: ghs_<app>_<jwt>.
-    pattern: /gh[pousr]_(?:[A-Za-z0-9]{36,255}|\d+_eyJ[A-Za-z0-9_.-]+)/,
+    pattern: /gh[pousr]_(?:[A-Za-z0-9]{36,}|\d+_eyJ[A-Za-z0-9_.-]+)/,
     maxLength: 2048,
     source:
       'https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github',
@@ -21,7 +21,7 @@ export const vcsRules: readonly Rule[] = [
   tokenRule({
     id: 'github-fine-grained-token',
     entity: 'SECRET_GITHUB_TOKEN',
-    pattern: /github_pat_[A-Za-z0-9_]{60,255}/,
+    pattern: /github_pat_[A-Za-z0-9_]{60,}/,
     source: 'https://github.blog/changelog/2022-10-18-introducing-fine-grained-personal-access-tokens/',
     positive: [sample('github_pat_', ['base62', 22], '_', ['base62', 59])],
     negative: ['github_pat_11ABC'],
@@ -46,7 +46,7 @@ export const vcsRules: readonly Rule[] = [
   tokenRule({
     id: 'bitbucket-token',
     entity: 'SECRET_ATLASSIAN_TOKEN',
-    pattern: /ATBB[A-Za-z0-9_=-]{28,40}|AT(?:ATT|CTT)3[A-Za-z0-9_=-]{160,240}/,
+    pattern: /ATBB[A-Za-z0-9_=-]{28,40}|AT(?:ATT|CTT)3[A-Za-z0-9_=-]{160,}/,
     notAfter: /[A-Za-z0-9_=-]/,
     source: 'https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/',
     positive: [sample('ATBB', ['base62', 32]), sample('ATATT3', ['base64url', 186])],
