@@ -28,6 +28,23 @@ export interface RequestFacts {
   readonly sent: Buffer | null;
 }
 
+/** The facts of an exchange of which only its first message is known. */
+export function nothingKnown(context: ExchangeContext, body: Buffer | null): RequestFacts {
+  return {
+    context,
+    subject: null,
+    session: context.id,
+    conversation: null,
+    scans: [],
+    policyRevision: null,
+    decision: null,
+    masked: [],
+    approval: null,
+    original: body,
+    sent: null,
+  };
+}
+
 /**
  * The record that must be durable before anything leaves. ext_authz (`canRewrite` false) sees no answer: its intent may stay the only
  * record, which `final` says; where ext_proc stands behind it, that one records the outcome.

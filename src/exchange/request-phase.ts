@@ -14,7 +14,7 @@ import { continueHandedOver } from './handed-over.ts';
 import { awaitApproval } from './hold.ts';
 import { inspect } from './inspect.ts';
 import { readRequest } from './read-request.ts';
-import { intentEntry, type RequestFacts } from './records.ts';
+import { intentEntry, nothingKnown, type RequestFacts } from './records.ts';
 import { count, failClosed, refuse } from './refuse.ts';
 import { denied, maskingNotPossible, signedText, unauthenticated, unreadableRequest } from './replies.ts';
 import { placeholderScope, sessionOf } from './session.ts';
@@ -88,22 +88,6 @@ export async function requestPhase(
 function withoutBody(context: ExchangeContext, { isBodyWithheld }: RequestPhaseOptions): Conversation {
   if (!isBodyWithheld) return emptyConversation;
   return { ...emptyConversation, dialect: context.dialect.id, uninspected: [{ pointer: '', kind: 'body' }] };
-}
-
-function nothingKnown(context: ExchangeContext, body: Buffer | null): RequestFacts {
-  return {
-    context,
-    subject: null,
-    session: context.id,
-    conversation: null,
-    scans: [],
-    policyRevision: null,
-    decision: null,
-    masked: [],
-    approval: null,
-    original: body,
-    sent: null,
-  };
 }
 
 function authenticate(

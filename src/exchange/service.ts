@@ -1,7 +1,9 @@
 import { Fault } from '../lib/fault.ts';
+import { openContext } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
-import type { ExchangeService } from './exchange.ts';
-import { faultRefusal, replyOf } from './replies.ts';
+import type { ExchangeService, RequestHead } from './exchange.ts';
+import { nothingKnown, refusalEntry } from './records.ts';
+import { faultRefusal, type Refusal, replyOf } from './replies.ts';
 import { requestPhase } from './request-phase.ts';
 
 /** The product as the PEP sees it. */
@@ -9,19 +11,32 @@ export function createExchangeService(deps: ExchangeDeps): ExchangeService {
   return {
     request: (head, body, options, signal) => requestPhase(deps, head, body, options, signal),
     faultReply: (head, thrown) => {
-      const header = (name: string): string | null => head?.headers.get(name) ?? null;
-      const route = {
-        method: head?.method ?? '',
-        path: head?.path ?? '',
-        header,
-      };
       const fault = Fault.from(thrown);
+      const refusal = faultRefusal(fault);
       deps.metrics.failure(fault.code);
-      deps.log.error('answered with a fault', {
-        code: fault.code,
-        reason: fault.message,
-      });
-      return replyOf(faultRefusal(fault), deps.selectDialect(route, header('content-type')), '');
+      deps.log.error('answered with a fault', { code: fault.code, reason: fault.message });
+      if (head === null) return replyOf(refusal, deps.selectDialect(noRoute, null), '');
+      const context = openContext(deps, head, deps.newId());
+      recordLate(deps, head, context, refusal);
+      return replyOf(refusal, context.dialect, context.id);
     },
   };
+}
+
+const noRoute = { method: '', path: '', header: () => null };
+
+/** Nothing was forwarded, so the answer need not wait for its record; when that cannot be written, the log says so. */
+function recordLate(
+  deps: ExchangeDeps,
+  head: RequestHead,
+  context: ReturnType<typeof openContext>,
+  refusal: Refusal,
+): void {
+  deps.audit.append(refusalEntry(deps, nothingKnown(context, null), refusal)).catch((thrown: unknown) => {
+    deps.log.error('the failure could not be recorded', {
+      exchange: context.id,
+      reason: Fault.from(thrown).message,
+      path: head.path.split('?')[0] ?? '',
+    });
+  });
 }
