@@ -51,6 +51,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   const { fs, directory, tree } = options;
   let published = options.published;
   let bundle = [...options.bundle];
+  /** Files of the published tree's right edge. They MUST NOT be written again: a kill in the middle of it would take them away. */
+  let edge = pathsOf(tree.size === published ? edgeFiles() : []);
   let filled: PendingFile[] = [];
   /** Directories of partial tiles that a full one has superseded. */
   let superseded: string[] = [];
@@ -98,7 +100,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   async function publishOnce(): Promise<void> {
     const size = tree.size;
     const body = checkpointBody({ origin: options.origin, size, root: tree.root() });
-    const files = [...filled, ...edgeFiles()];
+    const nextEdge = edgeFiles();
+    const files = [...filled, ...nextEdge.filter(({ path }) => !edge.has(path))];
     const obsolete = superseded;
     filled = [];
     superseded = [];
@@ -115,6 +118,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     const note = signNote(body, options.origin, options.signingKey, options.publicKey);
     await replaceFile(fs, layout.checkpoint(directory), Buffer.from(note));
     published = size;
+    edge = pathsOf(nextEdge);
     options.onPublished(size);
     for (const partial of obsolete) await fs.removeTree(partial);
   }
@@ -151,4 +155,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       await running?.catch(() => undefined);
     },
   };
+}
+
+function pathsOf(files: readonly PendingFile[]): ReadonlySet<string> {
+  return new Set(files.map(({ path }) => path));
 }
