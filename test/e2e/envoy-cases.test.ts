@@ -12,7 +12,8 @@ import { type Script, scripted } from '../support/upstream.ts';
 
 /**
  * The cases E1 to E16: what can happen between a client, Envoy, countersign and a model, on the Envoy that is shipped with. E6 (ext_authz hands
- * its verdict to ext_proc) is `handover.test.ts`, further Envoys are `envoy-versions.test.ts`.
+ * its verdict to ext_proc) is `handover.test.ts`, E4 in the middle of a stream `../fault/fail-closed-streams.test.ts`, further Envoys are
+ * `envoy-versions.test.ts`.
  */
 const card = '4111 1111 1111 1111';
 const ssn = '536-22-8726';
