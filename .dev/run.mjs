@@ -3,7 +3,7 @@
 // that says how many passed. `check` is all that needs no Envoy and is quick enough to run before each commit; `test` is everything.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -36,9 +36,9 @@ for (const [name, command, args] of mode === 'test' ? everything : checks) {
   const outcome = command.vitest ? runVitest(command.vitest) : runStep(command, args);
   passed += outcome.passed;
   failed += outcome.failed;
-  if (outcome.failed > 0) broken.push(name);
+  if (outcome.failed > 0) broken.push(name, ...outcome.broken);
 }
-if (broken.length > 0) process.stdout.write(`\nfailed: ${broken.join(', ')}\n`);
+if (broken.length > 0) process.stdout.write(`\nfailed:\n${broken.map((line) => `- ${line}\n`).join('')}`);
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);
 
@@ -47,7 +47,7 @@ function runStep(command, args) {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return status === 0 ? { passed: 1, failed: 0, broken: [] } : { passed: 0, failed: 1, broken: [] };
 }
 
 /** A run that ends badly, or reports no test at all, is at least one failure whatever its report says. */
@@ -67,14 +67,20 @@ function runVitest(projects) {
     ],
     { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  let counts = { passed: 0, failed: 0 };
+  const outcome = { passed: 0, failed: 0, broken: [] };
   try {
-    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8'));
-    counts = {
-      passed: numPassedTests,
-      failed: numFailedTests + numPendingTests,
-    };
+    const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+    outcome.passed = numPassedTests;
+    outcome.failed = numFailedTests + numPendingTests;
+    outcome.broken = testResults.flatMap(({ name, assertionResults }) =>
+      assertionResults
+        .filter(({ status }) => status !== 'passed')
+        .map(
+          ({ fullName, failureMessages }) =>
+            `${relative(root, name)}: ${fullName}\n  ${failureMessages.join('\n  ').slice(0, 2_000)}`,
+        ),
+    );
   } catch {}
-  if ((status !== 0 || counts.passed === 0) && counts.failed === 0) counts.failed = 1;
-  return counts;
+  if ((status !== 0 || outcome.passed === 0) && outcome.failed === 0) outcome.failed = 1;
+  return outcome;
 }

@@ -18,6 +18,7 @@ export default defineConfig({
         include: [`test/${name}/**/*.test.ts`],
         testTimeout: kind.timeoutMs,
         hookTimeout: 120_000,
+        setupFiles: ['test/support/property-seed.ts'],
         fileParallelism: kind.parallel,
         pool: 'forks',
       },

@@ -215,6 +215,7 @@ function visitString(document: Document, node: JsonNode & { type: 'string' }, sh
       break;
     case 'sealed':
       if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      if (!isBase64(value) && !isIdentifier(value)) addText(document, node, shape, place, value);
       break;
     case 'repeat':
       break;

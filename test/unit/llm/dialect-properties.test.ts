@@ -22,6 +22,7 @@ const vocabulary = `
   images context prompt_eval_count done tool_plan documents document texts query results embeddings format options
   toolUse toolResult toolConfig toolSpec inputSchema json reasoningContent reasoningText citationsContent guardContent trace start
   inputText outputText generation contentBlockIndex name context s3Location bytes
+  signature encrypted_content encrypted_index thoughtSignature redactedContent data
   params structuredContent resource blob uri artifact artifacts artifactId status history argument value systemPrompt prompts raw
 `
   .trim()
@@ -83,7 +84,7 @@ function parsed(dialect: Dialect, value: unknown, direction: 'request' | 'respon
 }
 
 describe.each(structured.map((dialect) => ({ name: dialect.id, dialect })))('$name', ({ dialect }) => {
-  // What is sealed is the one place that is not read. No other name hides a text.
+  // No name hides a text: not even that of a payload or a signature, which are Base64 or read like anything else.
   test.each(['request', 'response'] as const)('every text of a %s is a segment, wherever it stands', (direction) => {
     fc.assert(
       fc.property(marked, (value) => {
