@@ -3,6 +3,7 @@ import {
   type Approval as ApprovalMessage,
   type Decision as DecisionMessage,
   Direction,
+  GroupMatch,
   type Person as PersonMessage,
   RequesterKind,
   State,
@@ -38,6 +39,10 @@ export function approvalMessage(approval: Approval, nowMs: number): ApprovalMess
       grantUses: terms.grant.uses,
       grantTtl: duration(terms.grant.ttlS * 1000),
       requireReason: terms.requireReason,
+      groupMatch: GroupMatch.GROUP_MATCH_ANY,
+      breakGlassGroups: [],
+      allowSelfApproval: false,
+      returnReason: true,
     },
     createTime: new Date(approval.createdAtMs),
     // Another replica's clock may be ahead of this one's.
@@ -46,6 +51,10 @@ export function approvalMessage(approval: Approval, nowMs: number): ApprovalMess
     grantUntil: approval.grantUntilMs === null ? undefined : new Date(approval.grantUntilMs),
     usesLeft: approval.usesLeft,
     decisions: approval.decisions.map(decisionMessage),
+    forced: false,
+    timeLeft: undefined,
+    approvalsMissing: 0,
+    groupsMissing: [],
   };
 }
 
@@ -103,6 +112,7 @@ function decisionMessage(made: DecisionMade): DecisionMessage {
     verdict: verdictMessage(made.verdict),
     reason: made.reason ?? '',
     decideTime: new Date(made.atMs),
+    ownRequest: false,
   };
 }
 

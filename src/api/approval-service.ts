@@ -115,6 +115,8 @@ export function createApprovalService(
     return ok({
       approvals: page.approvals.map((approval) => approvalMessage(approval, nowMs)),
       nextPageToken: page.next ?? '',
+      counts: [],
+      countsTruncated: false,
     });
   };
 
@@ -173,9 +175,13 @@ export function createApprovalService(
     reject: decision(store.reject),
     cancel: decision(store.cancel),
     revoke: decision(store.revoke),
+    getByRequest: unary(async () => notYet),
+    breakGlass: unary(async () => notYet),
+    decideBatch: unary(async () => notYet),
   };
 }
 
+const notYet = err({ code: status.UNIMPLEMENTED, details: 'not_implemented' });
 const pageSizeDefault = 50;
 
 interface Cancellable {

@@ -37,7 +37,8 @@ export async function watchApprovals(
     // Forgetting costs a repetition, never a change.
     if (sent.size >= limits.approvalWatchQueueMax) sent.clear();
     sent.set(approval.id, approval.version);
-    if (!call.write({ change, approval: approvalMessage(approval, clock.nowMs()) })) await drained(call, signal);
+    if (!call.write({ change, approval: approvalMessage(approval, clock.nowMs()), resumeToken: '' }))
+      await drained(call, signal);
   };
   const sendAll = async (change: Change): Promise<void> => {
     if (id !== null) {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import {
   type Approval,
   type GetResponse,
+  ListRequest,
   type ListResponse,
   State,
   type WatchResponse,
@@ -33,13 +34,12 @@ export function addApprovalsCommands(program: Command): void {
       const found: Approval[] = [];
       let pageToken = '';
       do {
-        const request = {
+        const request = ListRequest.fromPartial({
           state: stateFrom(options.state),
           group: options.group ?? '',
-          requesterId: '',
           pageSize: Math.min(wanted - found.length, 100),
           pageToken,
-        };
+        });
         const page = await unary<ListResponse>((done) => client.list(request, metadata, done));
         found.push(...page.approvals);
         pageToken = page.nextPageToken;
@@ -75,7 +75,7 @@ export function addApprovalsCommands(program: Command): void {
       .action(async (id: string, options: Shown & { reason: string }) => {
         const { client, metadata } = openApprovals(options);
         const { approval } = await unary<{ approval: Approval | undefined }>((done) =>
-          client[verdict]({ id, reason: options.reason }, metadata, done),
+          client[verdict]({ id, reason: options.reason, requestId: '' }, metadata, done),
         );
         client.close();
         if (options.json) show(approval, options);
@@ -96,7 +96,7 @@ function watch(options: Shown & { group?: string }): Promise<void> {
     let stream: ClientReadableStream<WatchResponse>;
     let isInterrupted = false;
     const follow = (): void => {
-      stream = client.watch({ id: '', group: options.group ?? '' }, metadata);
+      stream = client.watch({ id: '', group: options.group ?? '', resumeToken: '' }, metadata);
       stream.on('data', ({ approval }: WatchResponse) => {
         if (!approval) return;
         if (options.json) printJson(approvalJson(approval));

@@ -3,7 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Approval, type ListResponse, State } from '../../src/gen/countersign/approval/v1/approval.ts';
+import {
+  type Approval,
+  ListRequest,
+  type ListResponse,
+  State,
+} from '../../src/gen/countersign/approval/v1/approval.ts';
 import { openApprovals, unary } from '../../src/main/api-client.ts';
 import { type Stack, startStack } from '../../src/main/demo/stack.ts';
 import { type DelayProxy, startDelayProxy } from './delay-proxy.ts';
@@ -105,7 +110,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
         const { client, metadata } = openApprovals({ api: stack.api, token });
         try {
           const answer = await unary<{ approval: Approval | undefined }>((done) =>
-            client[verdict]({ id, reason }, metadata, done),
+            client[verdict]({ id, reason, requestId: '' }, metadata, done),
           );
           if (!answer.approval) throw new Error('an answer without an approval');
           return answer.approval;
@@ -115,7 +120,7 @@ export async function startTestStack(options: TestStackOptions = {}): Promise<Te
       },
       pending: async (text) => {
         const { client, metadata } = openApprovals({ api: stack.api, token: stack.tokens.approver });
-        const request = { state: State.STATE_PENDING, group: '', requesterId: '', pageSize: 100, pageToken: '' };
+        const request = ListRequest.fromPartial({ state: State.STATE_PENDING, pageSize: 100 });
         try {
           return await eventually(`a pending approval of "${text}"`, async () => {
             const { approvals } = await unary<ListResponse>((done) => client.list(request, metadata, done));

@@ -1,4 +1,4 @@
-import type { ApproveResponse, ListResponse } from '../../gen/countersign/approval/v1/approval.ts';
+import { type ApproveResponse, ListRequest, type ListResponse } from '../../gen/countersign/approval/v1/approval.ts';
 import { openApprovals, unary } from '../api-client.ts';
 import { leakedKey, type ScriptedModel } from './model.ts';
 import type { Stack } from './stack.ts';
@@ -77,14 +77,14 @@ async function heldAndApproved(stack: Stack, model: ScriptedModel, narrator: Nar
   );
 
   const { client, metadata } = openApprovals({ api: stack.api, token: stack.tokens.approver });
-  const request = { state: 1 as const, group: '', requesterId: '', pageSize: 10, pageToken: '' };
+  const request = ListRequest.fromPartial({ state: 1, pageSize: 10 });
   const { approvals } = await unary<ListResponse>((done) => client.list(request, metadata, done));
   const waiting = approvals.find((approval) => approval.id === held.approval);
   narrator.line(`bob sees:              ${waiting?.maskedView.trim() ?? 'nothing'}`);
   narrator.check('it is in the inbox of the approvers', waiting !== undefined);
   const own = openApprovals({ api: stack.api, token: stack.tokens.requester });
   const refused = await unary<ApproveResponse>((done) =>
-    own.client.approve({ id: held.approval, reason: '' }, own.metadata, done),
+    own.client.approve({ id: held.approval, reason: '', requestId: '' }, own.metadata, done),
   ).then(
     () => false,
     () => true,
@@ -92,7 +92,7 @@ async function heldAndApproved(stack: Stack, model: ScriptedModel, narrator: Nar
   own.client.close();
   narrator.check('alice cannot approve her own request', refused);
   await unary<ApproveResponse>((done) =>
-    client.approve({ id: held.approval, reason: 'agreed in the change meeting' }, metadata, done),
+    client.approve({ id: held.approval, reason: 'agreed in the change meeting', requestId: '' }, metadata, done),
   );
   client.close();
   narrator.line('bob approves over gRPC');

@@ -8,6 +8,7 @@ import {
   ApprovalServiceClient,
   ApprovalServiceService,
   Change,
+  ListRequest,
   type ListResponse,
   State,
   type WatchResponse,
@@ -358,7 +359,9 @@ async function decide(
   reason = '',
 ): Promise<Approval> {
   return shown(
-    await answer<{ approval: Approval | undefined }>((done) => client[verdict]({ id, reason }, token(who), done)),
+    await answer<{ approval: Approval | undefined }>((done) =>
+      client[verdict]({ id, reason, requestId: '' }, token(who), done),
+    ),
   );
 }
 
@@ -367,8 +370,8 @@ function shown(response: { approval: Approval | undefined }): Approval {
   return response.approval;
 }
 
-function list(who: string, query: Partial<Parameters<ApprovalServiceClient['list']>[0]>): Promise<ListResponse> {
-  const request = { state: State.STATE_UNSPECIFIED, group: '', requesterId: '', pageSize: 0, pageToken: '', ...query };
+function list(who: string, query: Parameters<typeof ListRequest.fromPartial>[0]): Promise<ListResponse> {
+  const request = ListRequest.fromPartial(query);
   return answer((done) => client.list(request, token(who), done));
 }
 
@@ -377,7 +380,7 @@ function ids(response: ListResponse): string[] {
 }
 
 function openWatch(who: string | null, query: { id?: string; group?: string }) {
-  const call = client.watch({ id: '', group: '', ...query }, token(who));
+  const call = client.watch({ id: '', group: '', resumeToken: '', ...query }, token(who));
   const ended = new Promise<status>((resolve) => call.on('status', (end) => resolve(end.code)));
   call.on('error', () => {});
   const messages = call[Symbol.asyncIterator]();

@@ -86,6 +86,8 @@ export const Verdict = {
   VERDICT_REVOKE: 3,
   /** VERDICT_CANCEL - A request withdrawn. */
   VERDICT_CANCEL: 4,
+  /** VERDICT_BREAK_GLASS - An approval in an emergency, without quorum. */
+  VERDICT_BREAK_GLASS: 5,
 } as const;
 
 export type Verdict = typeof Verdict[keyof typeof Verdict];
@@ -96,6 +98,25 @@ export namespace Verdict {
   export type VERDICT_REJECT = typeof Verdict.VERDICT_REJECT;
   export type VERDICT_REVOKE = typeof Verdict.VERDICT_REVOKE;
   export type VERDICT_CANCEL = typeof Verdict.VERDICT_CANCEL;
+  export type VERDICT_BREAK_GLASS = typeof Verdict.VERDICT_BREAK_GLASS;
+}
+
+/** How the approver groups of the terms combine. */
+export const GroupMatch = {
+  /** GROUP_MATCH_UNSPECIFIED - Not set. */
+  GROUP_MATCH_UNSPECIFIED: 0,
+  /** GROUP_MATCH_ANY - Members of any of the groups fill the quorum. */
+  GROUP_MATCH_ANY: 1,
+  /** GROUP_MATCH_ALL - Each group has to be represented by a person of its own, and the quorum filled. */
+  GROUP_MATCH_ALL: 2,
+} as const;
+
+export type GroupMatch = typeof GroupMatch[keyof typeof GroupMatch];
+
+export namespace GroupMatch {
+  export type GROUP_MATCH_UNSPECIFIED = typeof GroupMatch.GROUP_MATCH_UNSPECIFIED;
+  export type GROUP_MATCH_ANY = typeof GroupMatch.GROUP_MATCH_ANY;
+  export type GROUP_MATCH_ALL = typeof GroupMatch.GROUP_MATCH_ALL;
 }
 
 /** What kind of caller asked. */
@@ -125,8 +146,10 @@ export const Change = {
   CHANGE_UNSPECIFIED: 0,
   /** CHANGE_CURRENT - It matched when the watch began. */
   CHANGE_CURRENT: 1,
-  /** CHANGE_UPDATED - It was created or changed while the watch went on. */
+  /** CHANGE_UPDATED - It was created or changed while the watch went on, or since the resume token. */
   CHANGE_UPDATED: 2,
+  /** CHANGE_SYNCED - Everything that matched when the watch began has been sent. Comes without an approval, once. */
+  CHANGE_SYNCED: 3,
 } as const;
 
 export type Change = typeof Change[keyof typeof Change];
@@ -135,6 +158,7 @@ export namespace Change {
   export type CHANGE_UNSPECIFIED = typeof Change.CHANGE_UNSPECIFIED;
   export type CHANGE_CURRENT = typeof Change.CHANGE_CURRENT;
   export type CHANGE_UPDATED = typeof Change.CHANGE_UPDATED;
+  export type CHANGE_SYNCED = typeof Change.CHANGE_SYNCED;
 }
 
 /** A verified identity. */
@@ -181,6 +205,14 @@ export interface Terms {
     | undefined;
   /** Whether a decision needs a reason. */
   requireReason: boolean;
+  /** How the groups combine. */
+  groupMatch: GroupMatch;
+  /** Members of any of these groups may approve alone in an emergency; empty: nobody. */
+  breakGlassGroups: string[];
+  /** Whether the requester, who it acts for and owners of its service account may decide, too. */
+  allowSelfApproval: boolean;
+  /** Whether the requester is told the reason of a decision. */
+  returnReason: boolean;
 }
 
 /** One decision, by one person. */
@@ -196,7 +228,11 @@ export interface Decision {
   /** Why, in the decider's words; may be empty. */
   reason: string;
   /** When. */
-  decideTime: Date | undefined;
+  decideTime:
+    | Date
+    | undefined;
+  /** Whether the person decided about a request of its own, where the terms allow that. */
+  ownRequest: boolean;
 }
 
 /** A held exchange and what became of it. It holds no raw finding: texts are masked before they get here. */
@@ -265,6 +301,16 @@ export interface Approval {
   usesLeft: number;
   /** The decisions so far, oldest first. */
   decisions: Decision[];
+  /** Whether the grant was given by break-glass. */
+  forced: boolean;
+  /** How long until the present state ends by time; not set when it is final. */
+  timeLeft:
+    | Duration
+    | undefined;
+  /** How many approvals of distinct people are still missing; 0 when it is not pending. */
+  approvalsMissing: number;
+  /** Groups of GROUP_MATCH_ALL terms that nobody has represented yet. */
+  groupsMissing: string[];
 }
 
 /** Asks for one approval. */
@@ -291,6 +337,36 @@ export interface ListRequest {
   pageSize: number;
   /** `next_page_token` of the page before; empty: the first page. */
   pageToken: string;
+  /** Only those in one of these states, as well as in `state`; empty: every state. */
+  states: State[];
+  /** Only those that this policy rule asked for; empty: any. */
+  rule: string;
+  /** Only those for this model; empty: any. */
+  model: string;
+  /** Only those of this session; empty: any. */
+  session: string;
+  /** Only those of this direction; unspecified: both. */
+  direction: Direction;
+  /** Only those created at or after this time; not set: any. */
+  createdAfter:
+    | Date
+    | undefined;
+  /** Only those created before this time; not set: any. */
+  createdBefore:
+    | Date
+    | undefined;
+  /** Only those that the caller could approve or reject now. */
+  mineToDecide: boolean;
+  /** Whether to count what matches, by state. */
+  withCounts: boolean;
+}
+
+/** How many approvals are in a state. */
+export interface StateCount {
+  /** The state. */
+  state: State;
+  /** How many the caller may see that match the filters other than those of state. */
+  count: number;
 }
 
 /** A page of approvals. */
@@ -299,6 +375,29 @@ export interface ListResponse {
   approvals: Approval[];
   /** Asks for the next page; empty: there is none. */
   nextPageToken: string;
+  /** Counts by state, states without any left out; only when asked for. */
+  counts: StateCount[];
+  /** Whether there were too many approvals to count, so that `counts` are lower bounds. */
+  countsTruncated: boolean;
+}
+
+/** Asks what one's own request waits for. */
+export interface GetByRequestRequest {
+  /** What is known of the request. Not set: everything pending for the caller. */
+  by:
+    | //
+    /** Id of the exchange that caused the approval: `x-countersign-exchange` of the first answer. */
+    { $case: "exchange"; value: string }
+    | //
+    /** Digest of the request. */
+    { $case: "digest"; value: string }
+    | undefined;
+}
+
+/** What was found. */
+export interface GetByRequestResponse {
+  /** The approvals, newest first; at most the server's page. */
+  approvals: Approval[];
 }
 
 /** Asks for changes. */
@@ -307,14 +406,20 @@ export interface WatchRequest {
   id: string;
   /** Only those that this group may decide about; empty: any. */
   group: string;
+  /** `resume_token` of the last message of a watch before; empty, or one that the server does not know: from the beginning. */
+  resumeToken: string;
 }
 
 /** One approval, current or changed. */
 export interface WatchResponse {
   /** Why it is sent. */
   change: Change;
-  /** The approval. */
-  approval: Approval | undefined;
+  /** The approval; not set with CHANGE_SYNCED. */
+  approval:
+    | Approval
+    | undefined;
+  /** Continues after this message; empty with CHANGE_CURRENT, because the rest of what is current is still to come. */
+  resumeToken: string;
 }
 
 /** Approves. */
@@ -323,6 +428,8 @@ export interface ApproveRequest {
   id: string;
   /** Why. Required where the terms say so. */
   reason: string;
+  /** Makes a repetition safe: at most 128 characters of the client's choice; empty: none. */
+  requestId: string;
 }
 
 /** The approval after the decision. */
@@ -337,6 +444,8 @@ export interface RejectRequest {
   id: string;
   /** Why. Required where the terms say so. */
   reason: string;
+  /** Makes a repetition safe: at most 128 characters of the client's choice; empty: none. */
+  requestId: string;
 }
 
 /** The approval after the decision. */
@@ -351,6 +460,8 @@ export interface CancelRequest {
   id: string;
   /** Why; may be empty. */
   reason: string;
+  /** Makes a repetition safe: at most 128 characters of the client's choice; empty: none. */
+  requestId: string;
 }
 
 /** The approval after it was withdrawn. */
@@ -365,12 +476,71 @@ export interface RevokeRequest {
   id: string;
   /** Why. Required where the terms say so. */
   reason: string;
+  /** Makes a repetition safe: at most 128 characters of the client's choice; empty: none. */
+  requestId: string;
 }
 
 /** The approval after the grant was taken back. */
 export interface RevokeResponse {
   /** The approval. */
   approval: Approval | undefined;
+}
+
+/** Approves in an emergency. */
+export interface BreakGlassRequest {
+  /** Which approval. */
+  id: string;
+  /** Why. Always required. */
+  reason: string;
+  /** Makes a repetition safe: at most 128 characters of the client's choice; empty: none. */
+  requestId: string;
+}
+
+/** The approval after it was forced. */
+export interface BreakGlassResponse {
+  /** The approval. */
+  approval: Approval | undefined;
+}
+
+/** Decides about several approvals. */
+export interface DecideBatchRequest {
+  /** Which approvals, each once; at most 100. */
+  ids: string[];
+  /** What to decide about each of them: approve, reject, cancel or revoke. */
+  verdict: Verdict;
+  /** Why. Required where the terms of an approval say so. */
+  reason: string;
+  /** Makes a repetition safe: at most 128 characters of the client's choice; empty: none. */
+  requestId: string;
+}
+
+/** What became of one approval of a batch. */
+export interface BatchOutcome {
+  /** Which approval. */
+  id: string;
+  /** How it went. */
+  outcome:
+    | //
+    /** The approval after the decision. */
+    { $case: "approval"; value: Approval }
+    | //
+    /** Why there is no decision. */
+    { $case: "refusal"; value: BatchRefusal }
+    | undefined;
+}
+
+/** Why one approval of a batch was not decided: what the call for it alone would have failed with. */
+export interface BatchRefusal {
+  /** A gRPC status code. */
+  status: number;
+  /** The details of the status: a stable code, then, after a colon, words for a person. */
+  details: string;
+}
+
+/** What became of each approval. */
+export interface DecideBatchResponse {
+  /** In the order of the ids. */
+  outcomes: BatchOutcome[];
 }
 
 function createBasePerson(): Person {
@@ -611,7 +781,17 @@ export const FindingCount: MessageFns<FindingCount> = {
 };
 
 function createBaseTerms(): Terms {
-  return { approverGroups: [], quorum: 0, grantUses: 0, grantTtl: undefined, requireReason: false };
+  return {
+    approverGroups: [],
+    quorum: 0,
+    grantUses: 0,
+    grantTtl: undefined,
+    requireReason: false,
+    groupMatch: 0,
+    breakGlassGroups: [],
+    allowSelfApproval: false,
+    returnReason: false,
+  };
 }
 
 export const Terms: MessageFns<Terms> = {
@@ -630,6 +810,18 @@ export const Terms: MessageFns<Terms> = {
     }
     if (message.requireReason !== false) {
       writer.uint32(40).bool(message.requireReason);
+    }
+    if (message.groupMatch !== 0) {
+      writer.uint32(48).int32(message.groupMatch);
+    }
+    for (const v of message.breakGlassGroups) {
+      writer.uint32(58).string(v!);
+    }
+    if (message.allowSelfApproval !== false) {
+      writer.uint32(64).bool(message.allowSelfApproval);
+    }
+    if (message.returnReason !== false) {
+      writer.uint32(72).bool(message.returnReason);
     }
     return writer;
   },
@@ -687,6 +879,38 @@ export const Terms: MessageFns<Terms> = {
             message.requireReason = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.groupMatch = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.breakGlassGroups.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.allowSelfApproval = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.returnReason = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -711,12 +935,16 @@ export const Terms: MessageFns<Terms> = {
       ? Duration.fromPartial(object.grantTtl)
       : undefined;
     message.requireReason = object.requireReason ?? false;
+    message.groupMatch = object.groupMatch ?? 0;
+    message.breakGlassGroups = object.breakGlassGroups?.map((e) => e) || [];
+    message.allowSelfApproval = object.allowSelfApproval ?? false;
+    message.returnReason = object.returnReason ?? false;
     return message;
   },
 };
 
 function createBaseDecision(): Decision {
-  return { by: undefined, groups: [], verdict: 0, reason: "", decideTime: undefined };
+  return { by: undefined, groups: [], verdict: 0, reason: "", decideTime: undefined, ownRequest: false };
 }
 
 export const Decision: MessageFns<Decision> = {
@@ -735,6 +963,9 @@ export const Decision: MessageFns<Decision> = {
     }
     if (message.decideTime !== undefined) {
       Timestamp.encode(toTimestamp(message.decideTime), writer.uint32(42).fork()).join();
+    }
+    if (message.ownRequest !== false) {
+      writer.uint32(48).bool(message.ownRequest);
     }
     return writer;
   },
@@ -792,6 +1023,14 @@ export const Decision: MessageFns<Decision> = {
             message.decideTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ownRequest = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -814,6 +1053,7 @@ export const Decision: MessageFns<Decision> = {
     message.verdict = object.verdict ?? 0;
     message.reason = object.reason ?? "";
     message.decideTime = object.decideTime ?? undefined;
+    message.ownRequest = object.ownRequest ?? false;
     return message;
   },
 };
@@ -845,6 +1085,10 @@ function createBaseApproval(): Approval {
     grantUntil: undefined,
     usesLeft: 0,
     decisions: [],
+    forced: false,
+    timeLeft: undefined,
+    approvalsMissing: 0,
+    groupsMissing: [],
   };
 }
 
@@ -924,6 +1168,18 @@ export const Approval: MessageFns<Approval> = {
     }
     for (const v of message.decisions) {
       Decision.encode(v!, writer.uint32(202).fork()).join();
+    }
+    if (message.forced !== false) {
+      writer.uint32(208).bool(message.forced);
+    }
+    if (message.timeLeft !== undefined) {
+      Duration.encode(message.timeLeft, writer.uint32(218).fork()).join();
+    }
+    if (message.approvalsMissing !== 0) {
+      writer.uint32(224).uint32(message.approvalsMissing);
+    }
+    for (const v of message.groupsMissing) {
+      writer.uint32(234).string(v!);
     }
     return writer;
   },
@@ -1141,6 +1397,38 @@ export const Approval: MessageFns<Approval> = {
             message.decisions.push(Decision.decode(reader, reader.uint32()));
             continue;
           }
+          case 26: {
+            if (tag !== 208) {
+              break;
+            }
+
+            message.forced = reader.bool();
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.timeLeft = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.approvalsMissing = reader.uint32();
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.groupsMissing.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1187,6 +1475,12 @@ export const Approval: MessageFns<Approval> = {
     message.grantUntil = object.grantUntil ?? undefined;
     message.usesLeft = object.usesLeft ?? 0;
     message.decisions = object.decisions?.map((e) => Decision.fromPartial(e)) || [];
+    message.forced = object.forced ?? false;
+    message.timeLeft = (object.timeLeft !== undefined && object.timeLeft !== null)
+      ? Duration.fromPartial(object.timeLeft)
+      : undefined;
+    message.approvalsMissing = object.approvalsMissing ?? 0;
+    message.groupsMissing = object.groupsMissing?.map((e) => e) || [];
     return message;
   },
 };
@@ -1304,7 +1598,22 @@ export const GetResponse: MessageFns<GetResponse> = {
 };
 
 function createBaseListRequest(): ListRequest {
-  return { state: 0, group: "", requesterId: "", pageSize: 0, pageToken: "" };
+  return {
+    state: 0,
+    group: "",
+    requesterId: "",
+    pageSize: 0,
+    pageToken: "",
+    states: [],
+    rule: "",
+    model: "",
+    session: "",
+    direction: 0,
+    createdAfter: undefined,
+    createdBefore: undefined,
+    mineToDecide: false,
+    withCounts: false,
+  };
 }
 
 export const ListRequest: MessageFns<ListRequest> = {
@@ -1323,6 +1632,37 @@ export const ListRequest: MessageFns<ListRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(42).string(message.pageToken);
+    }
+    if (message.states.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.states) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    if (message.rule !== "") {
+      writer.uint32(58).string(message.rule);
+    }
+    if (message.model !== "") {
+      writer.uint32(66).string(message.model);
+    }
+    if (message.session !== "") {
+      writer.uint32(74).string(message.session);
+    }
+    if (message.direction !== 0) {
+      writer.uint32(80).int32(message.direction);
+    }
+    if (message.createdAfter !== undefined) {
+      Timestamp.encode(toTimestamp(message.createdAfter), writer.uint32(90).fork()).join();
+    }
+    if (message.createdBefore !== undefined) {
+      Timestamp.encode(toTimestamp(message.createdBefore), writer.uint32(98).fork()).join();
+    }
+    if (message.mineToDecide !== false) {
+      writer.uint32(104).bool(message.mineToDecide);
+    }
+    if (message.withCounts !== false) {
+      writer.uint32(112).bool(message.withCounts);
     }
     return writer;
   },
@@ -1380,6 +1720,88 @@ export const ListRequest: MessageFns<ListRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 6: {
+            if (tag === 48) {
+              message.states.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.rule = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.direction = reader.int32() as any;
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.createdAfter = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.createdBefore = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.mineToDecide = reader.bool();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.withCounts = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1402,12 +1824,88 @@ export const ListRequest: MessageFns<ListRequest> = {
     message.requesterId = object.requesterId ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.states = object.states?.map((e) => e) || [];
+    message.rule = object.rule ?? "";
+    message.model = object.model ?? "";
+    message.session = object.session ?? "";
+    message.direction = object.direction ?? 0;
+    message.createdAfter = object.createdAfter ?? undefined;
+    message.createdBefore = object.createdBefore ?? undefined;
+    message.mineToDecide = object.mineToDecide ?? false;
+    message.withCounts = object.withCounts ?? false;
+    return message;
+  },
+};
+
+function createBaseStateCount(): StateCount {
+  return { state: 0, count: 0 };
+}
+
+export const StateCount: MessageFns<StateCount> = {
+  encode(message: StateCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).uint32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StateCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStateCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StateCount>, I>>(base?: I): StateCount {
+    return StateCount.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StateCount>, I>>(object: I): StateCount {
+    const message = createBaseStateCount();
+    message.state = object.state ?? 0;
+    message.count = object.count ?? 0;
     return message;
   },
 };
 
 function createBaseListResponse(): ListResponse {
-  return { approvals: [], nextPageToken: "" };
+  return { approvals: [], nextPageToken: "", counts: [], countsTruncated: false };
 }
 
 export const ListResponse: MessageFns<ListResponse> = {
@@ -1417,6 +1915,12 @@ export const ListResponse: MessageFns<ListResponse> = {
     }
     if (message.nextPageToken !== "") {
       writer.uint32(18).string(message.nextPageToken);
+    }
+    for (const v of message.counts) {
+      StateCount.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.countsTruncated !== false) {
+      writer.uint32(32).bool(message.countsTruncated);
     }
     return writer;
   },
@@ -1450,6 +1954,22 @@ export const ListResponse: MessageFns<ListResponse> = {
             message.nextPageToken = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.counts.push(StateCount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.countsTruncated = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1469,12 +1989,150 @@ export const ListResponse: MessageFns<ListResponse> = {
     const message = createBaseListResponse();
     message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
+    message.counts = object.counts?.map((e) => StateCount.fromPartial(e)) || [];
+    message.countsTruncated = object.countsTruncated ?? false;
+    return message;
+  },
+};
+
+function createBaseGetByRequestRequest(): GetByRequestRequest {
+  return { by: undefined };
+}
+
+export const GetByRequestRequest: MessageFns<GetByRequestRequest> = {
+  encode(message: GetByRequestRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.by?.$case) {
+      case "exchange":
+        writer.uint32(10).string(message.by.value);
+        break;
+      case "digest":
+        writer.uint32(18).string(message.by.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetByRequestRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetByRequestRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.by = { $case: "exchange", value: reader.string() };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = { $case: "digest", value: reader.string() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetByRequestRequest>, I>>(base?: I): GetByRequestRequest {
+    return GetByRequestRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetByRequestRequest>, I>>(object: I): GetByRequestRequest {
+    const message = createBaseGetByRequestRequest();
+    switch (object.by?.$case) {
+      case "exchange": {
+        if (object.by?.value !== undefined && object.by?.value !== null) {
+          message.by = { $case: "exchange", value: object.by.value };
+        }
+        break;
+      }
+      case "digest": {
+        if (object.by?.value !== undefined && object.by?.value !== null) {
+          message.by = { $case: "digest", value: object.by.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseGetByRequestResponse(): GetByRequestResponse {
+  return { approvals: [] };
+}
+
+export const GetByRequestResponse: MessageFns<GetByRequestResponse> = {
+  encode(message: GetByRequestResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.approvals) {
+      Approval.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetByRequestResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetByRequestResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvals.push(Approval.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetByRequestResponse>, I>>(base?: I): GetByRequestResponse {
+    return GetByRequestResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetByRequestResponse>, I>>(object: I): GetByRequestResponse {
+    const message = createBaseGetByRequestResponse();
+    message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseWatchRequest(): WatchRequest {
-  return { id: "", group: "" };
+  return { id: "", group: "", resumeToken: "" };
 }
 
 export const WatchRequest: MessageFns<WatchRequest> = {
@@ -1484,6 +2142,9 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     }
     if (message.group !== "") {
       writer.uint32(18).string(message.group);
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(26).string(message.resumeToken);
     }
     return writer;
   },
@@ -1517,6 +2178,14 @@ export const WatchRequest: MessageFns<WatchRequest> = {
             message.group = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1536,12 +2205,13 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     const message = createBaseWatchRequest();
     message.id = object.id ?? "";
     message.group = object.group ?? "";
+    message.resumeToken = object.resumeToken ?? "";
     return message;
   },
 };
 
 function createBaseWatchResponse(): WatchResponse {
-  return { change: 0, approval: undefined };
+  return { change: 0, approval: undefined, resumeToken: "" };
 }
 
 export const WatchResponse: MessageFns<WatchResponse> = {
@@ -1551,6 +2221,9 @@ export const WatchResponse: MessageFns<WatchResponse> = {
     }
     if (message.approval !== undefined) {
       Approval.encode(message.approval, writer.uint32(18).fork()).join();
+    }
+    if (message.resumeToken !== "") {
+      writer.uint32(26).string(message.resumeToken);
     }
     return writer;
   },
@@ -1584,6 +2257,14 @@ export const WatchResponse: MessageFns<WatchResponse> = {
             message.approval = Approval.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resumeToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1605,12 +2286,13 @@ export const WatchResponse: MessageFns<WatchResponse> = {
     message.approval = (object.approval !== undefined && object.approval !== null)
       ? Approval.fromPartial(object.approval)
       : undefined;
+    message.resumeToken = object.resumeToken ?? "";
     return message;
   },
 };
 
 function createBaseApproveRequest(): ApproveRequest {
-  return { id: "", reason: "" };
+  return { id: "", reason: "", requestId: "" };
 }
 
 export const ApproveRequest: MessageFns<ApproveRequest> = {
@@ -1620,6 +2302,9 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
     }
     return writer;
   },
@@ -1653,6 +2338,14 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1672,6 +2365,7 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     const message = createBaseApproveRequest();
     message.id = object.id ?? "";
     message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1734,7 +2428,7 @@ export const ApproveResponse: MessageFns<ApproveResponse> = {
 };
 
 function createBaseRejectRequest(): RejectRequest {
-  return { id: "", reason: "" };
+  return { id: "", reason: "", requestId: "" };
 }
 
 export const RejectRequest: MessageFns<RejectRequest> = {
@@ -1744,6 +2438,9 @@ export const RejectRequest: MessageFns<RejectRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
     }
     return writer;
   },
@@ -1777,6 +2474,14 @@ export const RejectRequest: MessageFns<RejectRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1796,6 +2501,7 @@ export const RejectRequest: MessageFns<RejectRequest> = {
     const message = createBaseRejectRequest();
     message.id = object.id ?? "";
     message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1858,7 +2564,7 @@ export const RejectResponse: MessageFns<RejectResponse> = {
 };
 
 function createBaseCancelRequest(): CancelRequest {
-  return { id: "", reason: "" };
+  return { id: "", reason: "", requestId: "" };
 }
 
 export const CancelRequest: MessageFns<CancelRequest> = {
@@ -1868,6 +2574,9 @@ export const CancelRequest: MessageFns<CancelRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
     }
     return writer;
   },
@@ -1901,6 +2610,14 @@ export const CancelRequest: MessageFns<CancelRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1920,6 +2637,7 @@ export const CancelRequest: MessageFns<CancelRequest> = {
     const message = createBaseCancelRequest();
     message.id = object.id ?? "";
     message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1982,7 +2700,7 @@ export const CancelResponse: MessageFns<CancelResponse> = {
 };
 
 function createBaseRevokeRequest(): RevokeRequest {
-  return { id: "", reason: "" };
+  return { id: "", reason: "", requestId: "" };
 }
 
 export const RevokeRequest: MessageFns<RevokeRequest> = {
@@ -1992,6 +2710,9 @@ export const RevokeRequest: MessageFns<RevokeRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
     }
     return writer;
   },
@@ -2025,6 +2746,14 @@ export const RevokeRequest: MessageFns<RevokeRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2044,6 +2773,7 @@ export const RevokeRequest: MessageFns<RevokeRequest> = {
     const message = createBaseRevokeRequest();
     message.id = object.id ?? "";
     message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2105,16 +2835,465 @@ export const RevokeResponse: MessageFns<RevokeResponse> = {
   },
 };
 
+function createBaseBreakGlassRequest(): BreakGlassRequest {
+  return { id: "", reason: "", requestId: "" };
+}
+
+export const BreakGlassRequest: MessageFns<BreakGlassRequest> = {
+  encode(message: BreakGlassRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BreakGlassRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreakGlassRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BreakGlassRequest>, I>>(base?: I): BreakGlassRequest {
+    return BreakGlassRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BreakGlassRequest>, I>>(object: I): BreakGlassRequest {
+    const message = createBaseBreakGlassRequest();
+    message.id = object.id ?? "";
+    message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseBreakGlassResponse(): BreakGlassResponse {
+  return { approval: undefined };
+}
+
+export const BreakGlassResponse: MessageFns<BreakGlassResponse> = {
+  encode(message: BreakGlassResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BreakGlassResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreakGlassResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BreakGlassResponse>, I>>(base?: I): BreakGlassResponse {
+    return BreakGlassResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BreakGlassResponse>, I>>(object: I): BreakGlassResponse {
+    const message = createBaseBreakGlassResponse();
+    message.approval = (object.approval !== undefined && object.approval !== null)
+      ? Approval.fromPartial(object.approval)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDecideBatchRequest(): DecideBatchRequest {
+  return { ids: [], verdict: 0, reason: "", requestId: "" };
+}
+
+export const DecideBatchRequest: MessageFns<DecideBatchRequest> = {
+  encode(message: DecideBatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.verdict !== 0) {
+      writer.uint32(16).int32(message.verdict);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DecideBatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecideBatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.verdict = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DecideBatchRequest>, I>>(base?: I): DecideBatchRequest {
+    return DecideBatchRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DecideBatchRequest>, I>>(object: I): DecideBatchRequest {
+    const message = createBaseDecideBatchRequest();
+    message.ids = object.ids?.map((e) => e) || [];
+    message.verdict = object.verdict ?? 0;
+    message.reason = object.reason ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseBatchOutcome(): BatchOutcome {
+  return { id: "", outcome: undefined };
+}
+
+export const BatchOutcome: MessageFns<BatchOutcome> = {
+  encode(message: BatchOutcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    switch (message.outcome?.$case) {
+      case "approval":
+        Approval.encode(message.outcome.value, writer.uint32(18).fork()).join();
+        break;
+      case "refusal":
+        BatchRefusal.encode(message.outcome.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchOutcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchOutcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outcome = { $case: "approval", value: Approval.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outcome = { $case: "refusal", value: BatchRefusal.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BatchOutcome>, I>>(base?: I): BatchOutcome {
+    return BatchOutcome.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BatchOutcome>, I>>(object: I): BatchOutcome {
+    const message = createBaseBatchOutcome();
+    message.id = object.id ?? "";
+    switch (object.outcome?.$case) {
+      case "approval": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "approval", value: Approval.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "refusal": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "refusal", value: BatchRefusal.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseBatchRefusal(): BatchRefusal {
+  return { status: 0, details: "" };
+}
+
+export const BatchRefusal: MessageFns<BatchRefusal> = {
+  encode(message: BatchRefusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== 0) {
+      writer.uint32(8).uint32(message.status);
+    }
+    if (message.details !== "") {
+      writer.uint32(18).string(message.details);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchRefusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchRefusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.status = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.details = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BatchRefusal>, I>>(base?: I): BatchRefusal {
+    return BatchRefusal.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BatchRefusal>, I>>(object: I): BatchRefusal {
+    const message = createBaseBatchRefusal();
+    message.status = object.status ?? 0;
+    message.details = object.details ?? "";
+    return message;
+  },
+};
+
+function createBaseDecideBatchResponse(): DecideBatchResponse {
+  return { outcomes: [] };
+}
+
+export const DecideBatchResponse: MessageFns<DecideBatchResponse> = {
+  encode(message: DecideBatchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.outcomes) {
+      BatchOutcome.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DecideBatchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecideBatchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcomes.push(BatchOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DecideBatchResponse>, I>>(base?: I): DecideBatchResponse {
+    return DecideBatchResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DecideBatchResponse>, I>>(object: I): DecideBatchResponse {
+    const message = createBaseDecideBatchResponse();
+    message.outcomes = object.outcomes?.map((e) => BatchOutcome.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 /**
  * Lists held exchanges with a model, shows them masked, and takes decisions about them.
  *
  * Every call carries the caller's identity token as metadata `authorization: Bearer <token>`. A requester sees what is
- * held for itself; a member of one of an approval's approver groups sees that approval and may decide about it; an auditor
- * sees everything within the tenant and decides nothing. What a caller may not see does not exist for it: NOT_FOUND.
+ * held for itself; a member of one of an approval's approver or break-glass groups sees that approval and may decide about
+ * it; an auditor sees everything within the tenant and decides nothing. What a caller may not see does not exist for it:
+ * NOT_FOUND. Nobody sees a raw value here: texts are masked before they are kept. The sealed original of an exchange is in
+ * the audit record under `Approval.exchange`, and is opened there by who has the auditor's right to.
+ *
+ * Deciding calls take a `request_id`: a text of the client's choice that makes a repetition safe. The same caller's same
+ * `request_id` with the same content has the same outcome; with other content it is refused, naming what it came with
+ * first. It is remembered for at least a day.
  *
  * Errors: INVALID_ARGUMENT bad input; UNAUTHENTICATED no valid token; PERMISSION_DENIED seen but not yours to decide;
- * NOT_FOUND; FAILED_PRECONDITION already resolved (the message names the first decision); ABORTED lost a race, try again;
- * RESOURCE_EXHAUSTED too many watchers; UNAVAILABLE the approval store, the audit log or the identity keys are down.
+ * NOT_FOUND; FAILED_PRECONDITION already resolved (the message names the first decision), or a `request_id` used for
+ * something else; ABORTED lost a race, try again; RESOURCE_EXHAUSTED too many calls of this caller (with
+ * google.rpc.RetryInfo) or too many watchers; UNAVAILABLE the approval store, the audit log or the identity keys are down.
  */
 export type ApprovalServiceService = typeof ApprovalServiceService;
 export const ApprovalServiceService = {
@@ -2139,9 +3318,24 @@ export const ApprovalServiceService = {
     responseDeserialize: (value: Buffer): ListResponse => ListResponse.decode(value),
   },
   /**
-   * Sends the approvals that match now, then every change to one of them, until the client goes away or the server's
-   * time for one watch is over (status OK: call again). An approval may be sent more than once in the same version, and
-   * versions in between may be left out; the last one never is.
+   * Finds what one's own request waits for: by the exchange that caused the approval, by digest, or all that is pending
+   * for the caller. Only approvals that the caller asked for, or that were asked for on its behalf, are found.
+   */
+  getByRequest: {
+    path: "/countersign.approval.v1.ApprovalService/GetByRequest" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetByRequestRequest): Buffer => Buffer.from(GetByRequestRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetByRequestRequest => GetByRequestRequest.decode(value),
+    responseSerialize: (value: GetByRequestResponse): Buffer =>
+      Buffer.from(GetByRequestResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetByRequestResponse => GetByRequestResponse.decode(value),
+  },
+  /**
+   * Sends the approvals that match now, a mark that this was all (CHANGE_SYNCED), then every change to one of them, until
+   * the client goes away or the server's time for one watch is over (status OK: call again). With the `resume_token` of a
+   * watch before, only what changed since is sent, whatever was missed meanwhile. An approval may be sent more than once in
+   * the same version, and versions in between may be left out; the last one never is, while it is kept.
    */
   watch: {
     path: "/countersign.approval.v1.ApprovalService/Watch" as const,
@@ -2192,6 +3386,29 @@ export const ApprovalServiceService = {
     responseSerialize: (value: RevokeResponse): Buffer => Buffer.from(RevokeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RevokeResponse => RevokeResponse.decode(value),
   },
+  /**
+   * Approves at once, without quorum, in an emergency. Only members of the break-glass groups of the terms may; a reason
+   * is mandatory. The grant is flagged `forced`, and stays bound to the digest and to the grant's time.
+   */
+  breakGlass: {
+    path: "/countersign.approval.v1.ApprovalService/BreakGlass" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BreakGlassRequest): Buffer => Buffer.from(BreakGlassRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BreakGlassRequest => BreakGlassRequest.decode(value),
+    responseSerialize: (value: BreakGlassResponse): Buffer => Buffer.from(BreakGlassResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BreakGlassResponse => BreakGlassResponse.decode(value),
+  },
+  /** Decides about several approvals, each for itself: one that fails does not keep the others from being decided. */
+  decideBatch: {
+    path: "/countersign.approval.v1.ApprovalService/DecideBatch" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DecideBatchRequest): Buffer => Buffer.from(DecideBatchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DecideBatchRequest => DecideBatchRequest.decode(value),
+    responseSerialize: (value: DecideBatchResponse): Buffer => Buffer.from(DecideBatchResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DecideBatchResponse => DecideBatchResponse.decode(value),
+  },
 } as const;
 
 export interface ApprovalServiceServer extends UntypedServiceImplementation {
@@ -2200,9 +3417,15 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   /** Lists the approvals that the caller may see, newest first. */
   list: handleUnaryCall<ListRequest, ListResponse>;
   /**
-   * Sends the approvals that match now, then every change to one of them, until the client goes away or the server's
-   * time for one watch is over (status OK: call again). An approval may be sent more than once in the same version, and
-   * versions in between may be left out; the last one never is.
+   * Finds what one's own request waits for: by the exchange that caused the approval, by digest, or all that is pending
+   * for the caller. Only approvals that the caller asked for, or that were asked for on its behalf, are found.
+   */
+  getByRequest: handleUnaryCall<GetByRequestRequest, GetByRequestResponse>;
+  /**
+   * Sends the approvals that match now, a mark that this was all (CHANGE_SYNCED), then every change to one of them, until
+   * the client goes away or the server's time for one watch is over (status OK: call again). With the `resume_token` of a
+   * watch before, only what changed since is sent, whatever was missed meanwhile. An approval may be sent more than once in
+   * the same version, and versions in between may be left out; the last one never is, while it is kept.
    */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
   /** Approves. The grant begins when as many distinct people as the quorum asks for have approved. */
@@ -2213,6 +3436,13 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   cancel: handleUnaryCall<CancelRequest, CancelResponse>;
   /** Takes back a grant that is not used up. Any member of an approver group may. */
   revoke: handleUnaryCall<RevokeRequest, RevokeResponse>;
+  /**
+   * Approves at once, without quorum, in an emergency. Only members of the break-glass groups of the terms may; a reason
+   * is mandatory. The grant is flagged `forced`, and stays bound to the digest and to the grant's time.
+   */
+  breakGlass: handleUnaryCall<BreakGlassRequest, BreakGlassResponse>;
+  /** Decides about several approvals, each for itself: one that fails does not keep the others from being decided. */
+  decideBatch: handleUnaryCall<DecideBatchRequest, DecideBatchResponse>;
 }
 
 export interface ApprovalServiceClient extends Client {
@@ -2243,9 +3473,29 @@ export interface ApprovalServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sends the approvals that match now, then every change to one of them, until the client goes away or the server's
-   * time for one watch is over (status OK: call again). An approval may be sent more than once in the same version, and
-   * versions in between may be left out; the last one never is.
+   * Finds what one's own request waits for: by the exchange that caused the approval, by digest, or all that is pending
+   * for the caller. Only approvals that the caller asked for, or that were asked for on its behalf, are found.
+   */
+  getByRequest(
+    request: GetByRequestRequest,
+    callback: (error: ServiceError | null, response: GetByRequestResponse) => void,
+  ): ClientUnaryCall;
+  getByRequest(
+    request: GetByRequestRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetByRequestResponse) => void,
+  ): ClientUnaryCall;
+  getByRequest(
+    request: GetByRequestRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetByRequestResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sends the approvals that match now, a mark that this was all (CHANGE_SYNCED), then every change to one of them, until
+   * the client goes away or the server's time for one watch is over (status OK: call again). With the `resume_token` of a
+   * watch before, only what changed since is sent, whatever was missed meanwhile. An approval may be sent more than once in
+   * the same version, and versions in between may be left out; the last one never is, while it is kept.
    */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
   watch(
@@ -2316,6 +3566,41 @@ export interface ApprovalServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RevokeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Approves at once, without quorum, in an emergency. Only members of the break-glass groups of the terms may; a reason
+   * is mandatory. The grant is flagged `forced`, and stays bound to the digest and to the grant's time.
+   */
+  breakGlass(
+    request: BreakGlassRequest,
+    callback: (error: ServiceError | null, response: BreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  breakGlass(
+    request: BreakGlassRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  breakGlass(
+    request: BreakGlassRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  /** Decides about several approvals, each for itself: one that fails does not keep the others from being decided. */
+  decideBatch(
+    request: DecideBatchRequest,
+    callback: (error: ServiceError | null, response: DecideBatchResponse) => void,
+  ): ClientUnaryCall;
+  decideBatch(
+    request: DecideBatchRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DecideBatchResponse) => void,
+  ): ClientUnaryCall;
+  decideBatch(
+    request: DecideBatchRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DecideBatchResponse) => void,
   ): ClientUnaryCall;
 }
 
