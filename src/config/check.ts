@@ -30,6 +30,31 @@ export const configBytesMax = 1_048_576;
  */
 export function checkConfig(text: string, file: string, surroundings: Surroundings): Checked {
   const source = parseSource(text);
+  return check(source, source.value ?? {}, file, surroundings);
+}
+
+/** Sections that say what is sensitive and how it is replaced: all that a command which reads texts needs. */
+export type TextSection = 'detection' | 'masking';
+
+/**
+ * The same for some sections only. What else is in the file may be missing, wrong, or meant for another machine: a command that
+ * reads texts runs where the service's keys and policies are not.
+ */
+export function checkSections(
+  text: string,
+  file: string,
+  sections: readonly TextSection[],
+  surroundings: Surroundings,
+): Checked {
+  const source = parseSource(text);
+  const given = sections.flatMap((name) => {
+    const value = valueAt(source.value, [name]);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return check(source, { policy: { bundle: '.' }, ...Object.fromEntries(given) }, file, surroundings);
+}
+
+function check(source: Source, given: unknown, file: string, surroundings: Surroundings): Checked {
   if (source.errors.length > 0) {
     return {
       config: null,
@@ -43,9 +68,9 @@ export function checkConfig(text: string, file: string, surroundings: Surroundin
       })),
     };
   }
-  const resolved = resolveReferences(source.value ?? {}, surroundings);
+  const resolved = resolveReferences(given, surroundings);
   const parsed = parse(resolved.value, dirname(file), resolved.complaints);
-  const own = [...literalSecrets(source.value), ...resolved.complaints, ...parsed.complaints];
+  const own = [...literalSecrets(given), ...resolved.complaints, ...parsed.complaints];
   const mutual = parsed.config === null ? [] : crossChecks(parsed.config, surroundings.kindOf);
   // What is wrong in itself is not compared with others.
   const complaints = [...own, ...mutual.filter((one) => !own.some(({ path }) => isWithin(path, one.path)))];

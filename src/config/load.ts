@@ -2,10 +2,11 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { sha256Hex } from '../lib/hash.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { checkConfig, configBytesMax } from './check.ts';
+import { checkConfig, checkSections, configBytesMax, type TextSection } from './check.ts';
 import type { Config } from './config.ts';
 import type { FileKind } from './cross-checks.ts';
 import type { Problem } from './problem.ts';
+import type { ReferenceSources } from './references.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -27,13 +28,26 @@ export function loadConfig(
   const file = resolve(path);
   const text = readBounded(file, configBytesMax);
   if (text === null) return err([unreadable(file)]);
-  const { config, problems } = checkConfig(text, file, {
-    env,
-    readText: (name) => readBounded(resolve(dirname(file), name), referenceBytesMax),
-    kindOf,
-  });
+  const { config, problems } = checkConfig(text, file, { ...referencesFrom(file, env), kindOf });
   if (config === null) return err(problems);
   return ok({ config, file, digest: sha256Hex(text), warnings: problems });
+}
+
+/** Some sections of a configuration file, checked alone; see `checkSections`. */
+export function loadSections<Section extends TextSection>(
+  path: string,
+  env: Readonly<Record<string, string | undefined>>,
+  sections: readonly Section[],
+): Result<Pick<Config, Section>, readonly Problem[]> {
+  const file = resolve(path);
+  const text = readBounded(file, configBytesMax);
+  if (text === null) return err([unreadable(file)]);
+  const { config, problems } = checkSections(text, file, sections, { ...referencesFrom(file, env), kindOf });
+  return config === null ? err(problems) : ok(config);
+}
+
+function referencesFrom(file: string, env: Readonly<Record<string, string | undefined>>): ReferenceSources {
+  return { env, readText: (name) => readBounded(resolve(dirname(file), name), referenceBytesMax) };
 }
 
 /** A secret in a file of its own. */

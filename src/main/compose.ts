@@ -10,9 +10,6 @@ import { type FileLog, openFileLog } from '../audit/file-log.ts';
 import { keysFromEnvironment, keysFromFile } from '../audit/keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { type AdmittedPatterns, admitPatterns } from '../detect/custom-pattern.ts';
-import { createDetector } from '../detect/detector.ts';
-import { rules } from '../detect/rules/catalogue.ts';
 import { createExchangeService } from '../exchange/service.ts';
 import { ApprovalServiceService } from '../gen/countersign/approval/v1/approval.ts';
 import { createJwks } from '../identity/jwks.ts';
@@ -32,6 +29,7 @@ import { createHttpEndpoint } from '../telemetry/http-endpoint.ts';
 import { createPinoLog, type PinoLog } from '../telemetry/pino-log.ts';
 import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
+import { detectorFrom } from './detector.ts';
 import { exchangeKeys } from './keys.ts';
 
 /** The service, running. */
@@ -112,14 +110,12 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   opened.add(() => store.close());
   const sweeper = startSweeper(store, log);
   opened.add(() => sweeper.close());
-  const { tier, countries, allow } = config.detection;
-  const custom = admittedPatterns(config);
-  const detector = createDetector({ tier, countries, custom, allow });
+  const { detector, entities } = detectorFrom(config.detection);
   const exchange = createExchangeService({
     authenticator,
     selectDialect: createDialects(config.routes),
     detector,
-    entities: new Set([...rules, ...custom.patterns].map((rule) => rule.entity)),
+    entities,
     pdp,
     gate: createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal }),
     audit,
@@ -205,13 +201,6 @@ function createOpened(): Opened {
       if (failures.length > 0) throw failures[0];
     },
   };
-}
-
-function admittedPatterns(config: Config): AdmittedPatterns {
-  const admitted = admitPatterns(config.detection.custom);
-  if (admitted.ok) return admitted.value;
-  const [first] = admitted.error;
-  throw new Fault('detection_failed', `the pattern ${first?.id ?? ''} cannot be used: ${first?.problem ?? ''}`);
 }
 
 async function startPdp(config: Config, audit: FileLog, log: PinoLog, signal: AbortSignal): Promise<ReloadingPdp> {
