@@ -3,7 +3,7 @@ import { createAnthropicShapes } from './anthropic-shapes.ts';
 import { createBedrockShapes } from './bedrock-shapes.ts';
 import { emptyConversation } from './conversation.ts';
 import type { ClientError, Dialect, RouteFacts, StreamReader } from './dialect.ts';
-import { jsonErrorBody } from './error-body.ts';
+import { codedMessage, jsonErrorBody } from './error-body.ts';
 import { exceptionFrame } from './eventstream.ts';
 import { createGenericJson } from './generic-json.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
@@ -53,7 +53,9 @@ export function createBedrock(): Dialect {
       ...jsonErrorBody(bedrockError(error)),
       headers: { 'x-amzn-errortype': errorType(error.status), 'x-amzn-requestid': error.exchange },
     }),
-    errorEvent: (error) => exceptionFrame(exceptionType(error.status), bedrockError(error)),
+    // Of an exception in a stream the SDKs hand over the message alone.
+    errorEvent: (error) =>
+      exceptionFrame(exceptionType(error.status), { ...bedrockError(error), message: codedMessage(error) }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { createCohereShapes } from './cohere-shapes.ts';
 import { emptyConversation } from './conversation.ts';
 import type { ClientError, Dialect } from './dialect.ts';
-import { errorEventIn, jsonErrorBody } from './error-body.ts';
+import { codedMessage, errorEventIn, jsonErrorBody } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
@@ -32,7 +32,7 @@ export function createCohere(): Dialect {
       errorEventIn(place, 'message-end', {
         type: 'message-end',
         id: error.exchange,
-        delta: { error: error.message, finish_reason: 'ERROR' },
+        delta: { error: codedMessage(error), finish_reason: 'ERROR' },
         ...cohereError(error),
       }),
   };

@@ -25,6 +25,11 @@ export function jsonErrorBody(value: unknown): ErrorBody {
   return { contentType: 'application/json', body: Buffer.from(JSON.stringify(value), 'utf8') };
 }
 
+/** For clients that pass on nothing of an error but its message: the code stands before it. */
+export function codedMessage({ code, message }: ClientError): string {
+  return `${code}: ${message}`;
+}
+
 /** One event with a JSON payload, framed as the stream is; `event` is its name where events have names. No place: SSE. */
 export function errorEventIn(place: StreamPlace | undefined, event: string | null, value: unknown): Buffer {
   const payload = JSON.stringify(value);

@@ -1,6 +1,6 @@
 import { emptyConversation } from './conversation.ts';
 import type { ClientError, Dialect } from './dialect.ts';
-import { errorEventIn, jsonErrorBody } from './error-body.ts';
+import { codedMessage, errorEventIn, jsonErrorBody } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
@@ -125,7 +125,7 @@ function endingsOf(_source: string, root: JsonNode): Endings {
   return isOver ? { prefixes: [], all: true } : noEndings;
 }
 
-/** Clients raise what `error` says, in a body and in a line alike. */
+/** Clients raise what `error` says and nothing else, in a body and in a line alike. */
 function ollamaError(error: ClientError): unknown {
-  return { ...error.details, error: error.message, code: error.code, exchange: error.exchange };
+  return { ...error.details, error: codedMessage(error), code: error.code, exchange: error.exchange };
 }

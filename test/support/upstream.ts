@@ -37,19 +37,21 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
-/** An upstream that is scripted by its requests; without a script it echoes the body it got. */
-export async function startUpstream(): Promise<Upstream> {
+/** An upstream that is scripted by its requests; what has no script is answered by `answer`, else by the body it came with. */
+export async function startUpstream(answer?: (asked: Seen) => Script): Promise<Upstream> {
   const seen: Seen[] = [];
   const kept: Script[] = [];
   const server = createServer((request, response) => {
     const script = scriptOf(request) ?? kept[Number(request.headers['x-script-kept'] ?? -1)] ?? null;
-    const record = (body: Buffer): void => {
-      seen.push({
+    const record = (body: Buffer): Seen => {
+      const asked: Seen = {
         method: request.method ?? '',
         path: request.url ?? '',
         headers: request.headers,
         body,
-      });
+      };
+      seen.push(asked);
+      return asked;
     };
     response.on('error', () => {});
     if (script?.early) {
@@ -60,8 +62,8 @@ export async function startUpstream(): Promise<Upstream> {
     }
     readAll(request).then(
       (body) => {
-        record(body);
-        void play(script ?? echo(request, body), response);
+        const asked = record(body);
+        void play(script ?? answer?.(asked) ?? echo(request, body), response);
       },
       () => response.destroy(),
     );

@@ -308,10 +308,10 @@ describe('errors in the words of the caller', () => {
     expect(JSON.parse(`[{"candidates":[]}${array(false)}`)).toEqual([{ candidates: [] }, { error }]);
   });
 
-  test('Ollama raises what `error` says, in a body and in a line', () => {
+  test('Ollama raises what `error` says, in a body and in a line: the code stands in it', () => {
     const error = {
       ...denied.details,
-      error: 'A reviewer has to agree first.',
+      error: 'approval_pending: A reviewer has to agree first.',
       code: 'approval_pending',
       exchange: 'exchange-1',
     };
@@ -333,7 +333,7 @@ describe('errors in the words of the caller', () => {
       ...error,
       type: 'message-end',
       id: 'exchange-1',
-      delta: { error: 'A reviewer has to agree first.', finish_reason: 'ERROR' },
+      delta: { error: 'approval_pending: A reviewer has to agree first.', finish_reason: 'ERROR' },
     });
   });
 
@@ -347,8 +347,9 @@ describe('errors in the words of the caller', () => {
     const { body, headers } = createBedrock().errorBody(denied);
     expect(headers).toEqual({ 'x-amzn-errortype': 'AccessDeniedException', 'x-amzn-requestid': 'exchange-1' });
     expect(JSON.parse(body.toString('utf8'))).toEqual(told);
+    const event = { ...told, message: 'approval_pending: A reviewer has to agree first.' };
     expect(readableFrames(createBedrock().errorEvent(denied))).toBe(
-      `exception validationException ${JSON.stringify(told)}\n`,
+      `exception validationException ${JSON.stringify(event)}\n`,
     );
     const frame = createOpenAiChat().errorEvent(denied, { framing: 'eventstream', isFirst: false });
     expect(readableFrames(frame)).toMatch(/^exception internalServerException \{"error":/);
