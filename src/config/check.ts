@@ -150,8 +150,7 @@ function removeAt(value: object, path: SettingPath): void {
 function literalSecrets(raw: unknown): Complaint[] {
   const found: Complaint[] = [];
   const fix = `Write ${referenceForms}.`;
-  for (const name of secretPaths) {
-    const path = name.split('.');
+  for (const path of secretPaths.flatMap((name) => placesOf(raw, name))) {
     const value = valueAt(raw, path);
     if (typeof value === 'string' && !isReference(value)) {
       found.push({ severity: 'error', path, message: 'holds a secret in the file itself', fix });
@@ -161,6 +160,20 @@ function literalSecrets(raw: unknown): Complaint[] {
   const url = valueAt(raw, path);
   if (typeof url === 'string' && /^[a-z]+:\/\/[^/]*:[^/]*@/.test(url) && !isReference(url)) {
     found.push({ severity: 'error', path, message: 'holds a password in the file itself', fix });
+  }
+  return found;
+}
+
+/** The paths that a name stands for in a file: one for each entry of a list, `routes[]`. */
+function placesOf(raw: unknown, name: string): readonly SettingPath[] {
+  let found: readonly SettingPath[] = [[]];
+  for (const key of name.split('.')) {
+    found = found.flatMap((path) => {
+      if (!key.endsWith('[]')) return [[...path, key]];
+      const list = [...path, key.slice(0, -2)];
+      const entries = valueAt(raw, list);
+      return Array.isArray(entries) ? entries.map((_entry, index) => [...list, index]) : [];
+    });
   }
   return found;
 }

@@ -1,3 +1,4 @@
+import type { EmailChannel, NoticeRoute, WebhookChannel } from '../approval/notice/route.ts';
 import type { RedisTarget } from '../approval/redis-client.ts';
 import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { JwksOptions } from '../identity/keys.ts';
@@ -26,6 +27,7 @@ export interface Config {
     readonly key: Secret | null;
   };
   readonly approval: ApprovalConfig;
+  readonly notices: NoticesConfig;
   readonly audit: AuditConfig;
   readonly limits: { readonly bodyBytesMax: number };
   readonly session: { readonly header: string };
@@ -95,6 +97,27 @@ export interface RedisConfig {
   readonly keyPrefix: string;
   readonly deadlineMs: number;
 }
+
+export interface NoticesConfig {
+  readonly directory: string;
+  /** With `{approval}` for the id; null: none. */
+  readonly link: string | null;
+  readonly routes: readonly NoticeRouteConfig[];
+}
+
+/** A route, its secrets out of sight and its authority not read yet. */
+export type NoticeRouteConfig = Omit<NoticeRoute, 'channel'> & {
+  readonly channel:
+    | (Pick<WebhookChannel, 'kind' | 'format'> & {
+        readonly url: Secret;
+        readonly secret: Secret | null;
+        readonly caFile: string | null;
+      })
+    | (Omit<EmailChannel, 'ca' | 'login'> & {
+        readonly login: { readonly user: string; readonly password: Secret } | null;
+        readonly caFile: string | null;
+      });
+};
 
 export interface AuditConfig {
   readonly directory: string;

@@ -170,6 +170,10 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
   });
   const bundle = kindOf(config.policy.bundle);
   if (bundle !== 'directory') readable(['policy', 'bundle'], config.policy.bundle);
+  config.notices.routes.forEach(({ channel }, index) => {
+    readable(['notices', 'routes', index, channel.kind, 'ca_file'], channel.caFile);
+  });
+  directory(['notices', 'directory'], config.notices.directory);
   const { store } = config.approval;
   if (store.kind === 'embedded') directory(['approval', 'store', 'embedded', 'directory'], store.directory);
   directory(['audit', 'directory'], config.audit.directory);

@@ -12,6 +12,7 @@ import type {
   RedisConfig,
 } from './config.ts';
 import { identitySection } from './identity-section.ts';
+import { noticesSection } from './notices-section.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
 
@@ -23,6 +24,8 @@ export const secretPaths: readonly string[] = [
   'masking.key',
   'approval.store.redis.password',
   'approval.store.redis.sentinel.password',
+  'notices.routes[].webhook.secret',
+  'notices.routes[].email.password',
 ];
 
 /**
@@ -68,6 +71,7 @@ export function configSchema(base: string): z.ZodType<Config> {
       .prefault({})
       .meta({ description: 'How values are replaced.' }),
     approval: approval(base).prefault({}).meta({ description: 'Requests that wait for people.' }),
+    notices: noticesSection(base).prefault({}).meta({ description: 'Who is told what happens to approvals.' }),
     audit: audit(base).prefault({}).meta({ description: 'The record.' }),
     limits: z
       .strictObject({

@@ -35,6 +35,10 @@ export const limits = {
   tokenBytesMax: 16_384,
   /** Verified tokens that are remembered; the oldest are verified again. */
   tokensCachedMax: 4_096,
+  /** An answer of a key management service. */
+  keyServiceReplyBytesMax: 65_536,
+  /** Keys of data subjects that stay in memory. */
+  subjectKeysCachedMax: 10_000,
   /** An issuer's key set, as JSON. */
   jwksBytesMax: 1_048_576,
   jwksKeysMax: 100,
@@ -45,6 +49,11 @@ export const limits = {
   /** Values of one metric label; further ones are counted as `other`. */
   metricLabelsMax: 256,
   maskedViewCharsMax: 16_384,
+  /** Values of one request that its answer may get back, and the length of one; further and longer ones stay placeholders. */
+  restorableValuesMax: 1_024,
+  restorableCharsMax: 4_096,
+  /** Characters put back in one answer; what comes after stays a placeholder. */
+  restoredCharsMax: 4_194_304,
   reasonCharsMax: 1_000,
   /** A held request's life, and a grant's. */
   approvalTtlSecondsMax: 2_592_000,
@@ -66,6 +75,15 @@ export const limits = {
   approvalWatchersMax: 256,
   approvalWatchQueueMax: 1_024,
   approvalWatchSecondsMax: 900,
+  /** Notices that wait, and notices that were given up; one more is dropped, and of the dead the oldest goes. */
+  noticesKeptMax: 10_000,
+  /** Notices that are being delivered at the same time, in all and for one route. */
+  noticesUnderWayMax: 16,
+  noticesUnderWayPerRouteMax: 4,
+  noticeRoutesMax: 64,
+  /** How long a transition waits for its notice to be durable, and how long one delivery may take. */
+  noticeKeepMs: 1_000,
+  noticeDeliveryMs: 10_000,
   /** A policy bundle, unpacked. */
   policyBundleBytesMax: 67_108_864,
   /** Memory of one policy evaluation; a multiple of 64 KiB. */

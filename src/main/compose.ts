@@ -31,6 +31,7 @@ import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
 import { detectorFrom } from './detector.ts';
 import { exchangeKeys } from './keys.ts';
+import { openNotices } from './notices.ts';
 
 /** The service, running. */
 export interface Service {
@@ -99,12 +100,15 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
       cache: config.identity.cache,
     },
   );
+  const notices = await openNotices(config.notices, { clock, random, log, metrics });
+  opened.add(notices.close);
   const store = await openStore(config, {
     clock,
     log,
     onTransition: async (approval, before) => {
       await audit.append(approvalEntry(approval, before));
       metrics.approvalTransition(approval.state);
+      await notices.tell(approval, before);
     },
   });
   opened.add(() => store.close());

@@ -39,6 +39,10 @@ export function createPrometheus(options: {
   const masked = counter('countersign_masked_total', 'Spans masked.', ['phase', 'method']);
   const holds = counter('countersign_holds_total', 'Held requests by what became of them at the gate.', ['outcome']);
   const transitions = counter('countersign_approval_transitions_total', 'Approvals by the state entered.', ['state']);
+  const notices = counter('countersign_notices_total', 'Notices about approvals, by route and what became of them.', [
+    'route',
+    'outcome',
+  ]);
   const faults = counter('countersign_faults_total', 'Failures of countersign itself, by code.', ['code']);
   const durations = new Histogram({
     name: 'countersign_phase_duration_seconds',
@@ -58,6 +62,9 @@ export function createPrometheus(options: {
   const pendingBytes = gauge('countersign_audit_pending_bytes', 'Bytes of audit records that are not durable yet.');
   const open = gauge('countersign_exchanges_open', 'Exchanges between their request and their outcome.');
 
+  const noticesWaiting = gauge('countersign_notices_waiting', 'Notices that are not delivered yet.');
+
+  const noticeOf = remembered2((route, outcome) => notices.labels({ route, outcome }));
   const decisionOf = remembered2((phase, action) => decisions.labels({ phase, action }));
   const findingOf = remembered2((phase, entity) => findings.labels({ phase, entity }));
   const maskedOf = remembered2((phase, method) => masked.labels({ phase, method }));
@@ -80,6 +87,8 @@ export function createPrometheus(options: {
       pendingRecords.set(records);
       pendingBytes.set(bytes);
     },
+    notice: (route, outcome) => noticeOf(route, outcome).inc(),
+    noticesWaiting: (count) => noticesWaiting.set(count),
     failure: (code) => faultOf(code).inc(),
     exchangesOpen: (delta) => open.inc(delta),
   };

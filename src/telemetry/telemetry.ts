@@ -45,6 +45,9 @@ export interface Metrics {
   /** Characters held back when an event of a stream was released. */
   streamHoldBack(characters: number): void;
   auditPending(records: number, bytes: number): void;
+  /** What became of a notice about an approval: one attempt, or the notice itself. Routes are named by configuration. */
+  notice(route: string, outcome: 'sent' | 'failed' | 'dead' | 'dropped'): void;
+  noticesWaiting(count: number): void;
   failure(code: FaultCode): void;
   exchangesOpen(delta: 1 | -1): void;
 }
@@ -60,6 +63,8 @@ export const noMetrics: Metrics = {
   latency() {},
   streamHoldBack() {},
   auditPending() {},
+  notice() {},
+  noticesWaiting() {},
   failure() {},
   exchangesOpen() {},
 };

@@ -32,12 +32,16 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   jose: ['identity/', 'main/demo/'],
   pino: ['telemetry/'],
   'prom-client': ['telemetry/'],
+  nodemailer: ['approval/notice/smtp-mailer.ts'],
   re2js: ['detect/custom-pattern.ts'],
   yaml: ['config/'],
   zod: ['config/', 'policy/result.ts'],
+  'age-encryption': ['audit/age.ts'],
+  '@aws-sdk/client-kms': ['audit/aws-kms-kek.ts'],
+  'google-auth-library': ['audit/gcp-kms-kek.ts'],
   commander: ['main/', 'main.ts', 'cli.ts'],
 };
 
 /** Files that touch a network, a disk or a foreign engine: only the composition root and tests import them. */
 export const adapter: RegExp =
-  /(redis-store|level-store|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary)\.ts$/;
+  /(redis-store|level-store|file-spool|http-post|smtp-mailer|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary|vault-kek|aws-kms-kek|gcp-kms-kek)\.ts$/;

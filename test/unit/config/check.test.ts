@@ -60,6 +60,7 @@ test('the least there can be is right, and everything else has its default', () 
       maxWaitMs: 50_000,
       retentionMs: 604_800_000,
     },
+    notices: { directory: '/etc/data/notices', link: null, routes: [] },
     audit: {
       directory: '/etc/data/audit',
       origin: 'countersign.local/gateway-0',

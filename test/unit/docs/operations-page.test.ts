@@ -14,6 +14,7 @@ test('the table of metrics is what is exposed, with its labels', async () => {
   metrics.hold('granted');
   metrics.approvalTransition('pending');
   metrics.latency('request', 1);
+  metrics.notice('on-call', 'sent');
   metrics.failure('internal');
   const exposed = await metrics.render();
   const names = [...exposed.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1] ?? '');
