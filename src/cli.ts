@@ -6,6 +6,7 @@ import { addCheckConfigCommand } from './main/check-config-command.ts';
 import { addDemoCommand } from './main/demo-command.ts';
 import { CliError, exitCodes, printError } from './main/output.ts';
 import { addPolicyCommands } from './main/policy-command.ts';
+import { addScanCommand } from './main/scan-command.ts';
 import { addServeCommand } from './main/serve-command.ts';
 
 const overview = `
@@ -17,6 +18,7 @@ Start here:
   countersign demo --keep               the same stack, left running to try things on
   countersign serve --config FILE       the service that Envoy's ext_proc and ext_authz talk to
   countersign check-config FILE         every mistake in a configuration, with line and fix
+  countersign scan PATH...              what is sensitive in files; texts as JSON Lines on standard input
 
 Commands that talk to a running service take its address from --api (default 127.0.0.1:9192) and your identity
 token from COUNTERSIGN_TOKEN or --token-file. Every command has --help; most print for scripts with --json.
@@ -34,6 +36,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     .enablePositionalOptions();
   addServeCommand(program);
   addCheckConfigCommand(program);
+  addScanCommand(program);
   addDemoCommand(program);
   addPolicyCommands(program);
   addApprovalsCommands(program);
