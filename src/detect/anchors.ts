@@ -13,6 +13,10 @@ export interface Anchors {
   /** Symbol of each code unit. */
   readonly symbol: Uint8Array;
   readonly start: number;
+  /** The start when a digit stands before. */
+  readonly startAfterDigit: number;
+  /** `state < shallow` means that at most the last two units begin an anchor, and none ends here. */
+  readonly shallow: number;
   /** `state >= hit` means that at least one anchor ends here. */
   readonly hit: number;
   /** What ends in a state: owners with the anchor's length. */
@@ -138,18 +142,23 @@ function lay(trie: Trie, numbers: boolean, symbol: Uint8Array, width: number): A
     for (let key = 0; row && key < width; key++) row[key] = isDigitSymbol(key) ? laterDigit : (rows[0]?.[key] ?? 0);
   }
   found[firstDigit] = numberHits;
-  return flatten(rows, found, [...trie.depth, 0, 0], symbol, width);
+  return flatten({ rows, found, depth: [...trie.depth, 0, 0], laterDigit }, symbol, width);
 }
 
-function flatten(
-  rows: readonly Uint32Array[],
-  found: readonly (readonly AnchorHit[])[],
-  depth: readonly number[],
-  symbol: Uint8Array,
-  width: number,
-): Anchors {
-  const hits = (state: number): number => Number((found[state]?.length ?? 0) > 0);
-  const order = rows.map((_, state) => state).sort((a, b) => hits(a) - hits(b) || a - b);
+interface Automaton {
+  readonly rows: readonly Uint32Array[];
+  readonly found: readonly (readonly AnchorHit[])[];
+  readonly depth: readonly number[];
+  readonly laterDigit: number;
+}
+
+/** How many units may begin an anchor in a state that counts as shallow. */
+export const shallowDepthMax = 2;
+
+function flatten({ rows, found, depth, laterDigit }: Automaton, symbol: Uint8Array, width: number): Anchors {
+  const hits = (state: number): boolean => (found[state]?.length ?? 0) > 0;
+  const rank = (state: number): number => (hits(state) ? 2 : (depth[state] ?? 0) > shallowDepthMax ? 1 : 0);
+  const order = rows.map((_, state) => state).sort((a, b) => rank(a) - rank(b) || a - b);
   const shift = Math.ceil(Math.log2(width));
   invariant(order.length <= 0x10000, 'anchors need at most 65,536 states');
   const place = new Uint16Array(rows.length);
@@ -162,13 +171,18 @@ function flatten(
       next[((place[state] ?? 0) << shift) + key] = place[target] ?? 0;
     });
   });
-  const firstHit = order.findIndex((state) => hits(state) === 1);
+  const firstOfRank = (least: number): number => {
+    const index = order.findIndex((state) => rank(state) >= least);
+    return index < 0 ? order.length : index;
+  };
   return {
     next,
     shift,
     symbol,
     start: place[0] ?? 0,
-    hit: firstHit < 0 ? order.length : firstHit,
+    startAfterDigit: place[laterDigit] ?? 0,
+    shallow: firstOfRank(1),
+    hit: firstOfRank(2),
     found: order.map((state) => found[state] ?? []),
     depth: Uint8Array.from(order, (state) => depth[state] ?? 0),
   };

@@ -2,6 +2,7 @@ import { type CompiledRule, kindOf } from './compiled-rule.ts';
 import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
 import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
+import type { RunningText } from './running-text.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
 export interface Candidate {
@@ -38,14 +39,14 @@ export interface Attempt {
 }
 
 /** Whether an attempt from `start` comes to nothing within this text: most do, after a few units. */
-export function isHopeless(rule: CompiledRule, text: string, start: number): boolean {
+export function isHopeless(rule: CompiledRule, units: Uint16Array, start: number): boolean {
   const dfa = rule.lead ?? rule.value;
   const { next, ascii, accepting } = dfa;
   let state = dfa.start;
-  const end = Math.min(text.length, start + (rule.lead ? contextCharsMax : rule.rule.maxLength));
+  const end = Math.min(units.length, start + (rule.lead ? contextCharsMax : rule.rule.maxLength));
   for (let at = start; at < end; at++) {
     if (state >= accepting) return false;
-    const unit = text.charCodeAt(at);
+    const unit = units[at] ?? 0;
     state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
     if (state === dead) return true;
   }
@@ -76,13 +77,13 @@ export type Outcome = Candidate | 'open' | 'failed';
  * Reads on from where the attempt stopped. With `last`, the text ends here for good and the outcome is never `open`.
  * Linear: each phase reads a unit once, and each phase but `rest` is bounded by the rule.
  */
-export function advance(attempt: Attempt, text: string, last: boolean): Outcome {
+export function advance(attempt: Attempt, running: RunningText, last: boolean): Outcome {
   for (;;) {
     const dfa = dfaOf(attempt);
     const bound = boundOf(attempt);
-    const settled = read(attempt, dfa, text, bound);
+    const settled = read(attempt, dfa, running.units, bound);
     if (!settled && !last) return 'open';
-    const outcome = finishPhase(attempt, text);
+    const outcome = finishPhase(attempt, running);
     if (outcome !== 'next') return outcome;
   }
 }
@@ -131,13 +132,13 @@ function boundOf(attempt: Attempt): number {
 }
 
 /** Steps the automaton; true when no further text can change this phase's longest match. */
-function read(attempt: Attempt, dfa: Dfa, text: string, bound: number): boolean {
+function read(attempt: Attempt, dfa: Dfa, units: Uint16Array, bound: number): boolean {
   const { next, ascii, accepting } = dfa;
-  const end = Math.min(text.length, bound);
+  const end = Math.min(units.length, bound);
   let { state, at, matched } = attempt;
   if (at === attempt.phaseStart && state >= accepting) matched = at;
   while (at < end) {
-    const unit = text.charCodeAt(at);
+    const unit = units[at] ?? 0;
     state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
     if (state === dead) break;
     at++;
@@ -147,10 +148,10 @@ function read(attempt: Attempt, dfa: Dfa, text: string, bound: number): boolean 
   attempt.at = at;
   attempt.matched = matched;
   // A unit after the match must have come before notAfter can be judged: `at` stands before a unit that is there.
-  return at < text.length && (state === dead || at === end);
+  return at < units.length && (state === dead || at === end);
 }
 
-function finishPhase(attempt: Attempt, text: string): Candidate | 'failed' | 'next' {
+function finishPhase(attempt: Attempt, running: RunningText): Candidate | 'failed' | 'next' {
   const { rule } = attempt;
   switch (attempt.phase) {
     case readingLead:
@@ -158,14 +159,14 @@ function finishPhase(attempt: Attempt, text: string): Candidate | 'failed' | 'ne
       attempt.valueStart = attempt.matched;
       return enter(attempt, readingValue, rule.value, attempt.matched);
     case readingValue:
-      if (!rule.after) return judge(attempt, text, false) ? proceed(attempt) : 'failed';
+      if (!rule.after) return judge(attempt, running, false) ? proceed(attempt) : 'failed';
       if (attempt.matched < 0) return 'failed';
       attempt.valueEnd = attempt.matched;
       return enter(attempt, readingAfter, rule.after, attempt.matched);
     case readingAfter: {
       const followed = attempt.matched >= 0;
       attempt.matched = attempt.valueEnd;
-      return judge(attempt, text, followed) ? candidate(attempt, 0) : 'failed';
+      return judge(attempt, running, followed) ? candidate(attempt, 0) : 'failed';
     }
     default:
       attempt.valueEnd = Math.max(attempt.valueEnd, attempt.matched);
@@ -188,23 +189,24 @@ function proceed(attempt: Attempt): Candidate | 'next' {
 }
 
 /** Finds the longest match that passes; false when there is none. */
-function judge(attempt: Attempt, text: string, followed: boolean): boolean {
+function judge(attempt: Attempt, running: RunningText, followed: boolean): boolean {
   if (attempt.matched < 0) return false;
-  if (judgeEnd(attempt, text, attempt.matched, followed)) return true;
-  if (!attempt.rule.rule.retry?.test(text.slice(attempt.valueStart, attempt.matched))) return false;
-  for (const end of shorterEnds(attempt, text)) {
+  if (judgeEnd(attempt, running, attempt.matched, followed)) return true;
+  if (!attempt.rule.rule.retry?.test(running.text.slice(attempt.valueStart, attempt.matched))) return false;
+  for (const end of shorterEnds(attempt, running.units)) {
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
-    if (judgeEnd(attempt, text, end, false) && attempt.verdict !== 'doubtful') return true;
+    if (judgeEnd(attempt, running, end, false) && attempt.verdict !== 'doubtful') return true;
   }
   return false;
 }
 
-function judgeEnd(attempt: Attempt, text: string, end: number, followed: boolean): boolean {
+function judgeEnd(attempt: Attempt, running: RunningText, end: number, followed: boolean): boolean {
+  const { text, units } = running;
   const { rule, valueStart: start } = attempt;
-  if (rule.notAfter && end < text.length && rule.notAfter[kindOf(text.charCodeAt(end))]) return false;
+  if (rule.notAfter && end < units.length && rule.notAfter[kindOf(units[end] ?? 0)]) return false;
   const verdict = rule.check?.({ text, start, end, value: text.slice(start, end), followed }) ?? 'plausible';
   if (verdict === 'wrong') return false;
-  const supported = verdict !== 'proven' && (followed || isSupported(attempt, text));
+  const supported = verdict !== 'proven' && (followed || isSupported(attempt, units));
   if (verdict === 'doubtful' && !supported) return false;
   attempt.valueEnd = end;
   attempt.verdict = verdict;
@@ -213,20 +215,20 @@ function judgeEnd(attempt: Attempt, text: string, end: number, followed: boolean
 }
 
 /** Whether context stands before the value; looked for once an attempt. */
-function isSupported(attempt: Attempt, text: string): boolean {
+function isSupported(attempt: Attempt, units: Uint16Array): boolean {
   const { context } = attempt.rule;
-  attempt.supported ??= context !== null && hasContext(context, text, attempt.valueStart);
+  attempt.supported ??= context !== null && hasContext(context, units, attempt.valueStart);
   return attempt.supported;
 }
 
 /** Ends of the shorter matches, longest first. */
-function shorterEnds(attempt: Attempt, text: string): number[] {
+function shorterEnds(attempt: Attempt, units: Uint16Array): number[] {
   const dfa = attempt.rule.value;
   const ends: number[] = [];
   let state = dfa.start;
   for (let at = attempt.valueStart; at < attempt.matched; at++) {
     if (state >= dfa.accepting) ends.push(at);
-    const unit = text.charCodeAt(at);
+    const unit = units[at] ?? 0;
     state = dfa.next[state + (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
   }
   return ends.reverse();

@@ -15,13 +15,13 @@ export function compileContext(words: readonly string[]): ContextWords {
  * Whether one of the words stands near a match that begins at `start`. Only words to the left count, so that a stream
  * judges as the whole text does.
  */
-export function hasContext(words: ContextWords, text: string, start: number): boolean {
+export function hasContext(words: ContextWords, units: Uint16Array, start: number): boolean {
   const { next, shift, symbol, hit, found } = words;
   let state = words.start;
-  for (let at = nearFrom(text, start); at < start; at++) {
-    state = next[(state << shift) + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
-    if (state < hit || isInsideWord(text, at + 1)) continue;
-    for (const { length } of found[state] ?? []) if (!isInsideWord(text, at + 1 - length)) return true;
+  for (let at = nearFrom(units, start); at < start; at++) {
+    state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
+    if (state < hit || isInsideWord(units, at + 1)) continue;
+    for (const { length } of found[state] ?? []) if (!isInsideWord(units, at + 1 - length)) return true;
   }
   return false;
 }
@@ -29,12 +29,12 @@ export function hasContext(words: ContextWords, text: string, start: number): bo
 /** How many words back context is looked for. */
 const contextWordsMax = 6;
 
-function nearFrom(text: string, start: number): number {
+function nearFrom(units: Uint16Array, start: number): number {
   const limit = Math.max(0, start - contextCharsMax);
   let words = 0;
   let at = start;
   for (; at > limit; at--) {
-    const begins = isSpace(text.charCodeAt(at)) && !isSpace(text.charCodeAt(at - 1));
+    const begins = isSpace(units[at] ?? 0) && !isSpace(units[at - 1] ?? 0);
     if (begins && ++words > contextWordsMax) break;
   }
   return at;
@@ -45,10 +45,10 @@ function isSpace(unit: number): boolean {
 }
 
 /** Whether letters run on across `at`. `cardNumber`, `card_number` and `card-no` all have the word card. */
-function isInsideWord(text: string, at: number): boolean {
-  if (at === 0 || at >= text.length) return false;
-  const before = letterKind(text.charCodeAt(at - 1));
-  const after = letterKind(text.charCodeAt(at));
+function isInsideWord(units: Uint16Array, at: number): boolean {
+  if (at === 0 || at >= units.length) return false;
+  const before = letterKind(units[at - 1] ?? 0);
+  const after = letterKind(units[at] ?? 0);
   return before !== notLetter && after !== notLetter && !(before === lower && after === upper);
 }
 

@@ -17,7 +17,7 @@ export interface NumberGate {
 /** Longer runs are judged by their first digits alone. */
 const runMax = 24;
 /** Kind of "no character": the text begins or ends. */
-const edge = kinds;
+export const edge: number = kinds;
 const columns = kinds + 1;
 const rulesMax = 31;
 
@@ -28,15 +28,24 @@ export function buildNumberGates(rules: readonly CompiledRule[]): readonly Numbe
 }
 
 /** Bits of the rules of a gate that may match at a run of digits beginning at `at`. With `last`, the text ends here. */
-export function rulesAtNumber(gate: NumberGate, text: string, at: number, last: boolean): number {
-  const before = gate.before[at === 0 ? edge : kindOf(text.charCodeAt(at - 1))] ?? 0;
+export function rulesAtNumber(gate: NumberGate, units: Uint16Array, at: number, last: boolean): number {
+  const before = gate.before[at === 0 ? edge : kindOf(units[at - 1] ?? 0)] ?? 0;
   if (before === 0) return 0;
   let end = at + 1;
-  const limit = Math.min(text.length, at + runMax);
-  while (end < limit && isDigit(text.charCodeAt(end))) end++;
+  const limit = Math.min(units.length, at + runMax);
+  while (end < limit && isDigit(units[end] ?? 0)) end++;
   if (end === at + runMax) return before;
-  if (end === text.length) return last ? before & (gate.behind[(end - at) * columns + edge] ?? 0) : before;
-  return before & (gate.behind[(end - at) * columns + kindOf(text.charCodeAt(end))] ?? 0);
+  if (end === units.length) return last ? before & (gate.behind[(end - at) * columns + edge] ?? 0) : before;
+  return before & (gate.behind[(end - at) * columns + kindOf(units[end] ?? 0)] ?? 0);
+}
+
+/** Whether any rule may match at a digit that begins its run, with these kinds of characters around it. */
+export function mayBeAtNumber(gates: readonly NumberGate[], before: number, behind: number): boolean {
+  const isOneDigit = !isDigit(behind);
+  return gates.some((gate) => {
+    const bits = gate.before[before] ?? 0;
+    return (isOneDigit ? bits & (gate.behind[columns + behind] ?? 0) : bits) !== 0;
+  });
 }
 
 function isDigit(unit: number): boolean {

@@ -6,11 +6,14 @@ import { compileDfa, type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
 import { literalPrefixes } from './literal-prefix.ts';
 import { buildNumberGates, type NumberGate } from './number-gate.ts';
 import type { Rule } from './rule.ts';
+import { buildWindows, type Windows } from './windows.ts';
 
 /** All rules made ready: what a detector is made of. */
 export interface Program {
   readonly rules: readonly CompiledRule[];
   readonly anchors: Anchors;
+  /** Where the anchors' automaton need not look. */
+  readonly windows: Windows;
   readonly reaches: readonly Reach[];
   /** The rules that begin at runs of digits. */
   readonly numberGates: readonly NumberGate[];
@@ -66,10 +69,12 @@ export function compileProgram(
       check: rule.check ?? null,
     };
   });
+  const numberGates = buildNumberGates(compiled.filter(({ order }) => atNumbers.includes(order)));
   return {
     rules: compiled,
     anchors: buildAnchors(entries, atNumbers.length > 0),
-    numberGates: buildNumberGates(compiled.filter(({ order }) => atNumbers.includes(order))),
+    numberGates,
+    windows: buildWindows(compiled, entries, numberGates),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
     allow,
     roaming: roaming.map((each, index) => ({ ...each, rule: { ...each.rule, order: rules.length + index } })),

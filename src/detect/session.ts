@@ -1,6 +1,6 @@
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
-import { type AnchorHit, numberOwner } from './anchors.ts';
+import { type AnchorHit, numberOwner, shallowDepthMax } from './anchors.ts';
 import {
   type Attempt,
   advance,
@@ -20,6 +20,8 @@ import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
 import { createRoamer } from './roamer.ts';
 import { contextCharsMax } from './rule.ts';
+import { append, createRunningText, dropFirst } from './running-text.ts';
+import { windowKeyMask, windowSymbolBits } from './windows.ts';
 
 /** One running text. */
 export interface Session {
@@ -39,9 +41,9 @@ const keepChars = contextCharsMax + 16;
  * candidates that such a place touches.
  */
 export function createSession(program: Program): Session {
-  const { anchors, rules, reaches, numberGates, allow } = program;
+  const { anchors, windows, rules, reaches, numberGates, allow } = program;
   const offsets = createOffsets();
-  let text = '';
+  const running = createRunningText();
   /** Normalised characters that were dropped before `text`. */
   let base = 0;
   let scanned = 0;
@@ -56,7 +58,7 @@ export function createSession(program: Program): Session {
   const roamers = program.roaming.map(createRoamer);
 
   function settle(attempt: Attempt, last: boolean): void {
-    const outcome = advance(attempt, text, last);
+    const outcome = advance(attempt, running, last);
     if (outcome === 'open') open.push(attempt);
     else if (outcome !== 'failed') pending.push(outcome);
   }
@@ -67,18 +69,48 @@ export function createSession(program: Program): Session {
     for (const attempt of resumed) settle(attempt, last);
   }
 
+  /**
+   * Reads on to the end of the text. Windows tell where the automaton must look; from there it reads for as long as more than
+   * its last units may be part of an anchor. Its state at the end is the same as if it had read everything.
+   */
   function findAnchors(last: boolean): void {
-    const { next, shift, symbol, hit, found } = anchors;
-    // Constants of this call, which the loop need not look up again each time around.
-    const units = text;
+    const { next, shift, symbol, hit, found, shallow, depth } = anchors;
+    const isDeep = (state: number): boolean =>
+      state >= shallow && (state < hit || (depth[state] ?? 0) > shallowDepthMax);
+    // Constants of this call, which the loops need not look up each time around.
+    const { units } = running;
     const end = units.length;
     let state = anchorState;
-    for (let at = scanned; at < end; at++) {
-      state = next[(state << shift) + (symbol[units.charCodeAt(at)] ?? 0)] ?? 0;
-      if (state >= hit) beginAll(found[state] ?? [], at, last);
+    let at = scanned;
+    while (at < end) {
+      const window = isDeep(state) ? at : nextWindow(units, at);
+      const from = Math.min(window, end) - 2;
+      if (from > at) {
+        state = isDigit(units[from - 1] ?? 0) ? anchors.startAfterDigit : anchors.start;
+        at = from;
+      }
+      do {
+        state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
+        if (state >= hit) beginAll(found[state] ?? [], at, last);
+        at++;
+      } while (at < end && (at <= window || isDeep(state)));
     }
     anchorState = state;
-    scanned = text.length;
+    scanned = end;
+  }
+
+  /** Where the first marked window ends, at `at` or behind it; the text's end when there is none. */
+  function nextWindow(units: Uint16Array, at: number): number {
+    const { symbol, marked } = windows;
+    const end = units.length;
+    let key =
+      ((at > 1 ? (symbol[units[at - 2] ?? 0] ?? 0) : 0) << windowSymbolBits) |
+      (at > 0 ? (symbol[units[at - 1] ?? 0] ?? 0) : 0);
+    for (let to = at; to < end; to++) {
+      key = ((key << windowSymbolBits) | (symbol[units[to] ?? 0] ?? 0)) & windowKeyMask;
+      if (((marked[key >>> 5] ?? 0) >>> (key & 31)) & 1) return to;
+    }
+    return end;
   }
 
   function beginAll(hits: readonly AnchorHit[], at: number, last: boolean): void {
@@ -94,7 +126,7 @@ export function createSession(program: Program): Session {
     for (let i = 0; i < numberGates.length; i++) {
       const gate = numberGates[i];
       if (!gate) continue;
-      let bits = rulesAtNumber(gate, text, at, last);
+      let bits = rulesAtNumber(gate, running.units, at, last);
       for (; bits !== 0; bits &= bits - 1) begin(gate.rules[31 - Math.clz32(bits & -bits)], at, at + 1, last);
     }
   }
@@ -102,25 +134,27 @@ export function createSession(program: Program): Session {
   function begin(rule: CompiledRule | undefined, anchor: number, anchorEnd: number, last: boolean): void {
     if (!rule) return;
     const { reach, notBefore } = rule;
+    const { units } = running;
     let start = anchor;
     if (reach) {
-      if (anchorEnd < text.length && !reach.follow[kindOf(text.charCodeAt(anchorEnd))]) return;
-      if (reach.isNeeded && (anchor === 0 || !reach.chars[kindOf(text.charCodeAt(anchor - 1))])) return;
-      start = startOf(text, anchor, reach);
+      if (anchorEnd < units.length && !reach.follow[kindOf(units[anchorEnd] ?? 0)]) return;
+      if (reach.isNeeded && (anchor === 0 || !reach.chars[kindOf(units[anchor - 1] ?? 0)])) return;
+      start = startOf(units, anchor, reach);
     }
-    if (notBefore && start > 0 && notBefore[kindOf(text.charCodeAt(start - 1))]) return;
-    if (rule.rule.isApart && isInRow(text, start)) return;
-    if (!isHopeless(rule, text, start)) settle(startAttempt(rule, start), last);
+    if (notBefore && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)]) return;
+    if (rule.rule.isApart && isInRow(units, start)) return;
+    if (!isHopeless(rule, units, start)) settle(startAttempt(rule, start), last);
   }
 
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
   function earliest(except: Attempt | null): number {
-    let place = text.length - (anchors.depth[anchorState] ?? 0);
+    const { units } = running;
+    let place = units.length - (anchors.depth[anchorState] ?? 0);
     for (const { holdChars, holdMax } of reaches) {
-      place = Math.min(place, reachBack(text, text.length, holdChars, holdMax));
+      place = Math.min(place, reachBack(units, units.length, holdChars, holdMax));
     }
     for (const attempt of open) {
-      if (attempt !== except) place = Math.min(place, earliestStart(attempt, text.length));
+      if (attempt !== except) place = Math.min(place, earliestStart(attempt, units.length));
     }
     for (const roamer of roamers) if (roamer.openAt() >= 0) place = Math.min(place, roamer.openAt());
     return Math.max(decided, place);
@@ -138,14 +172,14 @@ export function createSession(program: Program): Session {
 
   /** Of an unbounded token the whole value is never at hand, so none is allowed. */
   function isAllowed({ strength, start, end }: Candidate): boolean {
-    return allow.size > 0 && strength < 2 && allow.has(text.slice(start, end));
+    return allow.size > 0 && strength < 2 && allow.has(running.text.slice(start, end));
   }
 
   /** Reads the unbounded token on and reports what it grew by. */
   function swallow(findings: StreamFinding[], last: boolean): void {
     if (!swallowed) return;
     const attempt = swallowed;
-    const outcome = advance(attempt, text, last);
+    const outcome = advance(attempt, running, last);
     const end = outcome === 'open' ? certainEnd(attempt) : outcome === 'failed' ? decided : outcome.end;
     if (end > decided) {
       report(findings, { rule: attempt.rule, start: decided, end, score: attempt.score, strength: 2 }, true);
@@ -199,7 +233,7 @@ export function createSession(program: Program): Session {
   function trim(): void {
     const drop = decided - keepChars;
     if (drop < keepChars) return;
-    text = text.slice(drop);
+    dropFirst(running, drop);
     base += drop;
     scanned -= drop;
     decided -= drop;
@@ -214,17 +248,17 @@ export function createSession(program: Program): Session {
 
   return {
     feed: (piece, last) => {
-      text += plainText(piece, offsets);
+      append(running, plainText(piece, offsets));
       const findings: StreamFinding[] = [];
       swallow(findings, last);
       resume(last);
       findAnchors(last);
-      for (const roamer of roamers) pending.push(...roamer.read(text, last));
+      for (const roamer of roamers) pending.push(...roamer.read(running, last));
       forgetCovered();
       if (pending.length > limits.findingsMax) {
         throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} open candidates`);
       }
-      if (last) decide(findings, text.length);
+      if (last) decide(findings, running.units.length);
       else if (!swallowed && !beginSwallow(findings)) decide(findings, earliest(null));
       const boundary = offsets.boundary(base + decided);
       if (!last) trim();
@@ -234,25 +268,27 @@ export function createSession(program: Program): Session {
 }
 
 /** Digits, one separator, and the first digit of a match: one of several numbers in a row. */
-function isInRow(text: string, start: number): boolean {
-  if (start < 2 || !isDigit(text.charCodeAt(start)) || !isDigit(text.charCodeAt(start - 2))) return false;
-  return ' -./,:'.includes(text.charAt(start - 1));
+function isInRow(units: Uint16Array, start: number): boolean {
+  if (start < 2 || !isDigit(units[start] ?? 0) || !isDigit(units[start - 2] ?? 0)) return false;
+  return inRowSeparators.has(units[start - 1] ?? 0);
 }
+
+const inRowSeparators: ReadonlySet<number> = new Set([...' -./,:'].map((char) => char.charCodeAt(0)));
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;
 }
 
 /** Where a match may begin that has its anchor at `anchor`. */
-function startOf(text: string, anchor: number, reach: Reach): number {
-  let start = reachBack(text, anchor, reach.chars, reach.max);
-  while (start < anchor && !reach.first[kindOf(text.charCodeAt(start))]) start++;
+function startOf(units: Uint16Array, anchor: number, reach: Reach): number {
+  let start = reachBack(units, anchor, reach.chars, reach.max);
+  while (start < anchor && !reach.first[kindOf(units[start] ?? 0)]) start++;
   return start;
 }
 
-function reachBack(text: string, from: number, chars: Uint8Array, max: number): number {
+function reachBack(units: Uint16Array, from: number, chars: Uint8Array, max: number): number {
   const limit = Math.max(0, from - max);
   let at = from;
-  while (at > limit && chars[kindOf(text.charCodeAt(at - 1))]) at--;
+  while (at > limit && chars[kindOf(units[at - 1] ?? 0)]) at--;
   return at;
 }
