@@ -118,6 +118,7 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
         exchange: entry.exchange,
         isAwaited: isAwaited(entry),
         draft: manifest,
+        subjectKey: entry.subjectKey?.key ?? null,
         bodies: Object.entries(entry.bodies)
           .map(([name, body]) => ({ name, mediaType: body.mediaType, bytes: body.bytes }))
           .sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -186,6 +187,7 @@ function sizeOf(entry: AuditEntry): number {
 function checkBounds(entry: AuditEntry): void {
   const bodies = Object.entries(entry.bodies);
   if (entry.exchange.length > 1_024) throw new RangeError('the exchange id is too long');
+  if (entry.subjectKey && entry.subjectKey.key.length !== 32) throw new RangeError('a subject key has 32 bytes');
   if (bodies.length > 32) throw new RangeError('there are too many bodies');
   if (bodies.some(([name, { mediaType }]) => name.length > 255 || mediaType.length > limits.headerValueBytesMax)) {
     throw new RangeError('a name or media type of a body is too long');

@@ -11,6 +11,8 @@ export interface DraftRecord {
   readonly isAwaited: boolean;
   /** The manifest but for its commitments. */
   readonly draft: string;
+  /** 32 bytes, or null. */
+  readonly subjectKey: Uint8Array | null;
   /** Sorted by name. */
   readonly bodies: readonly DraftBody[];
 }
@@ -29,12 +31,13 @@ export interface UnpackedRecord {
   readonly exchange: string;
   readonly isAwaited: boolean;
   readonly draft: string;
+  readonly subjectKey: Buffer | null;
   readonly bodies: readonly { readonly name: string; readonly mediaType: string; readonly bytes: number }[];
   /** All bodies in order, each behind room for its salt. A view that the writer may fill and overwrite. */
   readonly plaintext: Buffer;
 }
 
-const fixedBytes = 8 + 1 + 1 + 1 + 2 + 2 + 4;
+const fixedBytes = 8 + 1 + 1 + 1 + 2 + 2 + 4 + 1;
 
 /**
  * Packs records into one buffer of their own, so that a batch crosses to the writer as one transfer: no structured clone
@@ -44,6 +47,7 @@ export function packBatch(records: readonly DraftRecord[]): Buffer {
   let size = 0;
   for (const record of records) {
     size += fixedBytes + utf8(record.id) + utf8(record.kind) + utf8(record.exchange) + utf8(record.draft);
+    size += record.subjectKey?.length ?? 0;
     for (const body of record.bodies)
       size += 8 + utf8(body.name) + utf8(body.mediaType) + saltBytes + body.bytes.length;
   }
@@ -60,6 +64,7 @@ function packRecord(buffer: Buffer, start: number, record: DraftRecord): number 
   at = buffer.writeUInt8(record.bodies.length, at);
   const lengthsAt = at;
   at += 1 + 2 + 2 + 4;
+  at = buffer.writeUInt8(record.subjectKey?.length ?? 0, at);
   const idBytes = buffer.write(record.id, at);
   at += idBytes;
   const kindBytes = buffer.write(record.kind, at);
@@ -72,6 +77,10 @@ function packRecord(buffer: Buffer, start: number, record: DraftRecord): number 
   buffer.writeUInt16LE(idBytes, lengthsAt + 1);
   buffer.writeUInt16LE(exchangeBytes, lengthsAt + 3);
   buffer.writeUInt32LE(draftBytes, lengthsAt + 5);
+  if (record.subjectKey !== null) {
+    buffer.set(record.subjectKey, at);
+    at += record.subjectKey.length;
+  }
   for (const body of record.bodies) {
     const nameBytes = buffer.write(body.name, at + 8);
     const typeBytes = buffer.write(body.mediaType, at + 8 + nameBytes);
@@ -103,11 +112,14 @@ export function unpackBatch(buffer: Buffer): UnpackedRecord[] {
     const idBytes = buffer.readUInt16LE(at + 11);
     const exchangeBytes = buffer.readUInt16LE(at + 13);
     const draftBytes = buffer.readUInt32LE(at + 15);
+    const subjectKeyBytes = buffer.readUInt8(at + 19);
     at += fixedBytes;
     const id = text(idBytes);
     const kind = text(kindBytes);
     const exchange = text(exchangeBytes);
     const draft = text(draftBytes);
+    const subjectKey = subjectKeyBytes === 0 ? null : buffer.subarray(at, at + subjectKeyBytes);
+    at += subjectKeyBytes;
     const bodies: { name: string; mediaType: string; bytes: number }[] = [];
     let plaintextBytes = 0;
     for (let i = 0; i < bodyCount; i++) {
@@ -120,7 +132,7 @@ export function unpackBatch(buffer: Buffer): UnpackedRecord[] {
     }
     const plaintext = buffer.subarray(at, at + plaintextBytes);
     at += plaintextBytes;
-    records.push({ sequence, id, kind, exchange, isAwaited, draft, bodies, plaintext });
+    records.push({ sequence, id, kind, exchange, isAwaited, draft, subjectKey, bodies, plaintext });
   }
   return records;
 }

@@ -9,6 +9,11 @@ export type EntryKind =
   | 'policy'
   | 'config'
   | 'access'
+  | 'hold'
+  | 'release'
+  | 'expire'
+  | 'erase'
+  | 'erase_deferred'
   | 'recovery'
   | 'close';
 
@@ -20,6 +25,13 @@ export interface AuditEntry {
   readonly session: string;
   /** Everything that may stand in the manifest: facts and decisions, no prompt text, no credential, no matched value. */
   readonly facts: JsonObject;
+  /** Pseudonym of the person whose data the bodies are; absent: nobody that is known. */
+  readonly subject?: string;
+  /**
+   * Seals the bodies for one data subject: besides the epoch's key this one is needed, so destroying it erases them. Absent: the
+   * epoch's key alone.
+   */
+  readonly subjectKey?: SubjectKey;
   /** Texts that are sealed: by name (`prompt_original`, `prompt_sent`, `output`, `caller`), as bytes. */
   readonly bodies: Readonly<Record<string, SealedBodySource>>;
 }
@@ -27,6 +39,13 @@ export interface AuditEntry {
 export interface SealedBodySource {
   readonly mediaType: string;
   readonly bytes: Uint8Array;
+}
+
+/** The key of a data subject; see subject-keys.ts. */
+export interface SubjectKey {
+  /** Names the key in manifests: `s-<subject>-<hash>`. */
+  readonly id: string;
+  readonly key: Uint8Array;
 }
 
 export interface Receipt {

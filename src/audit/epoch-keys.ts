@@ -19,7 +19,8 @@ const hourMs = 3_600_000;
 
 /**
  * Makes the key of the current UTC hour. It is durable when this resolves: no record may be sealed under a key that a
- * crash can lose. The epoch is named by its file's content, so the manifests, which name their epoch, vouch for the file.
+ * crash can lose. The epoch is named by its file's content, so the manifests, which name their epoch, vouch for the file, and by it
+ * for the age file beside it.
  */
 export async function createEpochKey(
   fs: FsPort,
@@ -32,9 +33,18 @@ export async function createEpochKey(
   const hour = new Date(nowMs).toISOString().slice(0, 13);
   const key = random(32);
   const wrapped = await keys.wrap(key, hour);
-  const text = `${canonicalJson({ hour, kek: keys.kekId, v: 1, wrapped: wrapped.toString('base64') })}\n`;
+  const age = keys.age === null ? null : await keys.age(key);
+  const file = {
+    ...(age === null ? {} : { age: sha256Hex(age) }),
+    hour,
+    kek: keys.kekId,
+    v: 1,
+    wrapped: wrapped.toString('base64'),
+  };
+  const text = `${canonicalJson(file)}\n`;
   const id = `e-${hour}-${sha256Hex(text).slice(0, 24)}`;
   await fs.makeDirectory(layout.epochs(directory));
+  if (age !== null) await replaceFile(fs, layout.epochAge(directory, id), age);
   await replaceFile(fs, layout.epoch(directory, id), Buffer.from(text));
   return { id, key, endMs: (Math.floor(nowMs / hourMs) + 1) * hourMs };
 }
@@ -49,8 +59,13 @@ export async function readEpochKey(fs: FsPort, directory: string, keys: AuditKey
   const bytes = fs.read(path);
   if (bytes === null)
     throw new Fault('key_unavailable', `${path} does not exist: the key was destroyed, or lies elsewhere`);
-  const wrapped =
-    sha256Hex(bytes).slice(0, 24) === match[2] ? /"wrapped":"([^"]+)"/.exec(bytes.toString())?.[1] : undefined;
+  const text = sha256Hex(bytes).slice(0, 24) === match[2] ? bytes.toString() : '';
+  const wrapped = /"wrapped":"([^"]+)"/.exec(text)?.[1];
   if (wrapped === undefined) throw new Fault('key_unavailable', `${path} is damaged`);
-  return keys.unwrap(Buffer.from(wrapped, 'base64'), match[1] ?? '');
+  return keys.unwrap(Buffer.from(wrapped, 'base64'), match[1] ?? '', kekOf(text));
+}
+
+/** Which key-encryption key wrapped the key in a file of ours. */
+export function kekOf(text: string): string | undefined {
+  return /"kek":"([^"]+)"/.exec(text)?.[1];
 }

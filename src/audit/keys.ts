@@ -7,18 +7,33 @@ import type { RandomBytes } from '../lib/ids.ts';
 import { decrypt, encrypt } from './seal.ts';
 
 /**
- * Where the log's keys come from. A key management service implements the same port: `wrap` and `unwrap` may take a
- * network round trip, they run once an hour. Both throw Fault `key_unavailable` when the key cannot be had.
+ * A key-encryption key, wherever it lies: in this process, or in a key management service that never gives it out. Both calls may
+ * take a network round trip; they run once an hour, and once for each epoch that is read. Both throw Fault `key_unavailable`
+ * when the key cannot be had or does not fit.
  */
+export interface Kek {
+  /** Names it, so that what it wrapped says what opens it. The same for all versions of a key that rotates in its service. */
+  readonly id: string;
+  /** Encrypts 32 bytes, bound to `name`: the UTC hour of an epoch (`2026-11-21T19`), or `subjects`. */
+  wrap(key: Uint8Array, name: string): Promise<Buffer>;
+  unwrap(wrapped: Uint8Array, name: string): Promise<Buffer>;
+}
+
+/** All that a log's keys can do. Throws as `Kek` does. */
 export interface AuditKeys {
-  /** Names the key-encryption key, so that a record says what opens it. */
+  /** The key-encryption key that wraps from now on. */
   readonly kekId: string;
-  /** Encrypts an epoch's key, bound to its UTC hour (`2026-11-21T19`). */
-  wrap(epochKey: Uint8Array, hour: string): Promise<Buffer>;
-  unwrap(wrapped: Uint8Array, hour: string): Promise<Buffer>;
+  wrap(key: Uint8Array, name: string): Promise<Buffer>;
+  /** `kek`: the id of what wrapped it; absent: the one that wraps now. */
+  unwrap(wrapped: Uint8Array, name: string, kek?: string): Promise<Buffer>;
   /** Ed25519 private key that signs checkpoints. */
   readonly signingKey: KeyObject;
+  /** Wraps for the auditors' age identities as well; null: nobody. */
+  readonly age: AgeWrap | null;
 }
+
+/** An age file (age-encryption.org/v1) that each of the configured recipients can open with the stock `age` tool. */
+export type AgeWrap = (key: Uint8Array) => Promise<Buffer>;
 
 /** Both secrets of a log: 32 bytes each. An auditor who may open records needs the first, never the second. */
 export interface AuditSecrets {
@@ -28,19 +43,48 @@ export interface AuditSecrets {
 }
 
 export function createAuditKeys(secrets: AuditSecrets, random: RandomBytes): AuditKeys {
-  if (secrets.kek.length !== 32 || secrets.signingSeed.length !== 32) {
-    throw new Fault('key_unavailable', 'an audit key must be 32 bytes');
-  }
-  const kek = Buffer.from(secrets.kek);
-  const kekId = sha256Hex(Buffer.concat([Buffer.from('countersign/v1/kek\0'), kek])).slice(0, 16);
-  const context = (hour: string): string => `countersign/v1/epoch\0${hour}`;
+  return createKeyRing({ signingSeed: secrets.signingSeed, keks: [createLocalKek(secrets.kek, random)], age: null });
+}
+
+export interface KeyRingOptions {
+  /** Seed of the Ed25519 key, 32 bytes. */
+  readonly signingSeed: Uint8Array;
+  /** The first one wraps; the others only open what they wrapped before they were replaced. */
+  readonly keks: readonly [Kek, ...Kek[]];
+  readonly age: AgeWrap | null;
+}
+
+/** Keys with a history: whatever one of them ever wrapped stays readable. */
+export function createKeyRing({ signingSeed, keks, age }: KeyRingOptions): AuditKeys {
+  if (signingSeed.length !== 32) throw new Fault('key_unavailable', 'an audit key must be 32 bytes');
+  const [current] = keks;
   return {
-    kekId,
-    signingKey: ed25519FromSeed(secrets.signingSeed),
-    wrap: async (epochKey, hour) => encrypt(kek, random(12), epochKey, context(hour)),
-    unwrap: async (wrapped, hour) => {
-      const key = decrypt(kek, wrapped, context(hour));
-      if (key === null) throw new Fault('key_unavailable', `the audit key ${kekId} does not open the epoch of ${hour}`);
+    kekId: current.id,
+    signingKey: ed25519FromSeed(signingSeed),
+    age,
+    wrap: current.wrap,
+    unwrap: async (wrapped, name, kek = current.id) => {
+      const found = keks.find(({ id }) => id === kek);
+      if (found === undefined) {
+        throw new Fault('key_unavailable', `${name} was wrapped by the audit key ${kek}, which is not configured`);
+      }
+      return found.unwrap(wrapped, name);
+    },
+  };
+}
+
+/** A key-encryption key in this process's memory. */
+export function createLocalKek(secret: Uint8Array, random: RandomBytes): Kek {
+  if (secret.length !== 32) throw new Fault('key_unavailable', 'an audit key must be 32 bytes');
+  const kek = Buffer.from(secret);
+  const id = sha256Hex(Buffer.concat([Buffer.from('countersign/v1/kek\0'), kek])).slice(0, 16);
+  const context = (name: string): string => `countersign/v1/epoch\0${name}`;
+  return {
+    id,
+    wrap: async (key, name) => encrypt(kek, random(12), key, context(name)),
+    unwrap: async (wrapped, name) => {
+      const key = decrypt(kek, wrapped, context(name));
+      if (key === null) throw new Fault('key_unavailable', `the audit key ${id} does not open the epoch of ${name}`);
       return key;
     },
   };
@@ -51,6 +95,19 @@ export function createAuditKeys(secrets: AuditSecrets, random: RandomBytes): Aud
  * for first steps and development; in production the file is put there by whoever keeps secrets.
  */
 export function keysFromFile(path: string, create: boolean, random: RandomBytes): AuditKeys {
+  const { kek, signingSeed } = secretsFromFile(path, create, random);
+  if (kek === null) throw new Fault('key_unavailable', `audit key file ${path} has no "kek"`);
+  return createAuditKeys({ kek, signingSeed }, random);
+}
+
+/** What a source of keys holds: without a key-encryption key where a key management service has it. */
+export interface KeySource {
+  readonly kek: Buffer | null;
+  readonly signingSeed: Buffer;
+}
+
+/** The content of a key file; see `keysFromFile`. */
+export function secretsFromFile(path: string, create: boolean, random: RandomBytes): KeySource {
   const text = readOrNull(path) ?? (create ? createKeyFile(path, random) : null);
   if (text === null) {
     throw new Fault(
@@ -58,7 +115,7 @@ export function keysFromFile(path: string, create: boolean, random: RandomBytes)
       `audit key file ${path} does not exist: put one there, or allow it to be created for development`,
     );
   }
-  return createAuditKeys(parseKeyFile(text, path), random);
+  return parseKeyFile(text, path);
 }
 
 /** Keys from two variables that hold base64 of 32 bytes: COUNTERSIGN_AUDIT_KEK and COUNTERSIGN_AUDIT_SIGNING_KEY. */
@@ -66,14 +123,22 @@ export function keysFromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
   random: RandomBytes,
 ): AuditKeys {
-  const secret = (name: string): Buffer => {
+  const { kek, signingSeed } = secretsFromEnvironment(environment);
+  if (kek === null) throw new Fault('key_unavailable', 'COUNTERSIGN_AUDIT_KEK is not set');
+  return createAuditKeys({ kek, signingSeed }, random);
+}
+
+export function secretsFromEnvironment(environment: Readonly<Record<string, string | undefined>>): KeySource {
+  const secret = (name: string): Buffer | null => {
     const value = environment[name];
-    if (value === undefined || value === '') throw new Fault('key_unavailable', `${name} is not set`);
-    return decodeSecret(value, name);
+    return value === undefined || value === '' ? null : decodeSecret(value, name);
   };
-  return createAuditKeys(
-    { kek: secret('COUNTERSIGN_AUDIT_KEK'), signingSeed: secret('COUNTERSIGN_AUDIT_SIGNING_KEY') },
-    random,
+  const kek = secret('COUNTERSIGN_AUDIT_KEK');
+  const signingSeed = secret('COUNTERSIGN_AUDIT_SIGNING_KEY');
+  if (signingSeed !== null) return { kek, signingSeed };
+  throw new Fault(
+    'key_unavailable',
+    `${kek === null ? 'COUNTERSIGN_AUDIT_KEK' : 'COUNTERSIGN_AUDIT_SIGNING_KEY'} is not set`,
   );
 }
 
@@ -89,19 +154,21 @@ function ed25519FromSeed(seed: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.concat([prefix, seed]), format: 'der', type: 'pkcs8' });
 }
 
-function parseKeyFile(text: string, path: string): AuditSecrets {
+function parseKeyFile(text: string, path: string): KeySource {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
     throw new Fault('key_unavailable', `audit key file ${path} is not JSON`, cause);
   }
-  const member = (name: string): Buffer => {
+  const member = (name: string): Buffer | null => {
     const value: unknown = typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, name) : undefined;
-    if (typeof value !== 'string') throw new Fault('key_unavailable', `audit key file ${path} has no "${name}"`);
-    return decodeSecret(value, `"${name}" in ${path}`);
+    return typeof value === 'string' ? decodeSecret(value, `"${name}" in ${path}`) : null;
   };
-  return { kek: member('kek'), signingSeed: member('signing') };
+  const kek = member('kek');
+  const signingSeed = member('signing');
+  if (signingSeed !== null) return { kek, signingSeed };
+  throw new Fault('key_unavailable', `audit key file ${path} has no "${kek === null ? 'kek' : 'signing'}"`);
 }
 
 function decodeSecret(value: string, where: string): Buffer {

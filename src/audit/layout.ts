@@ -11,6 +11,14 @@ export const layout = {
     join(directory, 'segments', `${String(first).padStart(16, '0')}.seg`),
   epochs: (directory: string): string => join(directory, 'epochs'),
   epoch: (directory: string, epoch: string): string => join(directory, 'epochs', `${epoch}.json`),
+  /** The same key for the auditors' age identities; only where recipients are configured. */
+  epochAge: (directory: string, epoch: string): string => join(directory, 'epochs', `${epoch}.age`),
+  subjects: (directory: string): string => join(directory, 'subjects'),
+  /** The key that wraps subject keys, itself wrapped by the key-encryption key. */
+  subjectsKey: (directory: string): string => join(directory, 'subjects', 'key.json'),
+  /** `subject`: 32 hex digits. */
+  subject: (directory: string, subject: string): string =>
+    join(directory, 'subjects', subject.slice(0, 2), `${subject}.json`),
   tile: (directory: string, path: string): string => join(directory, path),
 } as const;
 

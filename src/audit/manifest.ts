@@ -51,6 +51,7 @@ export function draftManifest(entry: AuditEntry, stamp: ManifestStamp): string {
     origin: stamp.origin,
     seq: String(stamp.sequence),
     session: entry.session,
+    ...(entry.subjectKey === undefined ? {} : { subject: entry.subjectKey.id }),
     t: { mono_ns: String(stamp.monoNs), wall_ns: String(stamp.wallNs) },
     v: 1,
   });

@@ -9,7 +9,8 @@ import { nodeFs } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
 import { layout, segmentFirst } from './layout.ts';
 import { readRecord } from './record.ts';
-import { bodyCommitment, saltBytes, sealContext, unseal } from './seal.ts';
+import { bodyCommitment, saltBytes, sealContext, unseal, wrappingKey } from './seal.ts';
+import { readSubjectKey } from './subject-keys.ts';
 
 /** A record as anyone may see it who may read the log: facts and commitments, nothing sealed. */
 export interface StoredRecord {
@@ -119,7 +120,10 @@ export async function openBodies(
   if (record.bodies.length === 0) return [];
   const { epoch, origin } = record.manifest;
   if (typeof epoch !== 'string' || typeof origin !== 'string') throw unopened(record, 'it names no epoch');
-  const key = await readEpochKey(nodeFs, directory, keys, epoch);
+  const subject = record.manifest['subject'];
+  const epochKey = await readEpochKey(nodeFs, directory, keys, epoch);
+  const subjectKey = typeof subject === 'string' ? await readSubjectKey(nodeFs, directory, keys, subject) : null;
+  const key = wrappingKey(epochKey, subjectKey);
   const names = record.bodies.map((body) => body.name);
   const plaintext = unseal(record.sealed, sealContext(origin, record.id, names), key);
   if (plaintext === null) throw unopened(record, 'the key does not fit');

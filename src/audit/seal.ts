@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hash } from 'node:crypto';
 import type { RandomBytes } from '../lib/ids.ts';
 
 /** Random bytes in front of each body, inside what is sealed: with the key goes the salt, with the salt the commitment. */
@@ -35,6 +35,17 @@ export function unseal(sealed: Uint8Array, context: string, epochKey: Uint8Array
   if (key === null) return null;
   return decryptParts(key, zeroNonce, sealed.subarray(wrappedKeyBytes, -tagBytes), sealed.subarray(-tagBytes), context);
 }
+
+/**
+ * What wraps a record's key: the epoch's key, for a known data subject together with theirs. Without either of the two the record
+ * stays shut. HMAC-SHA-256 as the combiner, so that the sealed form is the same with and without a subject.
+ */
+export function wrappingKey(epochKey: Uint8Array, subjectKey: Uint8Array | null): Uint8Array {
+  if (subjectKey === null) return epochKey;
+  return createHmac('sha256', epochKey).update(subjectDomain).update(subjectKey).digest();
+}
+
+const subjectDomain = Buffer.from('countersign/v1/subject\0', 'latin1');
 
 function keyContext(context: string): string {
   return `countersign/v1/key\0${context}`;

@@ -8,7 +8,7 @@ import { type FsPort, shortWrite } from './fs-port.ts';
 import { layout } from './layout.ts';
 import { type BodyCommitment, type Commitments, completeManifest, leafBytes, manifestCommitment } from './manifest.ts';
 import { recordBytes, writeRecord } from './record.ts';
-import { bodyCommitment, saltBytes, seal, sealContext, sealedHash } from './seal.ts';
+import { bodyCommitment, saltBytes, seal, sealContext, sealedHash, wrappingKey } from './seal.ts';
 import { hashLeaf } from './tree.ts';
 
 export interface Epoch {
@@ -116,7 +116,7 @@ export function createWriter(options: WriterOptions): Writer {
     }
     const names = record.bodies.map((body) => body.name);
     const context = sealContext(options.origin, record.id, names);
-    const sealed = seal(record.plaintext, context, current.key, options.random);
+    const sealed = seal(record.plaintext, context, wrappingKey(current.key, record.subjectKey), options.random);
     record.plaintext.fill(0);
     return { commitments: { sealed: sealedHash(sealed), parts }, sealed };
   }

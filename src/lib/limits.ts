@@ -67,6 +67,13 @@ export const limits = {
   /** Approvals looked at for one page of a list. */
   approvalsScannedMax: 2_000,
   approvalPageMax: 200,
+  /** How long the request id of a deciding call is remembered, and how long it may be. */
+  requestKeySecondsMin: 86_400,
+  requestIdCharsMax: 128,
+  /** Approvals of one batch decision. */
+  approvalBatchMax: 100,
+  /** Callers of the API whose rate is remembered; the ones that were silent longest are forgotten. */
+  apiCallersMax: 10_000,
   /** Due, orphaned or outlived approvals handled by one sweep. */
   approvalsSweptMax: 500,
   /** Calls to the approval store that are under way at the same time; one more is `approval_unavailable`. */
@@ -90,4 +97,10 @@ export const limits = {
   policyMemoryBytesMax: 268_435_456,
   /** WebAssembly memory never shrinks: an instance that has grown beyond this is replaced after the evaluation. */
   policyMemoryKeptBytesMax: 33_554_432,
+  /** Intents that a sink remembers until their outcome comes; without them an outcome tells less of its exchange. */
+  sinkIntentsMax: 8_192,
+  /** What is read of a receiver's answer. */
+  sinkAnswerBytesMax: 4_194_304,
+  /** Events that a syslog connection may have lost and that are sent again over the next one. */
+  syslogWindowEventsMax: 1_000,
 } as const;

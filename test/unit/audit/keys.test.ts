@@ -68,7 +68,7 @@ describe('audit keys', () => {
       want: 'does not exist: put one there, or allow it to be created for development',
     },
     { name: 'no JSON', content: '{', want: 'is not JSON' },
-    { name: 'no kek', content: '{"signing":"x"}', want: 'has no "kek"' },
+    { name: 'no kek', content: `{"signing":"${base64}"}`, want: 'has no "kek"' },
     { name: 'no signing key', content: `{"kek":"${base64}"}`, want: 'has no "signing"' },
     { name: 'short kek', content: '{"kek":"AAAA","signing":"AAAA"}', want: '"kek" in' },
   ])('file: $name', ({ content, want }) => {
