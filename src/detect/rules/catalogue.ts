@@ -1,5 +1,6 @@
 import type { Rule } from '../rule.ts';
 import { americanIdRules } from './american-ids.ts';
+import { appTokenRules } from './app-tokens.ts';
 import { asianAndAfricanIdRules } from './asian-and-african-ids.ts';
 import { bankRules } from './bank.ts';
 import { cardRules } from './cards.ts';
@@ -13,10 +14,13 @@ import { jwtRules } from './jwt.ts';
 import { keywordSecretRules } from './keyword-secrets.ts';
 import { llmKeyRules } from './llm-keys.ts';
 import { messagingRules } from './messaging.ts';
+import { namedAppKeyRules } from './named-app-keys.ts';
+import { namedKeyRules } from './named-keys.ts';
 import { networkRules } from './network.ts';
 import { passwordRules } from './passwords.ts';
 import { paymentRules } from './payments.ts';
 import { phoneRules } from './phone.ts';
+import { platformTokenRules } from './platform-tokens.ts';
 import { privateKeyRules } from './private-keys.ts';
 import { usIdRules } from './us-ids.ts';
 import { vcsRules } from './vcs.ts';
@@ -38,6 +42,10 @@ export const rules: readonly Rule[] = [
   ...messagingRules,
   ...paymentRules,
   ...developerServiceRules,
+  ...platformTokenRules,
+  ...appTokenRules,
+  ...namedKeyRules,
+  ...namedAppKeyRules,
   ...connectionStringRules,
   ...keywordSecretRules,
   ...passwordRules,

@@ -141,12 +141,12 @@ export const messagingRules: readonly Rule[] = [
     negative: ['xkeysib-abc'],
   }),
   tokenRule({
-    id: 'postmark-or-resend-key',
-    entity: 'SECRET_EMAIL_SERVICE_KEY',
-    pattern: /re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,24}|mlsn\.[0-9a-f]{64}/,
+    id: 'resend-api-key',
+    entity: 'SECRET_RESEND_API_KEY',
+    pattern: /re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,24}/,
     source: 'https://resend.com/docs/api-reference/introduction',
-    positive: [sample('re_', ['base62', 8], '_', ['base62', 24]), sample('mlsn.', ['hex', 64])],
+    positive: [sample('re_', ['base62', 8], '_', ['base62', 24])],
     negative: ['re_compile_pattern_function_name'],
-    check: ({ value }) => (/\d/.test(value) && /[A-Z]|^mlsn/.test(value) ? 'plausible' : 'wrong'),
+    check: ({ value }) => (/\d/.test(value) && /[A-Z]/.test(value) ? 'plausible' : 'wrong'),
   }),
 ];

@@ -1,6 +1,12 @@
-import type { Rule } from '../rule.ts';
+import type { Match, Rule, Verdict } from '../rule.ts';
 import { sample } from './sample.ts';
 import { tokenRule } from './token-rule.ts';
+
+function ofDigitsAndNoWords({ value }: Match): Verdict {
+  return /\d.*\d/.test(value) && !/^(?:live|test|sandbox)_[a-z]+_/.test(value.replace('_pub_', '_'))
+    ? 'plausible'
+    : 'wrong';
+}
 
 export const paymentRules: readonly Rule[] = [
   tokenRule({
@@ -95,23 +101,50 @@ export const paymentRules: readonly Rule[] = [
     negative: ['rzp_live_x'],
   }),
   tokenRule({
-    id: 'duffel-or-gocardless-token',
-    entity: 'SECRET_PAYMENT_TOKEN',
-    pattern:
-      /duffel_(?:test|live)_[A-Za-z0-9_=-]{43}|(?:live|sandbox)_[A-Za-z0-9_=-]{40}|shippo_(?:live|test)_[0-9a-f]{40}|(?:live|test)_(?:pub_)?[0-9a-f]{31,35}|EZ[AT]K[A-Za-z0-9]{54}|lin_api_[A-Za-z0-9]{40}/,
+    id: 'duffel-token',
+    entity: 'SECRET_DUFFEL_TOKEN',
+    pattern: /duffel_(?:test|live)_[A-Za-z0-9_=-]{43}/,
+    notAfter: /[A-Za-z0-9_-]/,
+    source: 'https://duffel.com/docs/api/overview/test-mode',
+    positive: [sample('duffel_test_', ['base64url', 43])],
+    negative: ['duffel_test_x'],
+  }),
+  tokenRule({
+    id: 'gocardless-token',
+    entity: 'SECRET_GOCARDLESS_TOKEN',
+    pattern: /(?:live|sandbox)_[A-Za-z0-9_=-]{40}/,
     notAfter: /[A-Za-z0-9_-]/,
     notBefore: /[A-Za-z0-9_]/,
-    source: 'https://developer.gocardless.com/api-reference/#making-requests-versions',
-    positive: [
-      sample('duffel_test_', ['base64url', 43]),
-      sample('live_', ['base64url', 40]),
-      sample('shippo_live_', ['hex', 40]),
-      sample('test_', ['hex', 35]),
-      sample('EZTK', ['base62', 54]),
-      sample('EZAK', ['base62', 54]),
-    ],
-    negative: ['live_reload_server_port', 'test_the_quick_brown_fox_jumps_over_the_lazy_dog'],
-    check: ({ value }) =>
-      /\d.*\d/.test(value) && !/^(?:live|test|sandbox)_[a-z]+_/.test(value) ? 'plausible' : 'wrong',
+    source: 'https://developer.gocardless.com/getting-started/api/making-your-first-request/',
+    positive: [sample('live_', ['base64url', 40])],
+    negative: ['live_reload_server_port', 'sandbox_mode_is_on_for_this_long_variable_nam'],
+    check: ofDigitsAndNoWords,
+  }),
+  tokenRule({
+    id: 'shippo-token',
+    entity: 'SECRET_SHIPPO_TOKEN',
+    pattern: /shippo_(?:live|test)_[0-9a-f]{40}/,
+    source: 'https://docs.goshippo.com/docs/guides_general/authentication/',
+    positive: [sample('shippo_live_', ['hex', 40])],
+    negative: ['shippo_live_x'],
+  }),
+  tokenRule({
+    id: 'lob-key',
+    entity: 'SECRET_LOB_KEY',
+    pattern: /(?:live|test)_(?:pub_)?[0-9a-f]{31,35}/,
+    notBefore: /[A-Za-z0-9_]/,
+    notAfter: /[A-Za-z0-9_-]/,
+    source: 'https://docs.lob.com/#tag/Authentication',
+    positive: [sample('test_', ['hex', 35]), sample('live_pub_', ['hex', 31])],
+    negative: ['test_the_quick_brown_fox_jumps_over_the_lazy_dog', 'live_pub_x'],
+    check: ofDigitsAndNoWords,
+  }),
+  tokenRule({
+    id: 'easypost-key',
+    entity: 'SECRET_EASYPOST_KEY',
+    pattern: /EZ[AT]K[A-Za-z0-9]{54}/,
+    source: 'https://docs.easypost.com/docs/authentication',
+    positive: [sample('EZTK', ['base62', 54]), sample('EZAK', ['base62', 54])],
+    negative: ['EZAKx'],
   }),
 ];

@@ -142,17 +142,11 @@ export const vcsRules: readonly Rule[] = [
   }),
   tokenRule({
     id: 'buildkite-token',
-    entity: 'SECRET_CI_TOKEN',
-    pattern:
-      /bkua_[0-9a-f]{40}|CCIPAT_[A-Za-z0-9]{22}_[0-9a-f]{40}|pul-[0-9a-f]{40}|dnkey-[A-Z0-9a-z=_-]{26}-[A-Z0-9a-z=_-]{52}/,
-    notAfter: /[A-Za-z0-9_-]/,
+    entity: 'SECRET_BUILDKITE_TOKEN',
+    pattern: /bk(?:ua|ct|aj)_[0-9A-Za-z]{40}/,
     source: 'https://buildkite.com/docs/apis/managing-api-tokens',
-    positive: [
-      sample('bkua_', ['hex', 40]),
-      sample('CCIPAT_', ['base62', 22], '_', ['hex', 40]),
-      sample('pul-', ['hex', 40]),
-    ],
-    negative: ['bkua_x', 'pul-up'],
+    positive: [sample('bkua_', ['hex', 40])],
+    negative: ['bkua_x'],
   }),
   tokenRule({
     id: 'sonar-token',

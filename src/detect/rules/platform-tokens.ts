@@ -1,0 +1,242 @@
+import type { Rule } from '../rule.ts';
+import { sample } from './sample.ts';
+import { type TokenRule, tokenRule } from './token-rule.ts';
+
+const azureKeys = 'https://github.com/microsoft/security-utilities';
+const scrambled: NonNullable<TokenRule['check']> = ({ value }) =>
+  /\d/.test(value) && /[a-z]/.test(value) && /[A-Z]/.test(value) ? 'plausible' : 'wrong';
+
+/** Azure's keys carry letters of their service near the end, so that they can be told from other base64. */
+function azureKey(id: string, mark: string, before: number, tail: RegExp, sampled: string): Omit<TokenRule, 'entity'> {
+  return {
+    id,
+    anchors: [mark],
+    reach: { chars: /[A-Za-z0-9+/_-]/, max: before },
+    pattern: new RegExp(`[A-Za-z0-9+/_-]{${before}}${mark.replace('+', '\\+')}${tail.source}`),
+    notBefore: /[A-Za-z0-9+/]/,
+    notAfter: /[A-Za-z0-9+/=]/,
+    source: azureKeys,
+    positive: [sample(['base62', before], mark, sampled)],
+    negative: [`the service ${mark}Afterwards`, sample(['base62', before - 1], mark, sampled)],
+    check: scrambled,
+  };
+}
+
+/** Tokens of clouds, databases and model services that begin with letters of their vendor. */
+const tokens: readonly Omit<TokenRule, 'entity'>[] = [
+  azureKey('azure-function-key', 'AzFu', 44, /[A-Za-z0-9_-]{5}[AQgw]==/, 'Ab3dEA=='),
+  azureKey('azure-search-key', 'AzSe', 42, /[A-D][A-Za-z0-9]{5}/, 'Ab3dEf'),
+  azureKey('azure-container-registry-key', '+ACR', 42, /[A-D][A-Za-z0-9+/]{5}/, 'Ab3dEf'),
+  azureKey('azure-cosmos-key', 'ACDb', 76, /[A-Za-z0-9+/]{5}[AQgw]==/, 'Ab3dEA=='),
+  azureKey('azure-storage-account-key', '+ASt', 76, /[A-Za-z0-9+/]{5}[AQgw]==/, 'Ab3dEA=='),
+  azureKey('azure-cache-key', 'AzCa', 33, /[A-P][A-Za-z0-9]{5}=/, 'Ab3dEf='),
+  azureKey('azure-service-bus-key', '+ASb', 33, /[A-P][A-Za-z0-9+/]{5}=/, 'Ab3dEf='),
+  azureKey('azure-event-hub-key', '+AEh', 33, /[A-P][A-Za-z0-9+/]{5}=/, 'Ab3dEf='),
+  {
+    id: 'azure-devops-personal-token',
+    anchors: ['AZDO'],
+    reach: { chars: /[A-Za-z0-9]/, max: 76 },
+    pattern: /[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}/,
+    source:
+      'https://learn.microsoft.com/azure/devops/organizations/accounts/use-personal-access-tokens-to-authenticate',
+    positive: [sample(['base62', 76], 'AZDO', ['base62', 4])],
+    negative: ['AZDO pipelines'],
+  },
+  {
+    id: 'google-oauth-refresh-token',
+    anchors: ['//0'],
+    reach: { chars: /1/, max: 1 },
+    pattern: /1\/\/0[A-Za-z0-9_-]{40,120}/,
+    source: 'https://developers.google.com/identity/protocols/oauth2',
+    positive: [sample('1//0', ['base64url', 99])],
+    negative: ['1//0 comment', '1//01234'],
+    check: scrambled,
+  },
+  {
+    id: 'tencent-secret-id',
+    pattern: /AKID[A-Za-z0-9]{32}/,
+    source: 'https://www.tencentcloud.com/document/product/598/32675',
+    positive: [sample('AKID', ['base62', 32])],
+    negative: ['AKIDS', 'AKIDABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF'],
+    check: scrambled,
+  },
+  {
+    id: 'volcengine-access-key',
+    pattern: /AKLT[A-Za-z0-9_-]{40,60}/,
+    source: 'https://www.volcengine.com/docs/6291/65568',
+    positive: [sample('AKLT', ['base64url', 43])],
+    negative: ['AKLTX'],
+    check: scrambled,
+  },
+  {
+    id: 'baidu-cloud-key',
+    pattern: /bce-v3\/ALTAK-[A-Za-z0-9]{20,24}\/[0-9a-f]{40}/,
+    source: 'https://cloud.baidu.com/doc/qianfan-api/s/ym9chdsy5',
+    positive: [sample('bce-v3/ALTAK-', ['base62', 21], '/', ['hex', 40])],
+    negative: ['bce-v3/ALTAK-x'],
+  },
+  {
+    id: 'alibaba-secret-key',
+    anchors: ['alibaba', 'aliyun'],
+    lead: /(?:alibaba|aliyun)[\w .-]*["'`]*[ \t]*(?:[:=]+>?|,)[ \t]*["'`]*/i,
+    pattern: /[A-Za-z0-9]{30}/,
+    notBefore: /[a-z]/,
+    source: 'https://www.alibabacloud.com/help/en/ram/user-guide/create-an-accesskey-pair',
+    positive: [{ text: `ALIYUN_SECRET=${sample(['base62', 30])}`, value: sample(['base62', 30]) }],
+    negative: ['alibaba_secret=short', 'aliyun is a cloud'],
+    check: scrambled,
+  },
+  {
+    id: 'yandex-iam-token',
+    pattern: /t1\.[A-Za-z0-9_-]+={0,2}\.[A-Za-z0-9_-]{86}={0,2}/,
+    anchors: ['t1.'],
+    maxLength: 400,
+    notBefore: /[A-Za-z0-9_.-]/,
+    source: 'https://yandex.cloud/en/docs/iam/concepts/authorization/iam-token',
+    positive: [sample('t1.9euelZqM.', ['base64url', 86])],
+    negative: ['t1.small'],
+  },
+  {
+    id: 'yandex-api-key',
+    pattern: /AQVN[A-Za-z0-9_-]{35,38}/,
+    notBefore: /[A-Za-z0-9_.-]/,
+    source: 'https://yandex.cloud/en/docs/iam/concepts/authorization/api-key',
+    positive: [sample('AQVN', ['base64url', 36])],
+    negative: ['AQVNx'],
+  },
+  {
+    id: 'yandex-storage-key',
+    pattern: /YC(?:A[A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{38})/,
+    anchors: ['YCA', 'YCM', 'YCN', 'YCO', 'YCP'],
+    notBefore: /[A-Za-z0-9_.-]/,
+    source: 'https://yandex.cloud/en/docs/iam/concepts/authorization/access-key',
+    positive: [sample('YCA', ['base64url', 22]), sample('YCN', ['base64url', 37])],
+    negative: ['YC startup', 'YCA'],
+    check: scrambled,
+  },
+  {
+    id: 'yandex-oauth-token',
+    pattern: /y[0-3]_[A-Za-z0-9_-]{55,60}/,
+    anchors: ['y0_', 'y1_', 'y2_', 'y3_'],
+    notBefore: /[A-Za-z0-9_.-]/,
+    source: 'https://yandex.cloud/en/docs/iam/concepts/authorization/oauth-token',
+    positive: [sample('y0_', ['base64url', 58])],
+    negative: ['y0_x'],
+  },
+  {
+    id: 'neon-database-password',
+    pattern: /npg_[A-Za-z0-9]{12,20}/,
+    source: 'https://neon.com/docs/connect/connect-from-any-app',
+    positive: [sample('npg_', ['base62', 12])],
+    negative: ['npg_admin'],
+    check: ({ value }) => (/\d/.test(value) ? 'plausible' : 'wrong'),
+  },
+  {
+    id: 'neon-api-key',
+    pattern: /napi_[a-z0-9]{60,70}|neon_api_key_[A-Za-z0-9]{20,40}/,
+    source: 'https://neon.com/docs/manage/api-keys',
+    positive: [sample('napi_', ['lower', 64])],
+    negative: ['napi_get_value'],
+  },
+  {
+    id: 'render-api-key',
+    pattern: /rnd_[A-Za-z0-9]{28,36}/,
+    source: 'https://render.com/docs/api#1-create-an-api-key',
+    positive: [sample('rnd_', ['base62', 32])],
+    negative: ['rnd_state', 'rnd_numbers_for_the_simulation_run'],
+    check: scrambled,
+  },
+  {
+    id: 'netlify-personal-token',
+    pattern: /nf[pcoub]_[A-Za-z0-9]{36}/,
+    source: 'https://docs.netlify.com/api/get-started/#authentication',
+    positive: [sample('nfp_', ['base62', 36])],
+    negative: ['nfp_x'],
+  },
+  {
+    id: 'deno-deploy-token',
+    pattern: /dd[pwo]_[A-Za-z0-9]{36}/,
+    source: 'https://docs.deno.com/deploy/manual/ci_github/',
+    positive: [sample('ddp_', ['base62', 36])],
+    negative: ['ddp_x'],
+  },
+  {
+    id: 'elevenlabs-api-key',
+    pattern: /sk_[0-9a-f]{48}/,
+    source: 'https://elevenlabs.io/docs/api-reference/authentication',
+    positive: [sample('sk_', ['hex', 48])],
+    negative: ['sk_learn', sample('sk_', ['hex', 12])],
+  },
+  {
+    id: 'voyage-api-key',
+    pattern: /pa-[A-Za-z0-9_-]{43}/,
+    source: 'https://docs.voyageai.com/docs/api-key-and-installation',
+    positive: [sample('pa-', ['base64url', 43])],
+    negative: ['pa-system', 'pa-this-is-a-slug-of-a-page-that-goes-on-and-on'],
+    check: scrambled,
+  },
+  {
+    id: 'jina-api-key',
+    pattern: /jina_[A-Za-z0-9_-]{56,64}/,
+    source: 'https://jina.ai/embeddings/',
+    positive: [sample('jina_', ['base62', 60])],
+    negative: ['jina_embeddings'],
+  },
+  {
+    id: 'firecrawl-api-key',
+    pattern: /fc-[0-9a-f]{32}/,
+    source: 'https://docs.firecrawl.dev/introduction',
+    positive: [sample('fc-', ['hex', 32])],
+    negative: ['fc-list'],
+  },
+  {
+    id: 'runpod-api-key',
+    pattern: /rpa_[A-Z0-9]{40,48}/,
+    source: 'https://docs.runpod.io/get-started/api-keys',
+    positive: [sample('rpa_', ['base32', 44])],
+    negative: ['rpa_bot'],
+  },
+  {
+    id: 'circleci-personal-token',
+    pattern: /CCIPAT_[A-Za-z0-9]{22}_[0-9a-f]{40}/,
+    source: 'https://circleci.com/docs/managing-api-tokens/',
+    positive: [sample('CCIPAT_', ['base62', 22], '_', ['hex', 40])],
+    negative: ['CCIPAT_x'],
+  },
+  {
+    id: 'pulumi-token',
+    pattern: /pul-[0-9a-f]{40}/,
+    source: 'https://www.pulumi.com/docs/administration/access-identity/access-tokens/',
+    positive: [sample('pul-', ['hex', 40])],
+    negative: ['pul-up'],
+  },
+  {
+    id: 'defined-networking-token',
+    pattern: /dnkey-[A-Za-z0-9=_-]{26}-[A-Za-z0-9=_-]{52}/,
+    source: 'https://docs.defined.net/guides/creating-an-api-key/',
+    positive: [sample('dnkey-', ['base62', 26], '-', ['base62', 52])],
+    negative: ['dnkey-x'],
+  },
+  {
+    id: 'mailersend-token',
+    pattern: /mlsn\.[0-9a-f]{64}/,
+    source: 'https://developers.mailersend.com/general.html#authentication',
+    positive: [sample('mlsn.', ['hex', 64])],
+    negative: ['mlsn.x'],
+  },
+  {
+    id: 'elastic-cloud-key',
+    pattern: /essu_[A-Za-z0-9+/=_-]{60,160}/,
+    source: 'https://www.elastic.co/docs/deploy-manage/api-keys/elastic-cloud-api-keys',
+    positive: [sample('essu_', ['base64url', 84])],
+    negative: ['essu_x'],
+  },
+];
+
+export const platformTokenRules: readonly Rule[] = tokens.map((token) =>
+  tokenRule({
+    notAfter: /[A-Za-z0-9_-]/,
+    entity: `SECRET_${token.id.toUpperCase().replaceAll('-', '_')}`,
+    ...token,
+  }),
+);
