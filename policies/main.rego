@@ -2,7 +2,7 @@
 # title: Entry points
 # description: |
 #   The only entry points, and the only place that composes. Each folder under rules/ adds to sets (`deny`, `hold`,
-#   `redact`, `label`, `capture`); this file alone turns them into a decision. Deny beats hold, hold beats allow,
+#   `redact`, `restore`, `label`, `capture`); this file alone turns them into a decision. Deny beats hold, hold beats allow,
 #   redactions are the union. What cannot be composed, because an entry has the wrong shape, is denied.
 package countersign
 
@@ -23,6 +23,7 @@ default _decision := {
 	"rules": ["main"],
 	"reasons": [{"rule": "main", "message": "policy reached no decision"}],
 	"redact": [{"entity": "*", "method": "drop"}],
+	"restore": [],
 	"deny": {"status": 403, "code": "policy_undecided", "message": "policy reached no decision"},
 	"hold": null,
 	"labels": {},
@@ -31,9 +32,10 @@ default _decision := {
 
 _decision := {
 	"action": _action,
-	"rules": sort({id | some [id, _] in ((((_denials | _holds) | _redactions) | _tags) | _captures)}),
+	"rules": sort({id | some [id, _] in (((((_denials | _holds) | _redactions) | _restorations) | _tags) | _captures)}),
 	"reasons": _reasons,
 	"redact": sort({entry | some [_, entry] in _redactions}),
+	"restore": sort({entry | some [_, entry] in _restorations}),
 	"deny": _denial,
 	"hold": _terms,
 	"labels": _labels,
@@ -58,6 +60,8 @@ _holds contains [id, entry] if some entry in data.countersign.rules[id].hold
 
 _redactions contains [id, entry] if some entry in data.countersign.rules[id].redact
 
+_restorations contains [id, entry] if some entry in data.countersign.rules[id].restore
+
 _tags contains [id, entry] if some entry in data.countersign.rules[id].label
 
 _captures contains [id, entry] if some entry in data.countersign.rules[id].capture
@@ -75,6 +79,11 @@ _misshapen contains id if {
 
 _misshapen contains id if {
 	entries := data.countersign.rules[id].redact
+	not is_set(entries)
+}
+
+_misshapen contains id if {
+	entries := data.countersign.rules[id].restore
 	not is_set(entries)
 }
 

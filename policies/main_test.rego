@@ -22,6 +22,13 @@ test_composition[name] if {
 				"labels": {"kind": "x, y", "other": "z"},
 			}),
 		},
+		"restorations are the union": {
+			"rules": {"a": {"restore": {{"entity": "IBAN_CODE"}}}, "b": {"restore": {{"entity": "*", "tools": true}}}},
+			"want": object.union(_allow, {
+				"rules": ["a", "b"],
+				"restore": [{"entity": "*", "tools": true}, {"entity": "IBAN_CODE"}],
+			}),
+		},
 		"the strictest capture counts: metadata": {
 			"rules": {"a": {"capture": {"masked"}}, "b": {"capture": {"full", "metadata"}}},
 			"want": object.union(_allow, {"rules": ["a", "b"], "capture": "metadata"}),
@@ -114,6 +121,7 @@ test_composition[name] if {
 		"a deny that is no set: no decision": {"rules": {"a": {"deny": true}}, "want": _undecided},
 		"a hold that is no set: no decision": {"rules": {"a": {"hold": {"message": "x"}}}, "want": _undecided},
 		"a redact that is no set: no decision": {"rules": {"a": {"redact": [_token("*")]}}, "want": _undecided},
+		"a restore that is no set: no decision": {"rules": {"a": {"restore": [{"entity": "*"}]}}, "want": _undecided},
 		"a misspelt capture: no decision": {"rules": {"a": {"capture": {"metdata"}}}, "want": _undecided},
 	}
 
@@ -148,6 +156,7 @@ _allow := {
 	"rules": [],
 	"reasons": [],
 	"redact": [],
+	"restore": [],
 	"deny": null,
 	"hold": null,
 	"labels": {},
@@ -159,6 +168,7 @@ _undecided := {
 	"rules": ["main"],
 	"reasons": [{"rule": "main", "message": "policy reached no decision"}],
 	"redact": [{"entity": "*", "method": "drop"}],
+	"restore": [],
 	"deny": {"status": 403, "code": "policy_undecided", "message": "policy reached no decision"},
 	"hold": null,
 	"labels": {},

@@ -6,20 +6,28 @@ import type { BodyError, Dialect, RouteFacts, StreamFraming } from '../llm/diale
 import { maskBody } from '../mask/mask-body.ts';
 import type { Minter } from '../mask/placeholder.ts';
 import type { MaskPlan } from '../mask/plan.ts';
-import { createStreamTransform } from '../mask/stream-transform.ts';
+import type { Restorer } from '../mask/restorables.ts';
+import { restoreBody } from '../mask/restore-body.ts';
+import { createRestoringTransform, createStreamTransform } from '../mask/stream-transform.ts';
 import type { FindingCount } from '../mask/tally.ts';
 import type { HeaderChanges, ResponseHead } from './exchange.ts';
 import { inspect } from './inspect.ts';
 import { type Refusal, unreadableResponse } from './replies.ts';
 
-/** The body of an answer on its way through: read, masked by plan, released. */
+/** Bytes on their way out: as the caller gets them, and as they are without the values that were put back. One buffer where none were. */
+export interface Released {
+  readonly bytes: Buffer;
+  readonly masked: Buffer;
+}
+
+/** The body of an answer on its way through: read, masked by plan, the caller's own values put back, released. */
 export interface AnswerBody {
   readonly mode: 'stream' | 'whole' | 'pass';
   readonly framing: StreamFraming | null;
   readonly headers: HeaderChanges;
   /** May throw Fault; then nothing that was held back may go out. */
-  push(piece: Buffer): Buffer;
-  finish(): Promise<Result<Buffer, Refusal>>;
+  push(piece: Buffer): Released;
+  finish(): Promise<Result<Released, Refusal>>;
   counts(): readonly FindingCount[];
   /** Kinds of parts that could not be read. */
   uninspected(): readonly string[];
@@ -32,12 +40,15 @@ interface AnswerBodyOptions {
   readonly detector: Detector;
   readonly plan: MaskPlan;
   readonly minter: Minter;
+  /** Puts values of the request back; null: nothing is put back. */
+  readonly restorer: Restorer | null;
   readonly bodyBytesMax: number;
   readonly exchangeId: string;
   readonly onHeldBack: (characters: number) => void;
 }
 
-const nothing = Buffer.alloc(0);
+const empty = Buffer.alloc(0);
+const nothing: Released = { bytes: empty, masked: empty };
 /** They describe bytes that masking may change. */
 const staleHeaders = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest', 'accept-ranges'];
 
@@ -55,14 +66,14 @@ export function createAnswerBody(options: AnswerBodyOptions): AnswerBody {
 
 function framingOf(mediaType: string): StreamFraming | null {
   if (mediaType === 'text/event-stream') return 'sse';
-  if (mediaType === 'application/x-ndjson' || mediaType === 'application/jsonl' || mediaType === 'application/ndjson')
-    return 'ndjson';
+  // None of them is registered: `application/x-jsonl` is what Anthropic gives a batch's results.
+  if (/^application\/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines)$/.test(mediaType)) return 'ndjson';
   if (mediaType === 'application/vnd.amazon.eventstream') return 'eventstream';
   return mediaType.startsWith('text/') ? 'text' : null;
 }
 
 function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBody {
-  const { dialect, detector, plan, minter } = options;
+  const { dialect, detector, plan, minter, restorer } = options;
   const encoding = options.head.headers.get('content-encoding') ?? null;
   if (!isKnownEncoding(encoding)) throw unknownEncoding();
   const decoder = createBodyDecoder(encoding, options.bodyBytesMax);
@@ -74,6 +85,8 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
     minter,
     onHeldBack: options.onHeldBack,
   });
+  const restoring = restorer && createRestoringTransform({ framing, reader: dialect.openStream(), restorer });
+  const release = (masked: Buffer): Released => ({ masked, bytes: restoring ? restoring.push(masked) : masked });
   return {
     mode: 'stream',
     framing,
@@ -81,10 +94,12 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
       options,
       encoding !== null && !plan.isEmpty ? ['content-encoding', ...staleHeaders] : staleHeaders,
     ),
-    push: (piece) => transform.push(orFault(decoder.push(piece))),
+    push: (piece) => release(transform.push(orFault(decoder.push(piece)))),
     finish: async () => {
       const rest = orFault(decoder.end());
-      return ok(rest.length > 0 ? Buffer.concat([transform.push(rest), transform.finish()]) : transform.finish());
+      const masked = rest.length > 0 ? Buffer.concat([transform.push(rest), transform.finish()]) : transform.finish();
+      const last = release(masked);
+      return ok(restoring ? { masked, bytes: Buffer.concat([last.bytes, restoring.finish()]) } : last);
     },
     counts: () => transform.summary().counts,
     uninspected: () => transform.summary().uninspected.map((part) => part.kind),
@@ -92,15 +107,15 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
 }
 
 function whole(options: AnswerBodyOptions): AnswerBody {
-  const { dialect, detector, plan, minter, bodyBytesMax } = options;
+  const { dialect, detector, plan, minter, restorer, bodyBytesMax } = options;
   const encoding = options.head.headers.get('content-encoding') ?? null;
   const pieces: Buffer[] = [];
   let bytes = 0;
   let counts: readonly FindingCount[] = [];
   let uninspected: readonly string[] = [];
 
-  async function judge(body: Buffer): Promise<Result<Buffer, BodyError>> {
-    if (body.length === 0) return ok(body);
+  async function judge(body: Buffer): Promise<Result<Released, BodyError>> {
+    if (body.length === 0) return ok(nothing);
     const decoded = decodeBody(body, encoding);
     if (!decoded.ok) return decoded;
     const parsed = dialect.readResponse(decoded.value);
@@ -109,7 +124,7 @@ function whole(options: AnswerBodyOptions): AnswerBody {
     const masked = maskBody(parsed.value, scans, 'output', plan, minter);
     counts = masked.counts;
     uninspected = parsed.value.conversation.uninspected.map((part) => part.kind);
-    return ok(masked.body);
+    return ok({ masked: masked.body, bytes: restorer ? restoreBody(parsed.value, masked, restorer) : masked.body });
   }
 
   return {
@@ -146,7 +161,7 @@ function passed(options: AnswerBodyOptions): AnswerBody {
     mode: 'pass',
     framing: null,
     headers: changes(options, []),
-    push: (piece) => piece,
+    push: (piece) => ({ bytes: piece, masked: piece }),
     finish: async () => ok(nothing),
     counts: () => [],
     uninspected: () => ['binary'],

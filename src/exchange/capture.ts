@@ -1,10 +1,11 @@
 import { limits } from '../lib/limits.ts';
 import type { Decision } from '../policy/decision.ts';
+import type { Released } from './answer-body.ts';
 
 /** Keeps what the record needs of an answer: references to the pieces, no copies, up to a bound. */
 export interface Capture {
   receive(piece: Buffer): void;
-  release(piece: Buffer): void;
+  release(piece: Released): void;
   taken(): {
     readonly output: Buffer | null;
     readonly released: Buffer | null;
@@ -12,13 +13,16 @@ export interface Capture {
   };
 }
 
-/** `full`: what came, and what went out where it differs. `masked`: what went out. `metadata`: nothing. */
+/**
+ * `full`: what came, and what went out where it differs. `masked`: what went out, with placeholders where values were put back.
+ * `metadata`: nothing.
+ */
 export function createCapture(capture: Decision['capture']): Capture {
   const received = createPile(capture === 'full');
   const released = createPile(capture !== 'metadata');
   return {
     receive: received.add,
-    release: released.add,
+    release: ({ bytes, masked }) => released.add(capture === 'full' ? bytes : masked),
     taken: () => {
       const output = received.whole();
       const out = released.whole();

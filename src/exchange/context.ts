@@ -1,6 +1,7 @@
 import type { Subject } from '../identity/subject.ts';
 import type { Conversation } from '../llm/conversation.ts';
 import type { Dialect, RouteFacts } from '../llm/dialect.ts';
+import type { Restorables } from '../mask/restorables.ts';
 import type { Decision, PinnedPolicy } from '../policy/decision.ts';
 import { parseTraceparent, type TraceContext } from '../telemetry/trace-context.ts';
 import type { ExchangeDeps } from './deps.ts';
@@ -24,6 +25,8 @@ export interface JudgedExchange extends ExchangeContext {
   /** The revision that the exchange started with, for both phases, whatever is loaded meanwhile. */
   readonly policy: PinnedPolicy;
   readonly decision: Pick<Decision, 'capture'>;
+  /** Values of the request that its answer may get back; null: none may. */
+  readonly restorables: Restorables | null;
   readonly forwardedNs: bigint;
 }
 

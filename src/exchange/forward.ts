@@ -2,6 +2,7 @@ import type { Subject } from '../identity/subject.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { Conversation } from '../llm/conversation.ts';
+import type { Restorables } from '../mask/restorables.ts';
 import type { Decision, PinnedPolicy } from '../policy/decision.ts';
 import type { JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
@@ -18,6 +19,7 @@ export function forward(
   conversation: Conversation,
   policy: PinnedPolicy,
   decision: Decision,
+  restorables: Restorables | null,
   options: RequestPhaseOptions,
 ): RequestVerdict {
   const judged: JudgedExchange = {
@@ -27,6 +29,7 @@ export function forward(
     conversation,
     policy,
     decision,
+    restorables,
     forwardedNs: deps.clock.nowNs(),
   };
   return {

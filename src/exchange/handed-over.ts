@@ -37,6 +37,8 @@ export async function continueHandedOver(
       conversation: { ...emptyConversation, ...handed.asked },
       policy,
       decision: { capture: handed.capture },
+      // ext_authz cannot mask, so it forwarded no placeholder that could be put back.
+      restorables: null,
       forwardedNs: deps.clock.nowNs(),
     },
     true,

@@ -54,6 +54,7 @@ function noAnswer(deps: ExchangeDeps, judged: JudgedExchange, why: AbortCause): 
     contentType: '',
     decision: null,
     found: [],
+    restored: [],
     uninspected: [],
     firstByteNs: null,
     forwardedNs: judged.forwardedNs,

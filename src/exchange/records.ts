@@ -4,6 +4,7 @@ import type { Scan } from '../detect/finding.ts';
 import type { Subject } from '../identity/subject.ts';
 import type { JsonObject, JsonValue } from '../lib/json.ts';
 import type { Conversation } from '../llm/conversation.ts';
+import type { RestoredCount } from '../mask/restorables.ts';
 import type { FindingCount } from '../mask/tally.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { ExchangeContext } from './context.ts';
@@ -87,6 +88,7 @@ export interface ResponseFacts {
   readonly contentType: string;
   readonly decision: Decision | null;
   readonly found: readonly FindingCount[];
+  readonly restored: readonly RestoredCount[];
   readonly uninspected: readonly string[];
   readonly firstByteNs: bigint | null;
   readonly forwardedNs: bigint;
@@ -115,6 +117,9 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
       content_type: mediaType,
       ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
       masked: countFacts(facts.found),
+      ...(facts.restored.length > 0
+        ? { restored: facts.restored.map(({ entity, count }) => ({ entity, count })) }
+        : {}),
       uninspected: [...new Set(facts.uninspected)].sort(),
       bytes: { received: facts.bytesReceived, released: facts.bytesReleased },
       output_truncated: facts.outputTruncated,
@@ -197,6 +202,9 @@ function decisionFacts(decision: Decision): JsonObject {
         ...(minScore === undefined ? {} : { min_score: minScore }),
       }),
     ),
+    ...(decision.restore.length > 0
+      ? { restore: decision.restore.map(({ entity, tools = false }) => ({ entity, tools })) }
+      : {}),
     labels: decision.labels,
     capture: decision.capture,
   };

@@ -4,6 +4,7 @@ import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import { createMinter, type Minter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
+import { createRestorables, type Restorables } from '../mask/restorables.ts';
 import type { Decision, PinnedPolicy } from '../policy/decision.ts';
 import { buildPolicyInput } from '../policy/input.ts';
 import { type ExchangeContext, openContext } from './context.ts';
@@ -57,7 +58,8 @@ export async function requestPhase(
     facts = { ...facts, policyRevision: policy.revision, decision };
     if (decision.action === 'deny') return await refuse(deps, facts, denied(decision));
 
-    const minter = minterOf(deps, subject.value, session, context.id);
+    const restorables = decision.restore.length > 0 ? createRestorables(decision.restore) : null;
+    const minter = minterOf(deps, subject.value, session, context.id, restorables);
     const masked = parsed ? maskBody(parsed, scans, 'input', compilePlan(decision.redact), minter) : null;
     facts = {
       ...facts,
@@ -76,7 +78,7 @@ export async function requestPhase(
 
     await deps.audit.append(intentEntry(deps, facts, options));
     count(deps, facts, decision.action);
-    return forward(deps, facts, subject.value, conversation, policy, decision, options);
+    return forward(deps, facts, subject.value, conversation, policy, decision, restorables, options);
   } catch (thrown) {
     return await failClosed(deps, facts, thrown);
   } finally {
@@ -128,11 +130,18 @@ function decide(deps: ExchangeDeps, policy: PinnedPolicy, facts: RequestFacts, s
   return decision;
 }
 
-function minterOf(deps: ExchangeDeps, subject: Subject, session: string, exchangeId: string): Minter {
+function minterOf(
+  deps: ExchangeDeps,
+  subject: Subject,
+  session: string,
+  exchangeId: string,
+  restorables: Restorables | null,
+): Minter {
   const scope = placeholderScope(deps.settings.maskingScope, subject, session, exchangeId);
   return createMinter({
     key: deps.keys.placeholder,
     scope,
     entities: deps.entities,
+    ...(restorables ? { onToken: restorables.add } : {}),
   });
 }

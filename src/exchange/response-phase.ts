@@ -4,10 +4,11 @@ import { limits } from '../lib/limits.ts';
 import { emptyConversation } from '../llm/conversation.ts';
 import { createMinter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
+import type { Restorer } from '../mask/restorables.ts';
 import type { FindingCount } from '../mask/tally.ts';
 import type { Decision } from '../policy/decision.ts';
 import { buildPolicyInput } from '../policy/input.ts';
-import { type AnswerBody, createAnswerBody } from './answer-body.ts';
+import { type AnswerBody, createAnswerBody, type Released } from './answer-body.ts';
 import { createCapture } from './capture.ts';
 import type { JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
@@ -39,6 +40,7 @@ export function createResponsePhase(
   const capture = createCapture(judged.decision.capture);
   let decision: Decision | null = null;
   let body: AnswerBody | null = null;
+  let restorer: Restorer | null = null;
   let refusal: Refusal | null = null;
   let firstByteNs: bigint | null = null;
   let bytesReceived = 0;
@@ -47,8 +49,10 @@ export function createResponsePhase(
 
   try {
     decision = decide(deps, judged, head);
-    if (decision.action === 'allow') body = answerBody(deps, judged, head, decision);
-    else refusal = denied(decision);
+    if (decision.action === 'allow') {
+      restorer = judged.restorables?.forAnswer(decision.redact) ?? null;
+      body = answerBody(deps, judged, head, decision, restorer);
+    } else refusal = denied(decision);
   } catch (thrown) {
     refusal = failed(thrown);
   }
@@ -87,6 +91,7 @@ export function createResponsePhase(
         contentType,
         decision,
         found,
+        restored: restorer?.counts() ?? [],
         uninspected: body?.uninspected() ?? [],
         firstByteNs,
         forwardedNs: judged.forwardedNs,
@@ -104,10 +109,10 @@ export function createResponsePhase(
     return refusal ? replyOf(refusal, judged.dialect, judged.id) : null;
   }
 
-  function release(bytes: Buffer): Buffer {
-    bytesReleased += bytes.length;
-    capture.release(bytes);
-    return bytes;
+  function release(piece: Released): Buffer {
+    bytesReleased += piece.bytes.length;
+    capture.release(piece);
+    return piece.bytes;
   }
 
   return {
@@ -177,7 +182,13 @@ function about(judged: JudgedExchange): Pick<typeof emptyConversation, 'dialect'
   return { dialect, operation, model, stream };
 }
 
-function answerBody(deps: ExchangeDeps, judged: JudgedExchange, head: ResponseHead, decision: Decision): AnswerBody {
+function answerBody(
+  deps: ExchangeDeps,
+  judged: JudgedExchange,
+  head: ResponseHead,
+  decision: Decision,
+  restorer: Restorer | null,
+): AnswerBody {
   const scope = placeholderScope(deps.settings.maskingScope, judged.subject, judged.session, judged.id);
   return createAnswerBody({
     route: judged.route,
@@ -190,6 +201,7 @@ function answerBody(deps: ExchangeDeps, judged: JudgedExchange, head: ResponseHe
       scope,
       entities: deps.entities,
     }),
+    restorer,
     bodyBytesMax: Math.min(deps.settings.bodyBytesMax, limits.bodyBytesMax),
     exchangeId: judged.id,
     onHeldBack: deps.metrics.streamHoldBack,

@@ -6,12 +6,11 @@ import type { Uninspected } from '../llm/conversation.ts';
 import type { BodyError, EventReading, StreamReader } from '../llm/dialect.ts';
 import type { Framer, StreamEvent } from '../llm/framing.ts';
 import { applyEdits, type Edit } from '../llm/json-edit.ts';
-import type { Masking } from './decider.ts';
 import { type HeldEvent, holdEvent } from './held-event.ts';
-import { maskCounted } from './mask-text.ts';
 import { createRunningTexts } from './running-texts.ts';
 import { createStepGuard } from './step-guard.ts';
 import type { StreamTransform } from './stream-transform.ts';
+import type { TextEditor } from './text-editor.ts';
 
 /**
  * A queue of events. Nothing is reordered and nothing is made up: an event goes out byte for byte, or with only the changed string
@@ -20,11 +19,11 @@ import type { StreamTransform } from './stream-transform.ts';
 export function createEventTransform(
   framer: Framer,
   reader: StreamReader,
-  masking: Masking,
+  editor: TextEditor,
   onHeldBack: (characters: number) => void,
 ): StreamTransform {
   const guard = createStepGuard();
-  const texts = createRunningTexts(masking);
+  const texts = createRunningTexts(editor);
   const uninspected = new Map<string, Uninspected>();
   /** Events before `head` are released. */
   let queue: HeldEvent[] = [];
@@ -48,7 +47,7 @@ export function createEventTransform(
     for (const part of reading.uninspected) {
       if (!uninspected.has(part.kind)) uninspected.set(part.kind, part);
     }
-    const item = holdEvent(event, payload, reading, texts, masking);
+    const item = holdEvent(event, payload, reading, texts, editor);
     if (reading.closesAll) texts.closeAll();
     else if (reading.closes.length > 0) texts.close(reading.closes);
     enqueue(item);
@@ -56,11 +55,10 @@ export function createEventTransform(
 
   /** A comment or the like: no text of the answer, but a byte that goes out is looked at all the same. */
   function acceptBare(event: StreamEvent): void {
-    const { detector, plan, minter, tally } = masking;
     const text = event.bytes.toString('utf8');
-    const masked = maskCounted(text, detector.scan(text).findings, 'assistant', plan, minter, tally);
-    if (masked !== text) isTouched = true;
-    const bytes = masked === text ? event.bytes : Buffer.from(masked, 'utf8');
+    const edited = editor.between(text);
+    if (edited !== text) isTouched = true;
+    const bytes = edited === text ? event.bytes : Buffer.from(edited, 'utf8');
     enqueue({ event: { ...event, bytes }, characters: 0, waitsFor: () => null, takeEdits: () => [] });
   }
 
@@ -142,7 +140,7 @@ export function createEventTransform(
         invariant(head === queue.length, 'when every text is closed, every event is decided');
       }),
     summary: () => ({
-      counts: masking.tally.list(),
+      counts: editor.counts(),
       uninspected: [...uninspected.values()],
       isTouched,
       isTruncated,

@@ -1,10 +1,8 @@
 import type { EventReading, EventText } from '../llm/dialect.ts';
 import type { StreamEvent } from '../llm/framing.ts';
 import { type Edit, isAsciiStyle, jsonString } from '../llm/json-edit.ts';
-import type { Masking } from './decider.ts';
-import { maskJsonText } from './json-stream-masker.ts';
-import { maskCounted } from './mask-text.ts';
 import type { RunningText, RunningTexts } from './running-texts.ts';
+import type { TextEditor } from './text-editor.ts';
 
 /** An event that goes out when every piece of running text in it is decided. */
 export interface HeldEvent {
@@ -29,13 +27,13 @@ interface Piece {
 const noPieces: readonly Piece[] = [];
 const noEdits: readonly Edit[] = [];
 
-/** Hands the event's pieces to their running texts and masks the texts that it carries whole. */
+/** Hands the event's pieces to their running texts and edits the texts that it carries whole. */
 export function holdEvent(
   event: StreamEvent,
   payload: string,
   reading: EventReading,
   texts: RunningTexts,
-  masking: Masking,
+  editor: TextEditor,
 ): HeldEvent {
   let characters = 0;
   const pieces: readonly Piece[] =
@@ -46,7 +44,7 @@ export function holdEvent(
           characters += delta.text.length;
           return { text, end: text.masker.length() };
         });
-  const wholes = reading.wholes.length === 0 ? noEdits : maskWholes(reading, payload, masking);
+  const wholes = reading.wholes.length === 0 ? noEdits : editWholes(reading, payload, editor);
   let decided = 0;
 
   return {
@@ -84,11 +82,11 @@ export function holdEvent(
   };
 }
 
-function maskWholes(reading: EventReading, payload: string, masking: Masking): readonly Edit[] {
+function editWholes(reading: EventReading, payload: string, editor: TextEditor): readonly Edit[] {
   const edits: Edit[] = [];
   const changed = new Set<number>();
   for (const [index, whole] of reading.wholes.entries()) {
-    const edit = maskWhole(whole, payload, masking);
+    const edit = editWhole(whole, payload, editor);
     if (edit === null) continue;
     edits.push(edit);
     changed.add(index);
@@ -99,17 +97,13 @@ function maskWholes(reading: EventReading, payload: string, masking: Masking): r
   return edits;
 }
 
-function maskWhole(whole: EventText, payload: string, masking: Masking): Edit | null {
-  const { text, role } = whole;
-  const { detector, plan, minter, tally } = masking;
-  const masked = whole.json
-    ? maskJsonText(text, masking, role)
-    : maskCounted(text, detector.scan(text).findings, role, plan, minter, tally);
-  return masked === text ? null : editOf(whole, masked, payload);
+function editWhole(whole: EventText, payload: string, editor: TextEditor): Edit | null {
+  const edited = editor.whole(whole);
+  return edited === whole.text ? null : editOf(whole, edited, payload);
 }
 
 /** The new value in the style of the old: ASCII with escapes where that was so. */
-function editOf(place: EventText, masked: string, payload: string): Edit {
-  const source = jsonString(masked, isAsciiStyle(payload.slice(place.start, place.end)));
+function editOf(place: EventText, edited: string, payload: string): Edit {
+  const source = jsonString(edited, isAsciiStyle(payload.slice(place.start, place.end)));
   return { start: place.start, end: place.end, source };
 }

@@ -44,6 +44,8 @@ export interface MinterOptions {
   readonly scope: string;
   /** Names that the detector can report; only words that begin with one of them are taken for ours. */
   readonly entities: ReadonlySet<string>;
+  /** Told of every placeholder that is written, also when it was before. */
+  readonly onToken?: (token: string, entity: string, value: string) => void;
 }
 
 /** An exchange masks few distinct values but meets each in up to six copies (delta, done events, the final whole). */
@@ -99,7 +101,11 @@ export function createMinter(options: MinterOptions): Minter {
   }
 
   return {
-    token: (entity, value) => mint('token', entity, value),
+    token: (entity, value) => {
+      const token = mint('token', entity, value);
+      options.onToken?.(token, entity, value);
+      return token;
+    },
     hash: (entity, value) => mint('hash', entity, value),
     covers: (text, start, end) => {
       masks ??= maskPattern(known());

@@ -65,8 +65,8 @@ export function compilePlan(redactions: readonly Redaction[]): MaskPlan {
   };
 }
 
-/** Linear in both lengths: the parts between stars are searched left to right, each at its first place. */
-function matchesGlob(glob: string, entity: string): boolean {
+/** `*` stands for any run of characters. Linear in both lengths: the parts between stars are searched left to right, each at its first place. */
+export function matchesGlob(glob: string, entity: string): boolean {
   const [head = '', ...rest] = glob.split('*');
   if (!entity.startsWith(head)) return false;
   const tail = rest.pop();

@@ -2,9 +2,8 @@ import { Fault } from '../lib/fault.ts';
 import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { EventDelta } from '../llm/dialect.ts';
-import type { Masking } from './decider.ts';
-import { createJsonStreamMasker } from './json-stream-masker.ts';
-import { createTextStreamMasker, type StreamMasker } from './stream-masker.ts';
+import type { StreamMasker } from './stream-masker.ts';
+import type { TextEditor } from './text-editor.ts';
 
 /** One text that runs through a stream. */
 export interface RunningText {
@@ -38,7 +37,7 @@ const idleTailCharsMax = 7;
 /** A word of prose with its punctuation: no digit, no capital but the first, nothing that keys are made of. */
 const plainWord = /^["'(\u201c\u2018]?\p{L}?\p{Ll}*[.,;:!?)"'\u201d\u2019\u2026]*$/u;
 
-export function createRunningTexts(masking: Masking): RunningTexts {
+export function createRunningTexts(editor: TextEditor): RunningTexts {
   const texts = new Map<string, RunningText>();
   let pieces = 0;
 
@@ -49,8 +48,7 @@ export function createRunningTexts(masking: Masking): RunningTexts {
       return known;
     }
     if (texts.size >= limits.streamKeysMax) throw new Fault('masking_failed', 'too many running texts in one stream');
-    const create = delta.json ? createJsonStreamMasker : createTextStreamMasker;
-    const text = { masker: create(masking, delta.role), json: delta.json, isTouched: false, lastPiece: 0 };
+    const text = { masker: editor.open(delta), json: delta.json, isTouched: false, lastPiece: 0 };
     texts.set(delta.key, text);
     return text;
   }

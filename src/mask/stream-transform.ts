@@ -3,7 +3,11 @@ import type { StreamFraming, StreamReader } from '../llm/dialect.ts';
 import { createFramer } from '../llm/framers.ts';
 import type { Masking } from './decider.ts';
 import { createEventTransform } from './event-transform.ts';
+import { createMaskingEditor } from './masking-editor.ts';
+import type { Restorer } from './restorables.ts';
+import { createRestoringEditor } from './restoring-editor.ts';
 import { createTally, type FindingCount } from './tally.ts';
+import type { TextEditor } from './text-editor.ts';
 import { createTextTransform } from './text-transform.ts';
 
 /**
@@ -48,7 +52,31 @@ export interface StreamTransformOptions extends Omit<Masking, 'tally'> {
 
 export function createStreamTransform(options: StreamTransformOptions): StreamTransform {
   const { framing, reader, detector, plan, minter, onHeldBack } = options;
-  const masking: Masking = { detector, plan, minter, tally: createTally() };
-  if (framing === 'text') return createTextTransform(masking, onHeldBack);
-  return createEventTransform(createFramer(framing), reader, masking, onHeldBack);
+  const editor = createMaskingEditor({ detector, plan, minter, tally: createTally() });
+  return createTransform(framing, reader, editor, onHeldBack);
+}
+
+export interface RestoringTransformOptions {
+  readonly framing: StreamFraming;
+  /** A reader of its own: it reads what masking released. */
+  readonly reader: StreamReader;
+  readonly restorer: Restorer;
+}
+
+/**
+ * Puts values back into a masked stream, so that what is put back is not masked again. Holds back what may still be a placeholder; in
+ * all else as above, but for its counts, which the restorer keeps.
+ */
+export function createRestoringTransform({ framing, reader, restorer }: RestoringTransformOptions): StreamTransform {
+  return createTransform(framing, reader, createRestoringEditor(restorer), () => {});
+}
+
+function createTransform(
+  framing: StreamFraming,
+  reader: StreamReader,
+  editor: TextEditor,
+  onHeldBack: (characters: number) => void,
+): StreamTransform {
+  if (framing === 'text') return createTextTransform(editor, onHeldBack);
+  return createEventTransform(createFramer(framing), reader, editor, onHeldBack);
 }

@@ -1,15 +1,14 @@
 import { TextDecoder } from 'node:util';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
-import type { Masking } from './decider.ts';
 import { createStepGuard } from './step-guard.ts';
-import { createTextStreamMasker } from './stream-masker.ts';
 import type { StreamTransform } from './stream-transform.ts';
+import type { TextEditor } from './text-editor.ts';
 
 /** A body that is one running text in UTF-8, cut anywhere. A byte order mark is kept; ill-formed UTF-8 is a Fault. */
-export function createTextTransform(masking: Masking, onHeldBack: (characters: number) => void): StreamTransform {
+export function createTextTransform(editor: TextEditor, onHeldBack: (characters: number) => void): StreamTransform {
   const guard = createStepGuard();
-  const masker = createTextStreamMasker(masking, 'assistant');
+  const masker = editor.open({ role: 'assistant', kind: 'text', json: false });
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   /** Text that is not released, as it came. */
   let held = '';
@@ -55,7 +54,7 @@ export function createTextTransform(masking: Masking, onHeldBack: (characters: n
         return release();
       }),
     summary: () => ({
-      counts: masking.tally.list(),
+      counts: editor.counts(),
       uninspected: [],
       isTouched,
       isTruncated,

@@ -1,7 +1,9 @@
 import type { JsonObject } from '../lib/json.ts';
 import type { Redaction } from '../mask/plan.ts';
+import type { Restoration } from '../mask/restorables.ts';
 
 export type { Redaction } from '../mask/plan.ts';
+export type { Restoration } from '../mask/restorables.ts';
 
 export type Phase = 'request' | 'response';
 
@@ -78,6 +80,8 @@ export interface Decision {
   readonly rules: readonly string[];
   readonly reasons: readonly { readonly rule: string; readonly message: string }[];
   readonly redact: readonly Redaction[];
+  /** Of the request's decision: which of its placeholders are put back in its answer. That of an answer is not read. */
+  readonly restore: readonly Restoration[];
   readonly deny: { readonly status: number; readonly code: string; readonly message: string } | null;
   readonly hold: HoldTerms | null;
   readonly labels: Readonly<Record<string, string>>;

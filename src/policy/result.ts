@@ -24,6 +24,10 @@ const redaction = z
     ...(min_score === undefined ? {} : { minScore: min_score }),
   }));
 
+const restoration = z
+  .strictObject({ entity: z.string().regex(/^[A-Z0-9_*]{1,128}$/), tools: z.boolean().optional() })
+  .transform(({ entity, tools }) => (tools === undefined ? { entity } : { entity, tools }));
+
 const denial = z.strictObject({
   status: z.int().min(400).max(599),
   code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
@@ -53,6 +57,7 @@ const decision = z
     rules: z.array(name).max(256),
     reasons: z.array(z.strictObject({ rule: name, message })).max(256),
     redact: z.array(redaction).max(1024),
+    restore: z.array(restoration).max(256).default([]),
     deny: denial.nullable(),
     hold: hold.nullable(),
     labels: z.record(z.string().min(1).max(64), z.string().max(1000)),

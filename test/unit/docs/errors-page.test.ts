@@ -130,6 +130,7 @@ const allow = {
   rules: [],
   reasons: [],
   redact: [],
+  restore: [],
   deny: null,
   hold: null,
   labels: {},

@@ -17,6 +17,7 @@ function open(path: string, contentType: string) {
     detector,
     plan: compilePlan([{ entity: '*', method: 'label' }]),
     minter: createMinter({ key: Buffer.alloc(32, 1), scope: 's', entities: new Set() }),
+    restorer: null,
     bodyBytesMax: 1_000_000,
     exchangeId: 'x-1',
     onHeldBack: () => {},
@@ -35,6 +36,8 @@ describe('an answer is a stream or a whole', () => {
     },
     { path: '/v1beta/models/g:generateContent', contentType: 'application/json', mode: 'whole', framing: null },
     { path: '/api/chat', contentType: 'application/x-ndjson', mode: 'stream', framing: 'ndjson' },
+    { path: '/v1/messages/batches/b/results', contentType: 'application/x-jsonl', mode: 'stream', framing: 'ndjson' },
+    { path: '/v1/files/f/content', contentType: 'application/jsonl', mode: 'stream', framing: 'ndjson' },
     {
       path: '/model/m/converse-stream',
       contentType: 'application/vnd.amazon.eventstream',
@@ -51,7 +54,7 @@ describe('an answer is a stream or a whole', () => {
   test('an array is masked element by element', async () => {
     const body = open('/v1beta/models/g:streamGenerateContent', 'application/json');
     const chunk = (text: string) => JSON.stringify({ candidates: [{ content: { parts: [{ text }] } }] });
-    const first = body.push(Buffer.from(`[${chunk('Hello, this is ')}`)).toString();
+    const first = body.push(Buffer.from(`[${chunk('Hello, this is ')}`)).bytes.toString();
     body.push(Buffer.from(`,\r\n${chunk('jane.doe@exam')}`));
     body.push(Buffer.from(`,\r\n${chunk('ple.com indeed.')}\n]`));
     const rest = await body.finish();

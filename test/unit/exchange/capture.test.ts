@@ -12,7 +12,7 @@ test.each([
 ] as const)('$name', ({ capture, out, want }) => {
   const kept = createCapture(capture);
   for (const piece of ['ab', 'cd']) kept.receive(bytes(piece));
-  for (const piece of out) kept.release(bytes(piece));
+  for (const piece of out) kept.release({ bytes: bytes(piece), masked: bytes(piece) });
   const { output, released, isTruncated } = kept.taken();
   expect({ output: output?.toString() ?? null, released: released?.toString() ?? null, isTruncated }).toEqual({
     ...want,
