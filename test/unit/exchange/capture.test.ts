@@ -20,6 +20,15 @@ test.each([
   });
 });
 
+test('values that were put back are kept only where everything is', () => {
+  const keptOf = (capture: 'full' | 'masked'): string | undefined => {
+    const kept = createCapture(capture);
+    kept.release({ bytes: bytes('value'), masked: bytes('PLACEHOLDER') });
+    return kept.taken().released?.toString();
+  };
+  expect([keptOf('full'), keptOf('masked')]).toEqual(['value', 'PLACEHOLDER']);
+});
+
 test('what is beyond the bound is left out, and that is said', () => {
   const kept = createCapture('full');
   kept.receive(Buffer.alloc(limits.bodyBytesMax));
