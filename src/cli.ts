@@ -4,6 +4,8 @@ import { addApprovalsCommands } from './main/approvals-command.ts';
 import { addAuditCommands } from './main/audit-command.ts';
 import { addCheckConfigCommand } from './main/check-config-command.ts';
 import { addDemoCommand } from './main/demo-command.ts';
+import { addMaskCommand } from './main/mask-command.ts';
+import { addNoticesCommands } from './main/notices-command.ts';
 import { CliError, exitCodes, printError } from './main/output.ts';
 import { addPolicyCommands } from './main/policy-command.ts';
 import { addScanCommand } from './main/scan-command.ts';
@@ -19,6 +21,7 @@ Start here:
   countersign serve --config FILE       the service that Envoy's ext_proc and ext_authz talk to
   countersign check-config FILE         every mistake in a configuration, with line and fix
   countersign scan PATH...              what is sensitive in files; texts as JSON Lines on standard input
+  countersign mask FILE                 the text with all of that replaced; or standard input
 
 Commands that talk to a running service take its address from --api (default 127.0.0.1:9192) and your identity
 token from COUNTERSIGN_TOKEN or --token-file. Every command has --help; most print for scripts with --json.
@@ -37,9 +40,11 @@ export async function runCli(args: readonly string[]): Promise<number> {
   addServeCommand(program);
   addCheckConfigCommand(program);
   addScanCommand(program);
+  addMaskCommand(program);
   addDemoCommand(program);
   addPolicyCommands(program);
   addApprovalsCommands(program);
+  addNoticesCommands(program);
   addAuditCommands(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

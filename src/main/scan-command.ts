@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ConfiguredDetector } from './detector.ts';
 import { CliError, exitCodes } from './output.ts';
+import { byteCount, score } from './scan/arguments.ts';
 import { addDetectionOptions, type DetectionOptions, detectionFrom } from './scan/detection-options.ts';
 import type { Report } from './scan/report.ts';
 
@@ -46,7 +47,9 @@ export function addScanCommand(program: Command): void {
         .argParser((glob: string, before: readonly string[]) => [...before, glob])
         .default([], 'none'),
     )
-    .addOption(new Option('--max-bytes <bytes>', 'skip larger files').argParser(bytes).default(16_777_216, '16 MiB'))
+    .addOption(
+      new Option('--max-bytes <bytes>', 'skip larger files').argParser(byteCount).default(16_777_216, '16 MiB'),
+    )
     .option('--stats', 'say on standard error how much was read how fast, also when that is no terminal')
     .option('--exit-zero', 'exit with 0 also when something was found')
     .addHelpText('after', help)
@@ -149,18 +152,4 @@ async function scanFiles(
   const left = totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`;
   clock.print(`${totals.files} files${left}`, totals.bytes, `${totals.findings} findings`);
   return totals;
-}
-
-function score(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('It is a number from 0 to 1.');
-  return value;
-}
-
-function bytes(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 268_435_456) {
-    throw new InvalidArgumentError('It is a whole number of bytes, at most 268435456.');
-  }
-  return value;
 }

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { DetectionConfig } from '../../config/config.ts';
+import type { TextSection } from '../../config/check.ts';
+import type { Config, DetectionConfig } from '../../config/config.ts';
 import { CliError, exitCodes } from '../output.ts';
 
 /** What `scan` and `mask` say about detection. */
@@ -35,21 +36,46 @@ function country(code: string, before: readonly string[] = []): readonly string[
   return [...before, code.toUpperCase()];
 }
 
-/** The `detection` section of the configuration, if one is named, with the options on top. Throws CliError with what is wrong. */
+/** What a configuration says about texts, with the options on top. */
+export interface TextSections {
+  readonly detection: DetectionConfig;
+  /** Null: none is configured. */
+  readonly maskingKey: string | null;
+}
+
+/** The `detection` section alone. Throws CliError with what is wrong. */
 export async function detectionFrom(options: DetectionOptions): Promise<DetectionConfig> {
-  const base = options.config === undefined ? noConfig : (await sections(options.config)).detection;
-  const tier = options.tier ?? (options.country === undefined ? base.tier : 'extended');
-  return { ...base, tier, countries: options.country ?? base.countries };
+  if (options.config === undefined) return withOptions(noConfig, options);
+  return withOptions((await load(options.config, ['detection'])).detection, options);
+}
+
+/** The `detection` and `masking` sections. Throws CliError with what is wrong. */
+export async function sectionsFrom(options: DetectionOptions): Promise<TextSections> {
+  if (options.config === undefined) return { detection: withOptions(noConfig, options), maskingKey: null };
+  const { detection, masking } = await load(options.config, ['detection', 'masking']);
+  return { detection: withOptions(detection, options), maskingKey: masking.key?.reveal() ?? null };
+}
+
+function withOptions(base: DetectionConfig, { tier, country }: DetectionOptions): DetectionConfig {
+  return {
+    ...base,
+    tier: tier ?? (country === undefined ? base.tier : 'extended'),
+    countries: country ?? base.countries,
+  };
 }
 
 const noConfig: DetectionConfig = { tier: 'core', countries: null, custom: [], allow: [] };
 
-async function sections(file: string): Promise<{ readonly detection: DetectionConfig }> {
+async function load<Section extends TextSection>(
+  file: string,
+  names: readonly Section[],
+): Promise<Pick<Config, Section>> {
+  // Loaded here: without a configuration nobody waits for what reads one.
   const [{ loadSections }, { formatProblems }] = await Promise.all([
     import('../../config/load.ts'),
     import('../../config/problem.ts'),
   ]);
-  const loaded = loadSections(file, process.env, ['detection']);
+  const loaded = loadSections(file, process.env, names);
   if (loaded.ok) return loaded.value;
   throw new CliError(`the configuration is not usable:\n${formatProblems(file, loaded.error)}`, exitCodes.usage);
 }

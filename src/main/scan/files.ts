@@ -13,8 +13,11 @@ export type GivenFile =
 export interface FileOptions {
   /** Larger files are skipped. */
   readonly bytesMax: number;
-  /** Whether the file or folder at this path, with `/` between names and counted from the folder that was named, is left out. */
-  readonly isExcluded: (path: string) => boolean;
+  /**
+   * Whether the file or folder at this path, with `/` between names and counted from the folder that was named, is left out; null:
+   * folders are not read at all.
+   */
+  readonly isExcluded: ((path: string) => boolean) | null;
 }
 
 /**
@@ -25,6 +28,7 @@ export function* readFiles(paths: readonly string[], options: FileOptions): Gene
   for (const path of paths) {
     const stats = statsOf(path, true);
     if (typeof stats === 'string') yield { kind: 'failed', path, why: stats };
+    else if (stats.isDirectory() && options.isExcluded === null) yield { kind: 'failed', path, why: 'is a folder' };
     else if (stats.isDirectory()) yield* readFolder(path, '', options);
     else if (stats.isFile() || stats.isFIFO()) yield readOne(path, stats.size, options.bytesMax);
     else yield { kind: 'skipped', path, why: 'is neither a file nor a folder' };
@@ -40,7 +44,7 @@ function* readFolder(folder: string, within: string, options: FileOptions): Gene
   for (const name of names) {
     const path = folder.endsWith(sep) ? `${folder}${name}` : join(folder, name);
     const inner = within === '' ? name : `${within}/${name}`;
-    if (options.isExcluded(inner)) continue;
+    if (options.isExcluded?.(inner)) continue;
     const stats = statsOf(path, false);
     if (typeof stats === 'string') yield { kind: 'failed', path, why: stats };
     else if (stats.isDirectory()) yield* readFolder(path, inner, options);

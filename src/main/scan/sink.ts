@@ -1,7 +1,7 @@
 /** Where a command's output goes, at the reader's pace. */
 export interface Sink {
   /** Resolves when more may be written. */
-  write(text: string): Promise<void>;
+  write(text: string | Uint8Array): Promise<void>;
   /** True when the reader has gone (`| head`): there is no use in reading on. */
   isClosed(): boolean;
 }
@@ -21,7 +21,7 @@ export function createSink(stream: NodeJS.WriteStream): Sink {
   });
   return {
     write: (text) => {
-      if (isClosed || text === '' || stream.write(text)) return Promise.resolve();
+      if (isClosed || text.length === 0 || stream.write(text)) return Promise.resolve();
       return new Promise((resolve) => {
         resume = resolve;
       });

@@ -1,0 +1,169 @@
+import { type Command, Option } from 'commander';
+import type { Detector } from '../detect/finding.ts';
+import type { Minter } from '../mask/placeholder.ts';
+import type { MaskPlan } from '../mask/plan.ts';
+import { CliError, exitCodes } from './output.ts';
+import { byteCount } from './scan/arguments.ts';
+import { type Choice, choosable, chosenPlan, readChoice } from './scan/choice.ts';
+import { addDetectionOptions, type DetectionOptions, sectionsFrom } from './scan/detection-options.ts';
+
+interface MaskOptions extends DetectionOptions {
+  readonly method: Choice['method'];
+  readonly entity: readonly Choice[];
+  readonly scope: string;
+  readonly text?: boolean;
+  readonly jsonl?: boolean;
+  readonly maxBytes: number;
+  readonly stats?: boolean;
+}
+
+const help = `
+Prints the text with every finding replaced:
+  $ echo 'mail jane@example.com, card 4111 1111 1111 1111' | countersign mask --entity CREDIT_CARD=partial
+  mail EMAIL_ADDRESS_REDACTED, card CREDIT_CARD_ENDING_1111
+
+JSON Lines in, JSON Lines out: {"id":"a1","text":"…"} becomes {"id":"a1","text":"…"}. Standard input is taken for JSON Lines when its
+first line is such an object, else for one plain text; --jsonl and --text say it. Plain text is masked as it flows. Files are printed
+one after the other.
+
+Methods: label EMAIL_ADDRESS_REDACTED, token EMAIL_ADDRESS_7QK3M9XW2A (equal for equal values), partial CREDIT_CARD_ENDING_1111,
+hash (keyed), drop (nothing stays), keep (left as it is). Tokens and hashes are keyed with masking.key of --config; without one, with
+a key of this run, so that they mean nothing outside of it.
+Exit codes: 0 done, 2 wrong usage or something could not be read.`;
+
+/** `countersign mask`: the service's masking, on texts and files. */
+export function addMaskCommand(program: Command): void {
+  const command = program
+    .command('mask')
+    .description('print texts with everything sensitive replaced')
+    .argument('[files...]', 'files; none or - for standard input');
+  addDetectionOptions(command)
+    .addOption(
+      new Option('--method <method>', 'what stands in the place of a value').choices(choosable).default('label'),
+    )
+    .addOption(
+      new Option(
+        '--entity <glob=method>',
+        "another method for some, such as 'SECRET_*=drop'; may be repeated, the last counts",
+      )
+        .argParser(readChoice)
+        .default([], 'none'),
+    )
+    .option('--scope <name>', 'within what equal values get equal tokens', 'countersign mask')
+    .option('--text', 'standard input is one plain text')
+    .addOption(new Option('--jsonl', 'standard input is JSON Lines').conflicts('text'))
+    .addOption(
+      new Option('--max-bytes <bytes>', 'refuse larger files').argParser(byteCount).default(16_777_216, '16 MiB'),
+    )
+    .option('--stats', 'say on standard error how much was read how fast, also when that is no terminal')
+    .addHelpText('after', help)
+    .action(async (paths: readonly string[], options: MaskOptions) => {
+      const isStandardInput = paths.length === 0 || (paths.length === 1 && paths[0] === '-');
+      if (isStandardInput && process.stdin.isTTY) {
+        throw new CliError('Name files, or pipe text in. --help has examples.', exitCodes.usage);
+      }
+      const masking = await createMasking(options);
+      const isWhole = isStandardInput ? await maskInput(masking, options) : await maskFiles(masking, paths, options);
+      if (!isWhole) process.exitCode = exitCodes.usage;
+    });
+}
+
+interface CliMasking {
+  readonly detector: Detector;
+  readonly minter: Minter;
+  readonly plan: MaskPlan;
+}
+
+async function createMasking(options: MaskOptions): Promise<CliMasking> {
+  const sections = await sectionsFrom(options);
+  const [{ detectorFrom }, { createMinter }, { exchangeKeys }, { createPooledRandom }] = await Promise.all([
+    import('./detector.ts'),
+    import('../mask/placeholder.ts'),
+    import('./keys.ts'),
+    import('../lib/ids.ts'),
+  ]);
+  const { detector, entities } = detectorFrom(sections.detection);
+  const { placeholder } = exchangeKeys(sections.maskingKey, createPooledRandom());
+  const minter = createMinter({ key: placeholder, scope: options.scope, entities });
+  return { detector, minter, plan: chosenPlan(options.method, options.entity) };
+}
+
+/** False when a line could not be read. */
+async function maskInput(masking: CliMasking, options: MaskOptions): Promise<boolean> {
+  const [{ createSink }, { startStats, warn }, { peekLines }] = await Promise.all([
+    import('./scan/sink.ts'),
+    import('./scan/stats.ts'),
+    import('./scan/peek.ts'),
+  ]);
+  const sink = createSink(process.stdout);
+  const stats = startStats(options.stats);
+  const { input, isLines } = await peekLines(process.stdin);
+  if (options.jsonl || (isLines && !options.text)) {
+    const [{ answerLines }, mask] = await Promise.all([import('./scan/scan-lines.ts'), wholeTextMasker(masking)]);
+    const totals = await answerLines(
+      input,
+      sink,
+      (text, counts) => {
+        const masked = mask(text);
+        counts.findings += masked.findings;
+        return `"text":${JSON.stringify(masked.text)}`;
+      },
+      warn,
+    );
+    stats.print(`${totals.texts} texts`, totals.bytes, `${totals.findings} findings`);
+    return totals.bad === 0;
+  }
+  const { createTextMasker } = await import('./scan/mask-stream.ts');
+  const masker = createTextMasker(masking);
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  let bytes = 0;
+  for await (const chunk of input) {
+    bytes += chunk.length;
+    await sink.write(masker.push(decoder.decode(chunk, { stream: true })));
+    if (sink.isClosed()) return true;
+  }
+  await sink.write(masker.push(decoder.decode()) + masker.finish());
+  stats.print('1 text', bytes, `${masker.total()} findings`);
+  return true;
+}
+
+/** False when a file could not be read. Nothing is left out: what is no text is refused. */
+async function maskFiles(masking: CliMasking, paths: readonly string[], options: MaskOptions): Promise<boolean> {
+  const [{ readFiles }, { createSink }, { startStats, warn }, mask] = await Promise.all([
+    import('./scan/files.ts'),
+    import('./scan/sink.ts'),
+    import('./scan/stats.ts'),
+    wholeTextMasker(masking),
+  ]);
+  const sink = createSink(process.stdout);
+  const stats = startStats(options.stats);
+  const totals = { files: 0, bytes: 0, findings: 0, failed: 0 };
+  for (const file of readFiles(paths, { bytesMax: options.maxBytes, isExcluded: null })) {
+    if (file.kind !== 'text') {
+      totals.failed += 1;
+      warn(`error: ${file.path} ${file.why}`);
+      continue;
+    }
+    const masked = mask(file.text);
+    totals.files += 1;
+    totals.bytes += file.bytes;
+    totals.findings += masked.findings;
+    await sink.write(masked.text);
+    if (sink.isClosed()) break;
+  }
+  stats.print(`${totals.files} files`, totals.bytes, `${totals.findings} findings`);
+  return totals.failed === 0;
+}
+
+type WholeTextMasker = (text: string) => { readonly text: string; readonly findings: number };
+
+async function wholeTextMasker({ detector, minter, plan }: CliMasking): Promise<WholeTextMasker> {
+  const [{ maskText }, { scanText }] = await Promise.all([
+    import('../mask/mask-text.ts'),
+    import('./scan/scan-text.ts'),
+  ]);
+  return (text) => {
+    const masked = maskText(text, scanText(detector, text), 'user', plan, minter);
+    return { text: masked.text, findings: masked.counts.reduce((sum, { count }) => sum + count, 0) };
+  };
+}

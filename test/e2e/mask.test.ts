@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cli, jsonLines } from '../support/cli.ts';
+
+const card = '4111 1111 1111 1111';
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'countersign-mask-'));
+  mkdirSync(join(scratch, 'folder'));
+  writeFileSync(join(scratch, 'one.txt'), `one ${card}\n`);
+  writeFileSync(join(scratch, 'two.txt'), 'two jane@example.com\n');
+  writeFileSync(join(scratch, 'keyed.yaml'), "masking: { key: '${env:MASK_KEY}' }\n");
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe('mask', () => {
+  test('plain text, by default with labels; another method for some', async () => {
+    const stdin = `mail jane@example.com \u{1f511}\ncard ${card}`;
+    expect(await cli(['mask'], { stdin })).toEqual({
+      code: 0,
+      stdout: 'mail EMAIL_ADDRESS_REDACTED \u{1f511}\ncard CREDIT_CARD_REDACTED',
+      stderr: '',
+    });
+    const args = ['mask', '--method', 'drop', '--entity', '*_CARD=partial', '--entity', 'EMAIL*=keep'];
+    expect((await cli(args, { stdin })).stdout).toBe('mail jane@example.com \u{1f511}\ncard CREDIT_CARD_ENDING_1111');
+  });
+
+  test('JSON Lines: one line for each line, in order, with equal tokens for equal values', async () => {
+    const stdin = `{"id":"a","text":"${card} and jane@example.com"}\n{"id":2,"text":""}\n{"id":3}\n{"text":"4111111111111111"}`;
+    const { code, stdout, stderr } = await cli(['mask', '--method', 'token'], { stdin });
+    const [a, two, three, four] = jsonLines(stdout);
+    expect(a).toEqual({
+      id: 'a',
+      text: expect.stringMatching(/^CREDIT_CARD_[0-9A-Z]{10} and EMAIL_ADDRESS_[0-9A-Z]{10}$/),
+    });
+    expect(two).toEqual({ id: 2, text: '' });
+    expect(three).toEqual({ id: 3, line: 3, error: 'has no "text"' });
+    expect(four).toEqual({ id: 4, text: String(a?.['text']).slice(0, 22) });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('line 3 has no "text"')]);
+  });
+
+  test('what standard input is can be said', async () => {
+    const stdin = '{"id":1,"text":"x"}\n';
+    expect((await cli(['mask', '--text'], { stdin })).stdout).toBe(stdin);
+    const refused = await cli(['mask', '--jsonl'], { stdin: 'plain text' });
+    expect([refused.code, jsonLines(refused.stdout)]).toEqual([2, [expect.objectContaining({ line: 1 })]]);
+  });
+
+  test('tokens of one key and scope are equal in every run, and mean nothing in another', async () => {
+    const run = async (MASK_KEY: string, scope: string): Promise<string> => {
+      const args = ['mask', '--method', 'token', '--config', join(scratch, 'keyed.yaml'), '--scope', scope];
+      return (await cli(args, { stdin: card, env: { MASK_KEY } })).stdout;
+    };
+    const one = await run('k'.repeat(40), 'a');
+    expect(one).toMatch(/^CREDIT_CARD_[0-9A-Z]{10}$/);
+    expect(await run('k'.repeat(40), 'a')).toBe(one);
+    expect(await run('l'.repeat(40), 'a')).not.toBe(one);
+  });
+
+  test('files one after the other; what cannot be masked is said and never printed', async () => {
+    const { code, stdout, stderr } = await cli([
+      'mask',
+      join(scratch, 'one.txt'),
+      join(scratch, 'folder'),
+      join(scratch, 'two.txt'),
+    ]);
+    expect(stdout).toBe('one CREDIT_CARD_REDACTED\ntwo EMAIL_ADDRESS_REDACTED\n');
+    expect([code, stderr]).toEqual([2, expect.stringContaining('folder is a folder')]);
+  });
+
+  test('a long text with more findings than a service would bear', async () => {
+    const lines = 15_000;
+    const { code, stdout } = await cli(['mask'], { stdin: `note to jane@example.com, thanks\n`.repeat(lines) });
+    expect(code).toBe(0);
+    expect(stdout).toBe(`note to EMAIL_ADDRESS_REDACTED, thanks\n`.repeat(lines));
+  });
+
+  test.each([
+    ['--method', 'shred'],
+    ['--entity', 'CREDIT_CARD'],
+    ['--entity', 'CREDIT_CARD=shred'],
+    ['--max-bytes', '0'],
+  ])('wrong usage: %s %s', async (...args) => {
+    const { code, stderr } = await cli(['mask', ...args], { stdin: '' });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('is invalid')]);
+  });
+});
