@@ -1,6 +1,7 @@
 import { unreachable } from '../../lib/invariant.ts';
 import type { JsonObject } from '../../lib/json.ts';
-import { isForced, type Notice } from './notice.ts';
+import { isForced } from '../state-machine.ts';
+import type { Notice } from './notice.ts';
 
 /** Everything that a template may name. What is not in this list cannot be sent: it is the border of what notices tell. */
 export const fieldNames = [

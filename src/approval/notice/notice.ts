@@ -1,4 +1,5 @@
 import type { Approval } from '../approval.ts';
+import { isForced } from '../state-machine.ts';
 
 export const noticeEvents = ['created', 'decided', 'expired', 'revoked', 'cancelled', 'break_glass'] as const;
 
@@ -44,9 +45,4 @@ function eventOf(approval: Approval, before: Approval | null): NoticeEvent | nul
     case 'consumed':
       return null;
   }
-}
-
-/** Whether one person approved alone, in an emergency. */
-export function isForced(approval: Approval): boolean {
-  return approval.decisions.some((made) => made.verdict === 'break_glass');
 }

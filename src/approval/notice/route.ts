@@ -44,7 +44,7 @@ export function wants(route: NoticeRoute, { event, approval }: Notice): boolean 
     wanted.length === 0 || wanted.some((one) => given.includes(one));
   return (
     route.events.includes(event) &&
-    meets(route.groups, approval.terms.approverGroups) &&
+    meets(route.groups, [...approval.terms.approverGroups, ...approval.terms.breakGlassGroups]) &&
     meets(route.rules, approval.held.rules)
   );
 }

@@ -3,7 +3,7 @@ import type { Delivery, Mail } from './delivery.ts';
 
 /**
  * Hands one mail to the SMTP server of its route, on a connection of its own. Certificates are verified; with `starttls` a
- * server that offers none is refused. A reply of 5xx is final (RFC 5321 section 4.2.1), everything else is worth another try.
+ * server that offers none is refused. A reply of 5xx to the mail is final (RFC 5321 section 4.2.1), everything else is worth another try.
  */
 export async function mailOnce(mail: Mail, timeoutMs: number, signal: AbortSignal): Promise<Delivery> {
   const { host, port, tls, ca, login, from, to } = mail.channel;
@@ -41,7 +41,10 @@ export async function mailOnce(mail: Mail, timeoutMs: number, signal: AbortSigna
 function judged(thrown: unknown): Delivery {
   const status = property(thrown, 'responseCode');
   const code = property(thrown, 'code');
-  if (typeof status === 'number' && status >= 500) return { kind: 'refused', reason: `SMTP reply ${status}` };
+  // Of the mail itself, that is; a login or a STARTTLS that fails is for an operator to mend.
+  const isOfMail = code === 'EENVELOPE' || code === 'EMESSAGE';
+  if (isOfMail && typeof status === 'number' && status >= 500)
+    return { kind: 'refused', reason: `SMTP reply ${status}` };
   const reason =
     typeof status === 'number' ? `SMTP reply ${status}` : typeof code === 'string' ? code : 'no answer in time';
   return { kind: 'failed', reason, retryAfterMs: null };

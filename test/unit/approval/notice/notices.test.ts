@@ -1,0 +1,293 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { backOffMs } from '../../../../src/approval/notice/back-off.ts';
+import { createDeliver, type Delivery, type Transports } from '../../../../src/approval/notice/delivery.ts';
+import { openSpool, type Spool } from '../../../../src/approval/notice/file-spool.ts';
+import { postOnce } from '../../../../src/approval/notice/http-post.ts';
+import { type Notices, type NoticesOptions, startNotices } from '../../../../src/approval/notice/notices.ts';
+import type { NoticeRoute } from '../../../../src/approval/notice/route.ts';
+import { create, expire } from '../../../../src/approval/state-machine.ts';
+import { limits } from '../../../../src/lib/limits.ts';
+import { silentLog } from '../../../../src/telemetry/telemetry.ts';
+import { handClock, held, scratch, startMs, terms } from '../../../support/approvals.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { letter, type Receiver, route, startReceiver } from '../../../support/notices.ts';
+
+const random = (size: number) => Buffer.alloc(size);
+const pending = create('a', 'digest', held(), terms(), startMs);
+
+let directory: string;
+let spool: Spool;
+const cleanups: (() => unknown)[] = [];
+beforeEach(async () => {
+  const folder = scratch('notices');
+  cleanups.push(folder.remove);
+  directory = folder.directory;
+  spool = await openSpool(directory);
+});
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+interface Stand {
+  readonly notices: Notices;
+  readonly clock: ReturnType<typeof handClock>;
+  /** Outcomes in the order in which they were counted: `hooks sent`. */
+  readonly counted: readonly string[];
+  waiting(): number;
+}
+
+function stand(
+  routes: readonly NoticeRoute[],
+  options: Partial<NoticesOptions> & { readonly post?: Transports['post']; readonly spool?: Spool } = {},
+): Stand {
+  const clock = handClock();
+  const counted: string[] = [];
+  let waiting = 0;
+  const { post = (one, signal) => postOnce(one, 2_000, signal), spool: other = spool, ...rest } = options;
+  const deliver = createDeliver({ clock, post, mail: async () => ({ kind: 'sent' }) });
+  const notices = startNotices(
+    {
+      spool: other,
+      deliver,
+      clock,
+      random,
+      log: silentLog,
+      metrics: {
+        notice: (name, outcome) => void counted.push(`${name} ${outcome}`),
+        noticesWaiting: (count) => {
+          waiting = count;
+        },
+      },
+    },
+    { routes, link: null, lookMs: 10, ...rest },
+  );
+  cleanups.push(notices.close);
+  return { notices, clock, counted, waiting: () => waiting };
+}
+
+async function receiver(...given: Parameters<typeof startReceiver>): Promise<Receiver> {
+  const started = await startReceiver(...given);
+  cleanups.push(started.close);
+  return started;
+}
+
+const counts = (at: Stand, count: number) =>
+  eventually(`${count} outcomes`, () => (at.counted.length >= count ? at.counted : undefined));
+
+describe('delivery', () => {
+  test('a transition becomes a post, and nothing of it is left', async () => {
+    const hooks = await receiver();
+    const at = stand([route({}, { url: hooks.url })]);
+    await at.notices.tell(pending, null);
+    expect(await counts(at, 1)).toEqual(['hooks sent']);
+    expect(hooks.received.map(({ body }) => JSON.parse(body).data.approval)).toEqual(['a']);
+    await eventually('an empty queue', () => (at.waiting() === 0 ? true : undefined));
+    expect([await spool.keys('queue'), await spool.keys('dead')]).toEqual([[], []]);
+  });
+
+  test('only to routes that want to know', async () => {
+    const hooks = await receiver();
+    const to = (name: string, changes: Partial<NoticeRoute>) =>
+      route({ name, ...changes }, { url: `${hooks.url}/${name}` });
+    const at = stand([
+      to('all', {}),
+      to('this-group', { groups: ['security', 'reviewers'] }),
+      to('other-group', { groups: ['security'] }),
+      to('this-rule', { rules: ['production_code'] }),
+      to('other-rule', { rules: ['other'] }),
+      to('other-event', { events: ['expired'] }),
+    ]);
+    await at.notices.tell(pending, null);
+    await counts(at, 3);
+    expect(hooks.received.map(({ path }) => path).sort()).toEqual([
+      '/hooks/all',
+      '/hooks/this-group',
+      '/hooks/this-rule',
+    ]);
+    const expired = expire(pending, pending.pendingUntilMs);
+    if (!expired.ok) throw new Error('not expired');
+    await at.notices.tell(expired.value, pending);
+    await counts(at, 7);
+    expect(hooks.received.slice(3).map(({ path }) => path)).toContain('/hooks/other-event');
+  });
+
+  test('a failure is tried again, and the id stays', async () => {
+    const hooks = await receiver((index) => ({ status: index < 2 ? 503 : 200 }));
+    const at = stand([route({}, { url: hooks.url, key: Buffer.alloc(32) })]);
+    await at.notices.tell(pending, null);
+    await counts(at, 1);
+    await eventually('a kept failure', async () =>
+      (await spool.read('queue', 'msg_a_1.hooks'))?.attempts === 1 ? true : undefined,
+    );
+    at.clock.move(5_000);
+    await eventually('another', async () =>
+      (await spool.read('queue', 'msg_a_1.hooks'))?.attempts === 2 ? true : undefined,
+    );
+    at.clock.move(10_000);
+    expect(await counts(at, 3)).toEqual(['hooks failed', 'hooks failed', 'hooks sent']);
+    expect(new Set(hooks.received.map(({ headers }) => headers['webhook-id']))).toEqual(new Set(['msg_a_1']));
+  });
+
+  test('what fails too often is dead, says why, and can be put back', async () => {
+    let status = 500;
+    const hooks = await receiver(() => ({ status }));
+    const at = stand([route({}, { url: hooks.url })], { attemptsMax: 2, backOff: { firstMs: 0, longestMs: 0 } });
+    await at.notices.tell(pending, null);
+    expect(await counts(at, 3)).toEqual(['hooks failed', 'hooks failed', 'hooks dead']);
+    const dead = await spool.read('dead', 'msg_a_1.hooks');
+    expect(dead).toMatchObject({ attempts: 2, problem: 'status 500' });
+    expect(await spool.keys('queue')).toEqual([]);
+    status = 200;
+    // As another process does it.
+    if (dead !== null) await (await openSpool(directory)).put('queue', { ...dead, attempts: 0 });
+    expect(await counts(at, 4)).toContain('hooks sent');
+  });
+
+  test.each([
+    { name: 'gone for good', answer: { status: 410 }, problem: 'status 410' },
+    {
+      name: 'a redirect',
+      answer: { status: 307, headers: { location: 'http://127.0.0.1:1/elsewhere' } },
+      problem: 'status 307: redirects are not followed',
+    },
+  ])('$name', async ({ answer, problem }) => {
+    const hooks = await receiver(() => answer);
+    const at = stand([route({}, { url: hooks.url })], { attemptsMax: 1 });
+    await at.notices.tell(pending, null);
+    expect(await counts(at, 2)).toEqual(['hooks failed', 'hooks dead']);
+    expect((await spool.read('dead', 'msg_a_1.hooks'))?.problem).toBe(problem);
+    expect(hooks.received.length).toBe(1);
+  });
+
+  test('what asks for a decision is dead when none can be made any more', async () => {
+    const at = stand([route()]);
+    await spool.put('queue', letter({ untilMs: startMs }));
+    expect(await counts(at, 1)).toEqual(['hooks dead']);
+    expect((await spool.read('dead', letter().key))?.problem).toBe('it is no news any more');
+  });
+
+  test('a route that is gone from the configuration', async () => {
+    const at = stand([route({ name: 'other' })]);
+    await spool.put('queue', letter());
+    expect(await counts(at, 1)).toEqual(['hooks dead']);
+  });
+
+  test('a receiver that never answers holds up nobody else, and at most so many of its own', async () => {
+    const silent: AbortSignal[] = [];
+    const sent: string[] = [];
+    const post: Transports['post'] = ({ url }, signal) => {
+      if (!url.includes('silent')) {
+        sent.push(url);
+        return Promise.resolve({ kind: 'sent' });
+      }
+      silent.push(signal);
+      return new Promise((resolve) => {
+        const failed: Delivery = { kind: 'failed', reason: 'no answer in time', retryAfterMs: null };
+        signal.addEventListener('abort', () => resolve(failed));
+      });
+    };
+    const at = stand([route({ name: 'silent' }, { url: 'http://silent/' }), route({ name: 'quick' })], { post });
+    for (let n = 0; n < 20; n += 1) await at.notices.tell({ ...pending, id: `a${n}` }, null);
+    await eventually('the quick ones', () => (sent.length === 20 ? true : undefined));
+    expect(silent.length).toBe(limits.noticesUnderWayPerRouteMax);
+    await at.notices.close();
+    // Not failures: they are there for the next start.
+    expect([await spool.keys('queue').then((keys) => keys.length), await spool.keys('dead')]).toEqual([20, []]);
+  });
+});
+
+describe('the spool', () => {
+  test('what waits survives a restart', async () => {
+    const down = stand([route({}, { url: 'http://127.0.0.1:1/' })]);
+    await down.notices.tell(pending, null);
+    await counts(down, 1);
+    await down.notices.close();
+    const hooks = await receiver();
+    const up = stand([route({}, { url: hooks.url })], { spool: await openSpool(directory) });
+    up.clock.move(60_000);
+    expect(await counts(up, 1)).toEqual(['hooks sent']);
+  });
+
+  test('a transition that is told twice is one letter while it waits', async () => {
+    const at = stand([route({}, { url: 'http://127.0.0.1:1/' })]);
+    await at.notices.tell(pending, null);
+    await counts(at, 1);
+    await at.notices.tell(pending, null);
+    expect(await spool.keys('queue')).toEqual(['msg_a_1.hooks']);
+  });
+
+  test('half a letter, a strange file and a name that leads elsewhere are no letters', async () => {
+    writeFileSync(join(directory, 'queue', 'half.json'), '{"key":"ha');
+    writeFileSync(join(directory, 'queue', 'draft.json.new'), '');
+    expect(await spool.read('queue', 'half')).toBeNull();
+    expect(await spool.read('queue', '../dead/half')).toBeNull();
+    expect(await spool.keys('queue')).toEqual(['half']);
+  });
+
+  test('a letter comes back as it was put, readable for this user alone', async () => {
+    const one = letter({ attempts: 3, problem: 'status 500' }, true);
+    await spool.put('dead', one);
+    expect(await spool.read('dead', one.key)).toEqual(one);
+    expect(readdirSync(join(directory, 'dead'))).toEqual([`${one.key}.json`]);
+  });
+
+  test('a full queue drops, and says so; nobody is kept from deciding', async () => {
+    const full: Spool = {
+      ...spool,
+      keys: async (place) =>
+        place === 'queue' ? Array.from({ length: limits.noticesKeptMax }, (_, index) => `msg_${index}_1.hooks`) : [],
+      read: async (_place, key) => letter({ key, nextAtMs: startMs + 3_600_000 }),
+    };
+    const at = stand([route()], { spool: full });
+    await eventually('a full queue', () => (at.waiting() === limits.noticesKeptMax ? true : undefined));
+    await at.notices.tell(pending, null);
+    expect(at.counted).toEqual(['hooks dropped']);
+  });
+
+  test('a disk that fails or hangs keeps nobody from deciding', async () => {
+    const broken: Spool = { ...spool, put: () => Promise.reject(new Error('no space')) };
+    const at = stand([route()], { spool: broken });
+    await at.notices.tell(pending, null);
+    expect(at.counted).toEqual(['hooks dropped']);
+    const hung = stand([route()], { spool: { ...spool, put: () => new Promise(() => {}) } });
+    await hung.notices.tell(pending, null);
+    expect(hung.counted).toEqual(['hooks dropped']);
+  });
+
+  test('of too many dead letters the oldest go', async () => {
+    const removed: string[] = [];
+    const crowded: Spool = {
+      ...spool,
+      keys: async (place) =>
+        place === 'dead'
+          ? Array.from({ length: limits.noticesKeptMax }, (_, index) => `old-${index}`)
+          : spool.keys(place),
+      remove: async (place, key) => {
+        if (place === 'dead') removed.push(key);
+        await spool.remove(place, key);
+      },
+    };
+    const at = stand([route({ name: 'other' })], { spool: crowded });
+    await spool.put('queue', letter());
+    await counts(at, 1);
+    expect(removed).toEqual(['old-0']);
+  });
+});
+
+describe('back-off', () => {
+  const backOff = { firstMs: 1_000, longestMs: 60_000 };
+  const low = () => Buffer.alloc(4, 0);
+  const high = () => Buffer.alloc(4, 255);
+  test.each([
+    { failures: 1, asked: null, from: 500, to: 1_000 },
+    { failures: 2, asked: null, from: 1_000, to: 2_000 },
+    { failures: 50, asked: null, from: 30_000, to: 60_000 },
+    { failures: 1, asked: 20_000, from: 20_000, to: 20_000 },
+    { failures: 1, asked: 1e9, from: 60_000, to: 60_000 },
+  ])('after $failures failures, asked for $asked: $from to $to ms', ({ failures, asked, from, to }) => {
+    expect(backOffMs(backOff, failures, asked, low)).toBe(from);
+    expect(backOffMs(backOff, failures, asked, high)).toBe(to);
+  });
+});
