@@ -42,6 +42,7 @@ const fieldTypes: Readonly<Record<keyof LogFields, 'string' | 'number'>> = {
   ms: 'number',
   reason: 'string',
   traceId: 'string',
+  sink: 'string',
 };
 
 const allowed = Object.entries(fieldTypes);

@@ -60,6 +60,18 @@ export function createPrometheus(options: {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const pendingRecords = gauge('countersign_audit_pending_records', 'Audit records that are not durable yet.');
   const pendingBytes = gauge('countersign_audit_pending_bytes', 'Bytes of audit records that are not durable yet.');
+  const sinkGauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['sink'] as const, registers });
+  const sinkRecords = sinkGauge(
+    'countersign_audit_sink_lag_records',
+    'Published audit records that a sink has not got yet.',
+  );
+  const sinkBytes = sinkGauge('countersign_audit_sink_lag_bytes', 'About how many bytes they are.');
+  const sinkSeconds = sinkGauge('countersign_audit_sink_lag_seconds', 'Age of the oldest of them.');
+  const sinkDead = sinkGauge('countersign_audit_sink_dead_letters_total', 'Events that a sink will never take.');
+  const sinkMissed = sinkGauge(
+    'countersign_audit_sink_missed_total',
+    'Records gone from the log before a sink had them.',
+  );
   const open = gauge('countersign_exchanges_open', 'Exchanges between their request and their outcome.');
 
   const noticesWaiting = gauge('countersign_notices_waiting', 'Notices that are not delivered yet.');
@@ -89,6 +101,13 @@ export function createPrometheus(options: {
     },
     notice: (route, outcome) => noticeOf(route, outcome).inc(),
     noticesWaiting: (count) => noticesWaiting.set(count),
+    auditSink({ sink, lagRecords, lagBytes, lagSeconds, deadLetters, missed }) {
+      sinkRecords.set({ sink }, lagRecords);
+      sinkBytes.set({ sink }, lagBytes);
+      sinkSeconds.set({ sink }, lagSeconds);
+      sinkDead.set({ sink }, deadLetters);
+      sinkMissed.set({ sink }, missed);
+    },
     failure: (code) => faultOf(code).inc(),
     exchangesOpen: (delta) => open.inc(delta),
   };

@@ -23,6 +23,8 @@ export interface LogFields {
   /** An operator-facing message of a Fault; its author keeps values out of it. */
   readonly reason?: string;
   readonly traceId?: string;
+  /** Configured name of an audit sink. */
+  readonly sink?: string;
 }
 
 /** Structured log. `event` is a short constant phrase, never built from data. */
@@ -48,8 +50,20 @@ export interface Metrics {
   /** What became of a notice about an approval: one attempt, or the notice itself. Routes are named by configuration. */
   notice(route: string, outcome: 'sent' | 'failed' | 'dead' | 'dropped'): void;
   noticesWaiting(count: number): void;
+  /** How an audit sink does; `deadLetters` counts from the beginning of its life. */
+  auditSink(status: AuditSinkStatus): void;
   failure(code: FaultCode): void;
   exchangesOpen(delta: 1 | -1): void;
+}
+
+export interface AuditSinkStatus {
+  /** Configured name. */
+  readonly sink: string;
+  readonly lagRecords: number;
+  readonly lagBytes: number;
+  readonly lagSeconds: number;
+  readonly deadLetters: number;
+  readonly missed: number;
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -65,6 +79,7 @@ export const noMetrics: Metrics = {
   auditPending() {},
   notice() {},
   noticesWaiting() {},
+  auditSink() {},
   failure() {},
   exchangesOpen() {},
 };

@@ -29,6 +29,8 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   '@open-policy-agent/opa-wasm': ['policy/opa-wasm.ts'],
   ioredis: ['approval/redis-store.ts', 'approval/redis-client.ts'],
   'classic-level': ['approval/level-store.ts'],
+  kafkajs: ['audit/sinks/kafka-sink.ts'],
+  '@aws-sdk/client-s3': ['audit/sinks/s3-store.ts'],
   jose: ['identity/', 'main/demo/'],
   pino: ['telemetry/'],
   'prom-client': ['telemetry/'],

@@ -1,0 +1,99 @@
+import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import type { StoredRecord } from '../read.ts';
+import { ecsDocument } from './ecs.ts';
+import { ocsfCheckpoint, ocsfDocuments } from './ocsf.ts';
+import { otelCheckpoint, otelDocument } from './otel-genai.ts';
+import { plainCheckpoint, plainDocument } from './plain.ts';
+import { type Projection, project } from './projection.ts';
+import { createViewer, type RecordView } from './record-view.ts';
+import type { Renderer } from './shipper.ts';
+import type { SinkEvent } from './sink.ts';
+
+/** `ocsf`: Open Cybersecurity Schema Framework 1.8.0. `ecs`: Elastic Common Schema. `otel`: OpenTelemetry GenAI events. `record`: as `audit show --json`. */
+export const formats = ['ocsf', 'ecs', 'otel', 'record'] as const;
+export type Format = (typeof formats)[number];
+
+/** A document of a format, and what stands around it on the wire. */
+export interface Rendered {
+  /** Appended to the record's id: empty for the record's own event. */
+  readonly suffix: '' | '/finding';
+  readonly type: string;
+  readonly severity: SinkEvent['severity'];
+  readonly document: JsonObject;
+}
+
+/** Who says all this. */
+export interface Product {
+  readonly version: string;
+  /** Name of the machine. */
+  readonly host: string;
+}
+
+/** Makes the events of one sink. Pure but for the intents that it remembers (see `createViewer`). */
+export function createRenderer(format: Format, projection: Projection, product: Product, origin: string): Renderer {
+  const view = createViewer();
+  return {
+    record: (record: StoredRecord) => {
+      const seen = project(view(record), projection);
+      return render(format, seen, product, projection).map((rendered) => {
+        return event(rendered, {
+          id: `${record.id}${rendered.suffix}`,
+          origin: seen.origin,
+          sequence: record.sequence,
+          kind: rendered.suffix === '' ? record.kind : 'finding',
+          action: seen.action ?? '',
+          timeNs: record.wallNs,
+          trace: seen.trace,
+        });
+      });
+    },
+    checkpoint: (note, size, timeNs) => {
+      const rendered = renderCheckpoint(format, { note, size, timeNs, origin }, product);
+      const id = `checkpoint/${origin}/${size}`;
+      return event(rendered, { id, origin, sequence: size, kind: 'checkpoint', action: '', timeNs, trace: null });
+    },
+  };
+}
+
+/** A signed tree head on its way out: a copy that the one who runs the log cannot take back. */
+export interface CheckpointFacts {
+  readonly origin: string;
+  readonly size: number;
+  readonly note: string;
+  readonly timeNs: bigint;
+}
+
+function render(format: Format, view: RecordView, product: Product, projection: Projection): readonly Rendered[] {
+  switch (format) {
+    case 'ocsf':
+      return ocsfDocuments(view, product);
+    case 'ecs':
+      return [ecsDocument(view, product)];
+    case 'otel':
+      return [otelDocument(view)];
+    case 'record':
+      return [plainDocument(view, projection)];
+  }
+}
+
+function renderCheckpoint(format: Format, facts: CheckpointFacts, product: Product): Rendered {
+  if (format === 'ocsf') return ocsfCheckpoint(facts, product);
+  return format === 'otel' ? otelCheckpoint(facts) : plainCheckpoint(facts, format === 'ecs');
+}
+
+type Frame = Omit<SinkEvent, 'document' | 'json' | 'type' | 'severity'>;
+
+function event({ type, severity, document }: Rendered, frame: Frame): SinkEvent {
+  return { ...frame, type, severity, document, json: JSON.stringify(document) };
+}
+
+/** Leaves out members that say nothing: null, empty text, empty lists and objects. */
+export function pruned(members: { readonly [key: string]: JsonValue | undefined }): JsonObject {
+  const kept: Record<string, JsonValue> = {};
+  for (const [name, value] of Object.entries(members)) {
+    if (value === undefined || value === null || value === '') continue;
+    if (typeof value === 'object' && Object.keys(value).length === 0) continue;
+    kept[name] = value;
+  }
+  return kept;
+}

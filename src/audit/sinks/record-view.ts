@@ -1,0 +1,213 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { limits } from '../../lib/limits.ts';
+import { leafBytes, manifestCommitment } from '../manifest.ts';
+import type { StoredRecord } from '../read.ts';
+import { hashLeaf } from '../tree.ts';
+
+/** What was decided about an exchange, in the words of the SIEM formats. */
+export type Action = 'allow' | 'mask' | 'block' | 'pending' | 'approved' | 'rejected' | 'observe' | 'error';
+
+export interface MaskedCount {
+  readonly entity: string;
+  readonly method: string | null;
+  readonly count: number;
+}
+
+/** A record as the formats read it: one shape, whatever the record has and lacks. */
+export interface RecordView {
+  readonly record: StoredRecord;
+  readonly origin: string;
+  /** Null: the record is not about an exchange's decision. */
+  readonly action: Action | null;
+  readonly rules: readonly string[];
+  readonly reason: string;
+  readonly masked: readonly MaskedCount[];
+  readonly findings: readonly { readonly entity: string; readonly detector: string; readonly count: number }[];
+  readonly caller: {
+    readonly pseudonym: string;
+    readonly kind: string;
+    readonly issuer: string;
+    readonly tenant: string;
+    readonly groups: readonly string[];
+    readonly roles: readonly string[];
+  } | null;
+  readonly policyRevision: string;
+  readonly dialect: string;
+  readonly operation: string;
+  readonly model: string;
+  readonly responseModel: string;
+  readonly stream: boolean | null;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly source: string;
+  readonly status: number | null;
+  readonly code: string;
+  readonly ended: string;
+  readonly finishReasons: readonly string[];
+  readonly responseId: string;
+  readonly usage: { readonly input: number | null; readonly output: number | null };
+  readonly trace: { readonly id: string; readonly span: string } | null;
+  /** Nanoseconds since the epoch; null where the record does not say. */
+  readonly times: {
+    readonly received: bigint | null;
+    readonly firstByte: bigint | null;
+    readonly ended: bigint | null;
+  };
+  /** Hex SHA-256 of the leaf that stands for the record in the Merkle tree. */
+  readonly leafHash: string;
+  readonly approval: JsonObject | null;
+}
+
+/**
+ * Makes views of records in the order of the log. An outcome alone does not say who asked for what: what its intent said
+ * is remembered until the outcome comes, of at most `limits.sinkIntentsMax` exchanges, the oldest forgotten first.
+ */
+export function createViewer(): (record: StoredRecord) => RecordView {
+  const intents = new Map<string, JsonObject>();
+  return (record) => {
+    const known = record.kind === 'outcome' || record.kind === 'aborted' ? intents.get(record.exchange) : undefined;
+    if (known !== undefined) intents.delete(record.exchange);
+    if (record.kind === 'intent' && record.facts['final'] !== true) {
+      intents.set(record.exchange, record.facts);
+      const [oldest] = intents.keys();
+      if (intents.size > limits.sinkIntentsMax && oldest !== undefined) intents.delete(oldest);
+    }
+    return viewOf(record, known ?? {});
+  };
+}
+
+function viewOf(record: StoredRecord, intent: JsonObject): RecordView {
+  const facts: JsonObject = { ...intent, ...record.facts };
+  const decision = object(record.facts['decision'] ?? intent['decision']);
+  const masked = [...counts(intent['masked']), ...counts(record.facts['masked'])];
+  const caller = object(facts['caller']);
+  const usage = object(facts['usage']);
+  const trace = object(facts['trace']);
+  const times = { ...object(intent['t']), ...object(record.facts['t']) };
+  const leaf = leafBytes(manifestCommitment(record.manifestBytes), record.id, record.kind);
+  return {
+    record,
+    origin: text(record.manifest['origin']),
+    action: actionOf(record, decision, facts, masked),
+    rules: texts(decision['rules'] ?? facts['rules']),
+    reason: objects(decision['reasons'])
+      .map((reason) => text(reason['message']))
+      .filter((message) => message !== '')
+      .join('; '),
+    masked,
+    findings: objects(facts['findings']).map((row) => ({
+      entity: text(row['entity']),
+      detector: text(row['detector']),
+      count: number(row['count']) ?? 1,
+    })),
+    caller:
+      text(caller['pseudonym']) === ''
+        ? null
+        : {
+            pseudonym: text(caller['pseudonym']),
+            kind: text(caller['kind']),
+            issuer: text(caller['issuer']),
+            tenant: text(caller['tenant']),
+            groups: texts(caller['groups']),
+            roles: texts(caller['roles']),
+          },
+    policyRevision: text(object(facts['policy'])['revision'] ?? facts['revision']),
+    dialect: text(facts['dialect']),
+    operation: text(facts['operation']),
+    model: text(facts['model']),
+    responseModel: text(facts['response_model']),
+    stream: typeof facts['stream'] === 'boolean' ? facts['stream'] : null,
+    method: text(facts['method']),
+    host: text(facts['host']),
+    path: text(facts['path']),
+    source: text(facts['source']),
+    status: number(record.facts['status']),
+    code: text(record.facts['code']),
+    ended: text(record.facts['ended']),
+    finishReasons: texts(facts['finish']),
+    responseId: text(facts['response_id']),
+    usage: { input: number(usage['input']), output: number(usage['output']) },
+    trace:
+      /^[0-9a-f]{32}$/.test(text(trace['id'])) && /^[0-9a-f]{16}$/.test(text(trace['span']))
+        ? { id: text(trace['id']), span: text(trace['span']) }
+        : null,
+    times: {
+      received: nanoseconds(times['received']),
+      firstByte: nanoseconds(times['first_byte']),
+      ended: nanoseconds(times['ended']),
+    },
+    leafHash: hashLeaf(leaf).toString('hex'),
+    approval: isJsonObject(facts['approval']) ? facts['approval'] : record.kind === 'approval' ? record.facts : null,
+  };
+}
+
+/** `code` beginnings that mean that countersign itself could not do its work; see lib/fault.ts. */
+const faultCodes =
+  /^(audit|approval|identity|policy|key)_unavailable$|^(policy|detection|masking)_failed$|^protocol_violation$|^internal$|^draining$/;
+
+function actionOf(
+  record: StoredRecord,
+  decision: JsonObject,
+  facts: JsonObject,
+  masked: readonly MaskedCount[],
+): Action | null {
+  const { kind } = record;
+  if (kind === 'approval') return approvalActions.get(text(record.facts['to'])) ?? 'pending';
+  if (kind !== 'intent' && kind !== 'outcome' && kind !== 'aborted') return null;
+  const code = text(record.facts['code']);
+  if (kind === 'aborted' || record.facts['ended'] === 'fault' || faultCodes.test(code)) return 'error';
+  if (code === 'approval_pending') return 'pending';
+  if (code.startsWith('approval_')) return 'rejected';
+  if (record.facts['ended'] === 'refused' || decision['action'] === 'deny') return 'block';
+  if (masked.some(({ method }) => method !== null)) return 'mask';
+  if (text(object(facts['approval'])['id']) !== '') return 'approved';
+  return masked.length > 0 ? 'observe' : 'allow';
+}
+
+const approvalActions: ReadonlyMap<string, Action> = new Map([
+  ['pending', 'pending'],
+  ['approved', 'approved'],
+  ['consumed', 'approved'],
+  ['rejected', 'rejected'],
+  ['expired', 'rejected'],
+  ['revoked', 'rejected'],
+  ['cancelled', 'rejected'],
+]);
+
+function counts(value: JsonValue | undefined): MaskedCount[] {
+  return objects(value).map((row) => ({
+    entity: text(row['entity']),
+    method: typeof row['method'] === 'string' ? row['method'] : null,
+    count: number(row['count']) ?? 0,
+  }));
+}
+
+export function object(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+function objects(value: JsonValue | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : [];
+}
+
+export function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function texts(value: JsonValue | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+function number(value: JsonValue | undefined): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+function nanoseconds(value: JsonValue | undefined): bigint | null {
+  return typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : null;
+}
+
+/** Milliseconds since the epoch, as most formats have it. */
+export function milliseconds(ns: bigint): number {
+  return Number(ns / 1_000_000n);
+}

@@ -1,0 +1,257 @@
+import { Fault } from '../../lib/fault.ts';
+import type { RandomBytes } from '../../lib/ids.ts';
+import type { FsPort } from '../fs-port.ts';
+import type { StoredRecord } from '../read.ts';
+import { backOffMs } from './back-off.ts';
+import { type Cursor, openCursor } from './cursor.ts';
+import { type DeadLetters, openDeadLetters } from './dead-letters.ts';
+import { openLogTail, pause, readPublished } from './log-tail.ts';
+import { type Sends, sendAll } from './send.ts';
+import type { Sink, SinkEvent } from './sink.ts';
+
+/** What a record becomes on its way to a sink: none, one or several events, the same each time. */
+export interface Renderer {
+  record(record: StoredRecord): readonly SinkEvent[];
+  checkpoint(note: string, size: number, timeNs: bigint): SinkEvent;
+}
+
+export interface ShipperLimits {
+  /** A batch is sent when it holds so many events or bytes, or is so old. */
+  readonly batchRecords: number;
+  readonly batchBytes: number;
+  readonly batchWaitMs: number;
+  /** A larger event becomes a dead letter at once, and does not touch its batch. */
+  readonly eventBytesMax: number;
+  /** A receiver that has not answered by then counts as away. */
+  readonly deadlineMs: number;
+  readonly checkpointMs: number;
+  readonly flushMs: number;
+  readonly pollMs: number;
+  readonly deadLetterBytesMax: number;
+}
+
+export const shipperLimits: ShipperLimits = {
+  batchRecords: 500,
+  batchBytes: 1_048_576,
+  batchWaitMs: 1_000,
+  eventBytesMax: 1_048_576,
+  deadlineMs: 30_000,
+  checkpointMs: 60_000,
+  flushMs: 1_000,
+  pollMs: 250,
+  deadLetterBytesMax: 67_108_864,
+};
+
+/** How a sink does. */
+export interface SinkStatus {
+  readonly sink: string;
+  /** Records that are published and not delivered, and about how many bytes they are. */
+  readonly lagRecords: number;
+  readonly lagBytes: number;
+  /** Age of the oldest of them. */
+  readonly lagSeconds: number;
+  /** Events since the start. */
+  readonly delivered: number;
+  readonly deadLetters: number;
+  /** Records that had left the log before they could be sent. */
+  readonly missed: number;
+  /** Why the last attempt failed; null when it did not. */
+  readonly failing: string | null;
+}
+
+export interface ShipperOptions {
+  readonly name: string;
+  /** Directory of the log. */
+  readonly log: string;
+  /** Directory of cursors and dead letters. */
+  readonly state: string;
+  readonly sink: Sink;
+  readonly renderer: Renderer;
+  readonly limits: ShipperLimits;
+  readonly fs: FsPort;
+  readonly random: RandomBytes;
+  readonly nowMs: () => number;
+}
+
+export interface Shipper {
+  status(): SinkStatus;
+  /** Sends what is published by now and the last checkpoint, for at most so long; then ends. The cursor keeps the rest. Idempotent. */
+  stop(drainMs: number): Promise<void>;
+  /** Ends without another word, as a crash would. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Carries a log to one sink, each event at least once, in order. The log on disk is the only queue: nothing waits in memory
+ * but one batch, and no request ever waits for a sink. The cursor moves after the receiver's word, and is fsynced at most
+ * once a second. What the receiver will never take becomes a dead letter by itself; its neighbours go through.
+ */
+export async function startShipper(options: ShipperOptions): Promise<Shipper> {
+  const { name, limits, renderer, nowMs } = options;
+  const cursor = await openCursor(options.fs, options.state, name);
+  const letters = openDeadLetters(options.state, name, limits.deadLetterBytesMax);
+  const tail = openLogTail(options.log, cursor.position().next, limits.pollMs);
+  const abort = new AbortController();
+  const state = {
+    delivered: 0,
+    missed: 0,
+    bytesEach: 0,
+    oldestNs: null as bigint | null,
+    failing: null as string | null,
+  };
+  let isDraining = false;
+  let isKilled = false;
+  let checkpointDueMs = performance.now() + limits.checkpointMs;
+
+  const sends: Sends = {
+    sink: options.sink,
+    deadlineMs: limits.deadlineMs,
+    signal: abort.signal,
+    waitMs: (attempt, wishedMs) => backOffMs(attempt, wishedMs, options.random),
+    onFailed: (reason) => {
+      state.failing = reason;
+    },
+    onDelivered: (count) => {
+      state.failing = null;
+      state.delivered += count;
+    },
+    onDead: (event, reason) => bury(cursor, letters, event, reason, nowMs()),
+  };
+
+  async function run(): Promise<void> {
+    for (;;) {
+      const batch = await nextBatch();
+      if (batch.records > 0) {
+        state.oldestNs = batch.oldestNs;
+        state.bytesEach = batch.bytes / batch.records;
+        for (const event of batch.oversize) await sends.onDead(event, `larger than ${limits.eventBytesMax} bytes`);
+        if (batch.events.length > 0 && !(await sendAll(batch.events, sends))) return;
+        state.oldestNs = null;
+        cursor.move({ next: batch.next });
+      }
+      const isOver = batch.records === 0 && isDraining;
+      if ((isOver || performance.now() >= checkpointDueMs) && !(await sendCheckpoint())) return;
+      if (isOver || abort.signal.aborted) return;
+    }
+  }
+
+  async function sendCheckpoint(): Promise<boolean> {
+    checkpointDueMs = performance.now() + limits.checkpointMs;
+    const published = await readPublished(options.log);
+    if (published === null || published.size <= cursor.position().checkpoint) return true;
+    const event = renderer.checkpoint(published.note, published.size, BigInt(nowMs()) * 1_000_000n);
+    if (!(await sendAll([event], sends))) return false;
+    cursor.move({ checkpoint: published.size });
+    return true;
+  }
+
+  async function nextBatch(): Promise<Batch> {
+    const batch: Batch = {
+      events: [],
+      oversize: [],
+      records: 0,
+      bytes: 0,
+      next: cursor.position().next,
+      oldestNs: null,
+    };
+    let untilMs = checkpointDueMs;
+    for (;;) {
+      const record = await tail.next(untilMs, () => isDraining);
+      if (record === null) return batch;
+      const rendered = renderer.record(record);
+      const events = rendered.filter(({ json }) => json.length <= limits.eventBytesMax);
+      const bytes = events.reduce((sum, { json }) => sum + json.length, 0);
+      if (batch.events.length > 0 && batch.bytes + bytes > limits.batchBytes) {
+        tail.putBack(record);
+        return batch;
+      }
+      // Retention may have taken whole segments away before this sink came to them.
+      if (record.sequence > batch.next) state.missed += record.sequence - batch.next;
+      if (batch.records === 0) untilMs = Math.min(untilMs, performance.now() + limits.batchWaitMs);
+      batch.events.push(...events);
+      batch.oversize.push(...rendered.filter((event) => !events.includes(event)));
+      batch.records += 1;
+      batch.bytes += bytes;
+      batch.next = record.sequence + 1;
+      batch.oldestNs ??= record.wallNs;
+      if (batch.events.length >= limits.batchRecords || batch.bytes >= limits.batchBytes) return batch;
+    }
+  }
+
+  let published = 0;
+  const flushing = setInterval(() => {
+    void readPublished(options.log).then((head) => {
+      published = head?.size ?? published;
+    });
+    cursor.flush().catch((thrown: unknown) => {
+      state.failing = `its cursor cannot be written: ${Fault.from(thrown).message}`;
+    });
+  }, limits.flushMs);
+  flushing.unref();
+
+  const running = run().catch((thrown: unknown) => {
+    // A renderer or a disk that fails is no reason to take the service down: the lag and this reason tell.
+    state.failing = `it has ended: ${Fault.from(thrown).message}`;
+  });
+
+  async function end(): Promise<void> {
+    abort.abort();
+    await tail.close();
+    await running;
+    clearInterval(flushing);
+    if (!isKilled) await cursor.flush();
+    await options.sink.close();
+  }
+
+  let stopping: Promise<void> | null = null;
+  return {
+    status: () => {
+      const { next, deadLetters } = cursor.position();
+      const lagRecords = Math.max(0, published - next, tail.covered() - next);
+      const oldestMs = state.oldestNs === null ? null : Number(state.oldestNs / 1_000_000n);
+      return {
+        sink: name,
+        lagRecords,
+        lagBytes: Math.round(lagRecords * state.bytesEach),
+        lagSeconds: oldestMs === null ? 0 : Math.max(0, (nowMs() - oldestMs) / 1000),
+        delivered: state.delivered,
+        deadLetters,
+        missed: state.missed,
+        failing: state.failing,
+      };
+    },
+    stop: (drainMs) => {
+      isDraining = true;
+      stopping ??= (async () => {
+        await Promise.race([running, pause(drainMs, abort.signal)]);
+        await end();
+      })();
+      return stopping;
+    },
+    kill: () => {
+      isKilled = true;
+      return end();
+    },
+  };
+}
+
+interface Batch {
+  readonly events: SinkEvent[];
+  readonly oversize: SinkEvent[];
+  records: number;
+  bytes: number;
+  next: number;
+  oldestNs: bigint | null;
+}
+
+/** The letter is durable before the cursor may pass it. */
+async function bury(
+  cursor: Cursor,
+  letters: DeadLetters,
+  event: SinkEvent,
+  reason: string,
+  atMs: number,
+): Promise<void> {
+  await letters.add(event, reason, atMs);
+  cursor.move({ deadLetters: cursor.position().deadLetters + 1 });
+}

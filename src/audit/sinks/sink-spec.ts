@@ -1,0 +1,73 @@
+import type { Format } from './format.ts';
+import type { Projection } from './projection.ts';
+
+/** A sink as data: what configuration says, secrets revealed, so that it can be handed to another thread. */
+export interface SinkSpec {
+  /** Names its cursor, its dead letters and its metrics. */
+  readonly name: string;
+  readonly format: Format;
+  readonly projection: Projection;
+  readonly batch: { readonly records: number; readonly bytes: number; readonly waitMs: number };
+  readonly eventBytesMax: number;
+  readonly deadlineMs: number;
+  readonly target: SinkTarget;
+}
+
+/** PEM files; null: none. */
+export interface TlsClientFiles {
+  readonly caFile: string | null;
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+  readonly serverName: string | null;
+}
+
+export type SinkTarget =
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'file'; readonly path: string }
+  | {
+      readonly kind: 'webhook';
+      readonly url: string;
+      readonly secret: string;
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly kind: 'syslog';
+      readonly address: { readonly host: string; readonly port: number };
+      readonly enterprise: number;
+      readonly tls: TlsClientFiles | null;
+    }
+  | {
+      readonly kind: 'splunk_hec';
+      readonly url: string;
+      readonly token: string;
+      readonly index: string | null;
+      readonly acks: boolean;
+    }
+  | {
+      readonly kind: 'elasticsearch';
+      readonly url: string;
+      readonly index: string;
+      readonly authorization: string | null;
+    }
+  | { readonly kind: 'otlp'; readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'kafka';
+      readonly brokers: readonly string[];
+      readonly topic: string;
+      readonly tls: boolean;
+      readonly sasl: {
+        readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+        readonly username: string;
+        readonly password: string;
+      } | null;
+    }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly region: string;
+      readonly endpoint: string | null;
+      readonly accessKeyId: string | null;
+      readonly secretAccessKey: string | null;
+      readonly lockMs: number;
+      readonly legalHold: boolean;
+    };

@@ -1,0 +1,100 @@
+import { Worker } from 'node:worker_threads';
+import type { Log, Metrics } from '../../telemetry/telemetry.ts';
+import type { ShippingOptions } from './ship-all.ts';
+import type { SinkStatus } from './shipper.ts';
+
+export interface ToSinks {
+  readonly kind: 'stop';
+  readonly drainMs: number;
+}
+
+export interface SinksHost {
+  /** Sends what is published by now and the last checkpoint, for at most so long. The cursors keep the rest. Idempotent. */
+  stop(drainMs: number): Promise<void>;
+}
+
+interface Observe {
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Wait before a thread that has ended is started again. */
+const restartMs = 5_000;
+
+/**
+ * Runs all sinks in a thread of their own: what they read, render and send never holds up an exchange. They read the log's
+ * files, and share nothing else with the service. A thread that ends is started again where its cursors stand.
+ */
+export function startSinks(options: ShippingOptions, observe: Observe): SinksHost {
+  let worker: Worker | null = null;
+  let isStopping = false;
+  let timer: NodeJS.Timeout | null = null;
+  let exited: Promise<void> = Promise.resolve();
+  const failing = new Map<string, string>();
+
+  function start(): void {
+    const thread = startWorker(options);
+    worker = thread;
+    exited = new Promise((resolve) => {
+      thread.on('exit', (code) => {
+        worker = null;
+        resolve();
+        if (isStopping) return;
+        observe.log.error('audit sinks stopped', { reason: `their thread ended with code ${code}` });
+        timer = setTimeout(start, restartMs);
+        timer.unref();
+      });
+    });
+    thread.on('message', (message: { readonly sinks: readonly SinkStatus[] }) => {
+      for (const status of message.sinks) note(status);
+    });
+    thread.on('error', (error) => {
+      observe.log.error('audit sinks failed', { reason: error instanceof Error ? error.message : String(error) });
+    });
+  }
+
+  function note(status: SinkStatus): void {
+    observe.metrics.auditSink(status);
+    const before = failing.get(status.sink);
+    if (status.failing === null) {
+      if (before !== undefined) observe.log.info('audit sink delivers again', { sink: status.sink });
+      failing.delete(status.sink);
+    } else if (before !== status.failing) {
+      failing.set(status.sink, status.failing);
+      observe.log.warn('audit sink fails', { sink: status.sink, reason: status.failing, count: status.lagRecords });
+    }
+  }
+
+  start();
+  let stopping: Promise<void> | null = null;
+  return {
+    stop: (drainMs) => {
+      stopping ??= (async () => {
+        isStopping = true;
+        if (timer !== null) clearTimeout(timer);
+        const last = worker;
+        if (last === null) return;
+        const message: ToSinks = { kind: 'stop', drainMs };
+        last.postMessage(message);
+        const late = setTimeout(() => void last.terminate(), drainMs + 5_000);
+        await exited;
+        clearTimeout(late);
+      })();
+      return stopping;
+    },
+  };
+}
+
+const isSource = import.meta.url.endsWith('.ts');
+
+/** From source (tests, development) the thread strips types by tsx first, unless this Node does it by itself. */
+function startWorker(workerData: ShippingOptions): Worker {
+  const entry = new URL(isSource ? './sinks-thread.ts' : './sinks-thread.js', import.meta.url);
+  if (!isSource || Reflect.get(process.features, 'typescript')) return new Worker(entry, { workerData });
+  const tsx = import.meta.resolve('tsx/esm/api');
+  const bootstrap = `import(${JSON.stringify(tsx)}).then((tsx) => {
+    tsx.register();
+    return import(${JSON.stringify(entry.href)});
+  });`;
+  return new Worker(bootstrap, { eval: true, workerData });
+}
