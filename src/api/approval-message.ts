@@ -1,4 +1,6 @@
 import type { Approval, ApprovalState, DecisionMade, HeldRequest, Person } from '../approval/approval.ts';
+import { seatsOf } from '../approval/seats.ts';
+import { deadlineMs, isForced } from '../approval/state-machine.ts';
 import {
   type Approval as ApprovalMessage,
   type Decision as DecisionMessage,
@@ -10,10 +12,13 @@ import {
   Verdict,
 } from '../gen/countersign/approval/v1/approval.ts';
 import { unreachable } from '../lib/invariant.ts';
+import type { HoldTerms } from '../policy/decision.ts';
 
 /** An approval as the API shows it. */
 export function approvalMessage(approval: Approval, nowMs: number): ApprovalMessage {
   const { held, terms } = approval;
+  const untilMs = deadlineMs(approval);
+  const seats = approval.state === 'pending' ? seatsOf(approval) : { missing: 0, groupsMissing: [] };
   return {
     id: approval.id,
     digest: approval.digest,
@@ -39,10 +44,10 @@ export function approvalMessage(approval: Approval, nowMs: number): ApprovalMess
       grantUses: terms.grant.uses,
       grantTtl: duration(terms.grant.ttlS * 1000),
       requireReason: terms.requireReason,
-      groupMatch: GroupMatch.GROUP_MATCH_ANY,
-      breakGlassGroups: [],
-      allowSelfApproval: false,
-      returnReason: true,
+      groupMatch: groupMatchMessages[terms.groupMatch],
+      breakGlassGroups: [...terms.breakGlassGroups],
+      allowSelfApproval: terms.allowSelf,
+      returnReason: terms.returnReason,
     },
     createTime: new Date(approval.createdAtMs),
     // Another replica's clock may be ahead of this one's.
@@ -51,10 +56,10 @@ export function approvalMessage(approval: Approval, nowMs: number): ApprovalMess
     grantUntil: approval.grantUntilMs === null ? undefined : new Date(approval.grantUntilMs),
     usesLeft: approval.usesLeft,
     decisions: approval.decisions.map(decisionMessage),
-    forced: false,
-    timeLeft: undefined,
-    approvalsMissing: 0,
-    groupsMissing: [],
+    forced: isForced(approval),
+    timeLeft: untilMs === null ? undefined : duration(Math.max(0, untilMs - nowMs)),
+    approvalsMissing: seats.missing,
+    groupsMissing: [...seats.groupsMissing],
   };
 }
 
@@ -94,6 +99,11 @@ const stateMessages: Readonly<Record<ApprovalState, State>> = {
   revoked: State.STATE_REVOKED,
 };
 
+const groupMatchMessages: Readonly<Record<HoldTerms['groupMatch'], GroupMatch>> = {
+  any: GroupMatch.GROUP_MATCH_ANY,
+  all: GroupMatch.GROUP_MATCH_ALL,
+};
+
 const directionMessages: Readonly<Record<HeldRequest['direction'], Direction>> = {
   request: Direction.DIRECTION_REQUEST,
   response: Direction.DIRECTION_RESPONSE,
@@ -112,7 +122,7 @@ function decisionMessage(made: DecisionMade): DecisionMessage {
     verdict: verdictMessage(made.verdict),
     reason: made.reason ?? '',
     decideTime: new Date(made.atMs),
-    ownRequest: false,
+    ownRequest: made.isOwn === true,
   };
 }
 
@@ -126,6 +136,8 @@ function verdictMessage(verdict: DecisionMade['verdict']): Verdict {
       return Verdict.VERDICT_REVOKE;
     case 'cancel':
       return Verdict.VERDICT_CANCEL;
+    case 'break_glass':
+      return Verdict.VERDICT_BREAK_GLASS;
     default:
       return unreachable(verdict);
   }

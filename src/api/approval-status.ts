@@ -23,6 +23,14 @@ export function refusalToStatus(refusal: StoreRefusal): RpcStatus {
       const details = `${refusal.kind}: members of ${refusal.groups.join(', ')} may decide`;
       return { code: status.PERMISSION_DENIED, details };
     }
+    case 'seat_filled': {
+      const missing = refusal.groups.length === 0 ? 'somebody else' : `members of ${refusal.groups.join(', ')}`;
+      return { code: status.FAILED_PRECONDITION, details: `${refusal.kind}: it waits for ${missing}` };
+    }
+    case 'not_break_glass': {
+      const may = refusal.groups.length === 0 ? 'nobody may' : `members of ${refusal.groups.join(', ')} may`;
+      return { code: status.PERMISSION_DENIED, details: `${refusal.kind}: ${may} approve this in an emergency` };
+    }
     case 'not_human':
       return {
         code: status.PERMISSION_DENIED,

@@ -38,9 +38,14 @@ export interface HeldRequest {
 export interface DecisionMade {
   readonly by: Person;
   readonly groups: readonly string[];
-  readonly verdict: 'approve' | 'reject' | 'revoke' | 'cancel';
+  /** `break_glass`: an approval in an emergency, without quorum. */
+  readonly verdict: 'approve' | 'reject' | 'revoke' | 'cancel' | 'break_glass';
   readonly reason: string | null;
   readonly atMs: number;
+  /** The person decided about a request of its own, which the terms allow. Present only where it did. */
+  readonly isOwn?: true;
+  /** Digest of the client's request id and of who sent it: the same one again is the same decision. Absent: none was given. */
+  readonly requestKey?: string;
 }
 
 export interface Approval {

@@ -12,7 +12,8 @@ export const states: readonly ApprovalState[] = [
   'consumed',
   'revoked',
 ];
-const verdicts: readonly DecisionMade['verdict'][] = ['approve', 'reject', 'revoke', 'cancel'];
+const verdicts: readonly DecisionMade['verdict'][] = ['approve', 'reject', 'revoke', 'cancel', 'break_glass'];
+const matches: readonly HoldTerms['groupMatch'][] = ['any', 'all'];
 const kinds: readonly HeldRequest['requesterKind'][] = ['human', 'service', 'anonymous'];
 const directions: readonly HeldRequest['direction'][] = ['request', 'response'];
 
@@ -95,7 +96,13 @@ function termsFrom(from: JsonObject): HoldTerms {
     ttlS: number(from, 'ttlS'),
     waitS: number(from, 'waitS'),
     grant: { uses: number(grant, 'uses'), ttlS: number(grant, 'ttlS') },
-    requireReason: from['requireReason'] === true || (from['requireReason'] !== false && malformed('requireReason')),
+    requireReason: boolean(from, 'requireReason'),
+    // Rows from before these terms existed were held under what is the default now.
+    groupMatch: 'groupMatch' in from ? oneOf(from, 'groupMatch', matches) : 'any',
+    requireRequesterReason: 'requireRequesterReason' in from && boolean(from, 'requireRequesterReason'),
+    returnReason: !('returnReason' in from) || boolean(from, 'returnReason'),
+    allowSelf: 'allowSelf' in from && boolean(from, 'allowSelf'),
+    breakGlassGroups: 'breakGlassGroups' in from ? strings(from, 'breakGlassGroups') : [],
   };
 }
 
@@ -106,6 +113,8 @@ function decisionFrom(from: JsonObject): DecisionMade {
     verdict: oneOf(from, 'verdict', verdicts),
     reason: stringOrNull(from, 'reason'),
     atMs: number(from, 'atMs'),
+    ...('isOwn' in from ? { isOwn: from['isOwn'] === true || malformed('isOwn') } : {}),
+    ...('requestKey' in from ? { requestKey: string(from, 'requestKey') } : {}),
   };
 }
 
@@ -133,6 +142,11 @@ function stringOrNull(from: JsonObject, name: string): string | null {
 function number(from: JsonObject, name: string): number {
   const value = from[name];
   return typeof value === 'number' ? value : malformed(name);
+}
+
+function boolean(from: JsonObject, name: string): boolean {
+  const value = from[name];
+  return typeof value === 'boolean' ? value : malformed(name);
 }
 
 function strings(from: JsonObject, name: string): readonly string[] {

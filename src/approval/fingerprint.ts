@@ -21,7 +21,7 @@ export interface Fingerprinted {
   readonly body: Uint8Array;
 }
 
-const domain = 'countersign/approval/fingerprint/v1';
+const domain = 'countersign/approval/fingerprint/v2';
 
 /**
  * The digest that binds an approval to one exact request: hex SHA-256 over a length-prefixed, tagged encoding, so that no
@@ -60,8 +60,19 @@ export function fingerprint(input: Fingerprinted): string {
   list('terms.groups', sorted(terms.approverGroups));
   list(
     'terms',
-    [terms.quorum, terms.ttlS, terms.grant.uses, terms.grant.ttlS].map(String).concat(String(terms.requireReason)),
+    [
+      terms.quorum,
+      terms.ttlS,
+      terms.grant.uses,
+      terms.grant.ttlS,
+      terms.groupMatch,
+      terms.requireReason,
+      terms.requireRequesterReason,
+      terms.returnReason,
+      terms.allowSelf,
+    ].map(String),
   );
+  list('terms.break_glass', sorted(terms.breakGlassGroups));
 
   count(hash, 'redactions', input.redactions.length);
   for (const redaction of [...input.redactions].sort(byContent)) {

@@ -25,6 +25,8 @@ export async function createLevelStore(options: LevelStoreOptions, deps: Recorde
 /** A row with what is needed to find its index entries again. */
 interface Stored extends Row {
   readonly nextAtMs: number;
+  /** Position of its last change; 0: it was not settled yet. */
+  readonly changedAt: number;
   /** When each unsettled transition was written. */
   readonly writtenAtMs: Readonly<Record<string, number>>;
 }
@@ -33,7 +35,8 @@ type Operation = BatchOperation<ClassicLevel, string, string>;
 
 /**
  * Keys: `a!<id>` row · `d!<digest>` id of the latest row · `s!<state>!<id>` · `n!<next look>!<id>` ·
- * `u!<written at>!<id>!<version>` unsettled transition. Each change is one synced batch, and changes run one at a time.
+ * `u!<written at>!<id>!<version>` unsettled transition · `c!<position>!<id>` last change · `e!<exchange>` id ·
+ * `k!<key>` claim · `x!<until>!<key>` its end. Each change is one synced batch, and changes run one at a time.
  */
 export async function openLevelTable(directory: string): Promise<ApprovalTable> {
   const db = new ClassicLevel(directory);
@@ -51,6 +54,11 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
   };
   const write = (operations: Operation[]) => guarded(() => db.batch(operations, { sync: true }));
   const latestId = (digest: string) => guarded(() => db.get(`d!${digest}`));
+  const exchangeId = (exchange: string) => guarded(() => db.get(`e!${exchange}`));
+  const lastChange = async (): Promise<number> => {
+    const [last] = await guarded(() => db.keys({ gt: 'c!', lt: 'c!\uffff', reverse: true, limit: 1 }).all());
+    return last === undefined ? 0 : changePosition(last);
+  };
   const keys = (gt: string, lt: string, limit: number) => guarded(() => db.keys({ gt, lt, limit }).all());
 
   /** Row and index entries after a change, the old entries removed. */
@@ -60,7 +68,9 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
     if (old !== null) {
       operations.push({ type: 'del', key: `s!${old.approval.state}!${id}` });
       operations.push({ type: 'del', key: nextKey(old.nextAtMs, id) });
+      if (old.changedAt !== row.changedAt) operations.push({ type: 'del', key: changeKey(old.changedAt, id) });
     }
+    if (row.changedAt > 0) operations.push({ type: 'put', key: changeKey(row.changedAt, id), value: '' });
     operations.push({
       type: 'put',
       key: `a!${id}`,
@@ -92,12 +102,11 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
     insert: (approval, replaces, keeping, nowMs) =>
       exclusively(async () => {
         if (((await latestId(approval.digest)) ?? null) !== replaces) return false;
-        const row = stored(approval, null, keeping, {
-          [approval.version]: nowMs,
-        });
+        const row = stored(approval, null, keeping, { [approval.version]: nowMs }, 0);
         await write([
           ...replace(null, row),
           { type: 'put', key: `d!${approval.digest}`, value: approval.id },
+          { type: 'put', key: `e!${approval.held.exchange}`, value: approval.id },
           unsettledPut(approval, null, nowMs),
         ]);
         return true;
@@ -124,19 +133,22 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
         const writtenAtMs = { ...row.writtenAtMs, [after.version]: nowMs };
         const next = after.state === 'approved' ? keeping : { ...keeping, nextAtMs: keeping.purgeAtMs };
         await write([
-          ...replace(row, stored(after, null, next, writtenAtMs)),
+          ...replace(row, stored(after, null, next, writtenAtMs, row.changedAt)),
           unsettledPut(after, row.approval, nowMs),
         ]);
         return after;
       }),
-    settle: async (after, keeping) => {
+    settle: async (after, keeping, nowMs) => {
       await exclusively(async () => {
         const row = await load(after.id);
         const atMs = row?.writtenAtMs[after.version];
         if (row === null || atMs === undefined) return;
         const { [after.version]: _settled, ...writtenAtMs } = row.writtenAtMs;
+        const changedAt = Math.max((await lastChange()) + 1, nowMs);
         const promoted = row.staged !== null && row.staged.version === after.version;
-        const settled = promoted ? stored(row.staged, null, keeping, writtenAtMs) : { ...row, writtenAtMs };
+        const settled = promoted
+          ? stored(row.staged, null, keeping, writtenAtMs, changedAt)
+          : { ...row, writtenAtMs, changedAt };
         await write([...replace(row, settled), { type: 'del', key: unsettledKey(atMs, after) }]);
       });
       hints.tell({ kind: 'changed', id: after.id });
@@ -162,7 +174,10 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
           { type: 'del', key: `a!${id}` },
           { type: 'del', key: `s!${state}!${id}` },
           { type: 'del', key: nextKey(row.nextAtMs, id) },
+          { type: 'del', key: changeKey(row.changedAt, id) },
         ];
+        const { exchange } = row.approval.held;
+        if ((await exchangeId(exchange)) === id) operations.push({ type: 'del', key: `e!${exchange}` });
         if ((await latestId(digest)) === id) operations.push({ type: 'del', key: `d!${digest}` });
         await write(operations);
       }),
@@ -182,6 +197,44 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
         last: ids.length < count ? null : (ids.at(-1) ?? null),
       };
     },
+    byExchange: async (exchange) => {
+      const id = await exchangeId(exchange);
+      return id === undefined ? null : read(id);
+    },
+    changes: async (after, count) => {
+      const found = await keys(`c!${padded(after)}!\uffff`, 'c!\uffff', count);
+      return found.map((key) => ({ at: changePosition(key), id: key.slice(key.indexOf('!', 2) + 1) }));
+    },
+    lastChange,
+    count: async (state, from, to) => {
+      const found = await guarded(() => db.keys({ gte: `s!${state}!${from}`, lt: `s!${state}!${to}` }).all());
+      return found.length;
+    },
+    claim: (key, content, untilMs, nowMs) =>
+      exclusively(async () => {
+        const claimed = await guarded(() => db.get(`k!${key}`));
+        if (claimed !== undefined) {
+          const [until = '', bound = ''] = claimed.split(' ');
+          if (Number(until) > nowMs) return bound;
+          await write([{ type: 'del', key: `x!${padded(Number(until))}!${key}` }]);
+        }
+        await write([
+          { type: 'put', key: `k!${key}`, value: `${untilMs} ${content}` },
+          { type: 'put', key: `x!${padded(untilMs)}!${key}`, value: '' },
+        ]);
+        return content;
+      }),
+    forgetClaims: (nowMs, count) =>
+      exclusively(async () => {
+        const over = await keys('x!', `x!${padded(nowMs + 1)}`, count);
+        if (over.length === 0) return;
+        await write(
+          over.flatMap((key): Operation[] => [
+            { type: 'del', key },
+            { type: 'del', key: `k!${key.slice(key.indexOf('!', 2) + 1)}` },
+          ]),
+        );
+      }),
     subscribe: hints.subscribe,
     close: () => guarded(() => db.close()),
   };
@@ -192,8 +245,9 @@ function stored(
   staged: Approval | null,
   keeping: Keeping,
   writtenAtMs: Readonly<Record<string, number>>,
+  changedAt: number,
 ): Stored {
-  return { approval, staged, nextAtMs: keeping.nextAtMs, writtenAtMs };
+  return { approval, staged, nextAtMs: keeping.nextAtMs, writtenAtMs, changedAt };
 }
 
 function decodeStored(json: string): Stored {
@@ -205,6 +259,8 @@ function decodeStored(json: string): Stored {
     approval: approvalFrom(object(from['approval'], 'approval')),
     staged: from['staged'] === null ? null : approvalFrom(object(from['staged'], 'staged')),
     nextAtMs: Number(nextAtMs),
+    // Rows from before changes had positions are as if not settled yet.
+    changedAt: Number(from['changedAt'] ?? 0),
     writtenAtMs: written,
   };
 }
@@ -219,6 +275,14 @@ function decodeUnsettled(json: string): Unsettled {
 
 function nextKey(atMs: number, id: string): string {
   return `n!${padded(atMs)}!${id}`;
+}
+
+function changeKey(position: number, id: string): string {
+  return `c!${padded(position)}!${id}`;
+}
+
+function changePosition(key: string): number {
+  return Number(key.slice(2, key.indexOf('!', 2)));
 }
 
 function unsettledKey(atMs: number, approval: Approval): string {

@@ -11,7 +11,7 @@ export interface Script {
 
 export type ScriptName = (typeof scriptNames)[number];
 
-export const scriptNames = ['insert', 'stage', 'consume', 'settle', 'remove'] as const;
+export const scriptNames = ['insert', 'stage', 'consume', 'settle', 'remove', 'claim'] as const;
 
 /**
  * Reads the scripts at start. They stand beside this file; the compiler does not copy them to `dist/`, so a module that runs
@@ -31,5 +31,6 @@ export function loadScripts(): Readonly<Record<ScriptName, Script>> {
     consume: load('consume'),
     settle: load('settle'),
     remove: load('remove'),
+    claim: load('claim'),
   };
 }

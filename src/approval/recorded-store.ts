@@ -6,6 +6,7 @@ import { err, ok } from '../lib/result.ts';
 import type { Approval } from './approval.ts';
 import {
   approve,
+  breakGlass,
   cancel,
   consume,
   create,
@@ -60,12 +61,17 @@ export function createRecordedStore(
   };
 
   /** Reads, asks the state machine, stages, records, settles; again when another was quicker. */
-  const transition = async (id: string, step: (approval: Approval, nowMs: number) => Step): Promise<Outcome> => {
+  const transition = async (
+    id: string,
+    step: (approval: Approval, nowMs: number) => Step,
+    requestKey?: string,
+  ): Promise<Outcome> => {
     const contention = contentionOf(contentionMs);
     while (await contention.mayTry()) {
       const row = await table.read(id);
       if (row === null) return err({ kind: 'not_found' });
       if (row.staged !== null) continue;
+      if (requestKey !== undefined && wasAsked(row.approval, requestKey)) return ok(row.approval);
       const stepped = step(row.approval, clock.nowMs());
       if (!stepped.ok) {
         if (stepped.error.kind !== 'due') return stepped;
@@ -83,7 +89,7 @@ export function createRecordedStore(
   const expireNow = (id: string): Promise<Outcome> => transition(id, expire);
 
   const decide = (step: typeof approve) => (id: string, intent: Intent) =>
-    transition(id, (approval, nowMs) => step(approval, { ...intent, atMs: nowMs }));
+    transition(id, (approval, nowMs) => step(approval, { ...intent, atMs: nowMs }), intent.requestKey);
 
   const open = async (opening: Opening): Promise<Opened> => {
     const contention = contentionOf(contentionMs);
@@ -163,6 +169,7 @@ export function createRecordedStore(
         purged += 1;
       }
     }
+    await table.forgetClaims(nowMs, limits.approvalsSweptMax);
     return { expired, settled: orphans.length, purged };
   };
 
@@ -175,8 +182,18 @@ export function createRecordedStore(
     reject: decide(reject),
     cancel: decide(cancel),
     revoke: decide(revoke),
+    breakGlass: decide(breakGlass),
     consume: consumeOne,
     expire: expireNow,
+    byDigest: async (digest) => (await table.latest(digest))?.approval ?? null,
+    byExchange: async (exchange) => (await table.byExchange(exchange))?.approval ?? null,
+    changes: table.changes,
+    lastChange: table.lastChange,
+    count: (state, fromMs, toMs) => table.count(state, uuidFrom(fromMs), uuidFrom(toMs)),
+    claim: (key, content) => {
+      const nowMs = clock.nowMs();
+      return table.claim(key, content, nowMs + limits.requestKeySecondsMin * 1000, nowMs);
+    },
     subscribe: (listener) => table.subscribe(listener),
     close: () => table.close(),
   };
@@ -188,6 +205,17 @@ function keepingOf(approval: Approval, retentionMs: number): Keeping {
   const grantMs = approval.state === 'pending' ? Math.round(approval.terms.grant.ttlS * 1000) : 0;
   const purgeAtMs = lastMs + grantMs + retentionMs;
   return { nextAtMs: deadlineMs(approval) ?? purgeAtMs, purgeAtMs };
+}
+
+/** Whether the same call was answered before: then its decision stands on the approval. */
+function wasAsked(approval: Approval, requestKey: string): boolean {
+  return approval.decisions.some((made) => made.requestKey === requestKey);
+}
+
+/** The first UUID of version 7 (RFC 9562 section 5.7) of a millisecond, or what sorts like it. */
+function uuidFrom(ms: number): string {
+  const hex = Math.max(0, Math.floor(ms)).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`;
 }
 
 function beforeConsumption(after: Approval): Approval {

@@ -5,7 +5,7 @@ import { createHints } from './hints.ts';
 import { loadScripts } from './lua-scripts.ts';
 import { createRecordedStore, type RecordedStoreDeps, type RecordedStoreOptions } from './recorded-store.ts';
 import { createRedisClient, type RedisClient, type RedisClientOptions } from './redis-client.ts';
-import type { ApprovalStore } from './store.ts';
+import type { ApprovalStore, Changed } from './store.ts';
 import type { ApprovalTable, Keeping, Row, Unsettled } from './table.ts';
 
 export interface RedisStoreOptions extends RecordedStoreOptions, RedisClientOptions {
@@ -41,6 +41,8 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
   const all = `${prefix}all`;
   const next = `${prefix}next`;
   const unsettled = `${prefix}unsettled`;
+  const changed = `${prefix}changed`;
+  const exchangeKey = (exchange: string) => `${prefix}exchange:${exchange}`;
   const rowKey = (id: string) => `${prefix}row:${id}`;
   const digestKey = (digest: string) => `${prefix}digest:${digest}`;
   const stateKey = (state: ApprovalState) => `${prefix}state:${state}`;
@@ -71,13 +73,14 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
     if (ids.length === 0) return;
     await client.ask((redis) => {
       const pipeline = redis.pipeline();
-      for (const key of [all, next, ...stateKeys]) pipeline.zrem(key, ...ids);
+      for (const key of [all, next, changed, ...stateKeys]) pipeline.zrem(key, ...ids);
       return pipeline.exec();
     });
   };
 
-  const forgetRow = async (id: string, digest: string): Promise<void> => {
-    await client.run(scripts.remove, [rowKey(id), digestKey(digest), all, next, ...stateKeys], [id]);
+  const forgetRow = async (id: string, digest: string, exchange: string): Promise<void> => {
+    const keys = [rowKey(id), digestKey(digest), all, next, ...stateKeys, changed, exchangeKey(exchange)];
+    await client.run(scripts.remove, keys, [id]);
   };
 
   return {
@@ -86,14 +89,14 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       const id = await client.ask((redis) => redis.get(digestKey(digest)));
       const row = id === null ? null : await load(id);
       // Evicted by a Redis that ran out of memory: what is left of it must not block the digest.
-      if (id !== null && row === null) await forgetRow(id, digest);
+      if (id !== null && row === null) await forgetRow(id, digest, '');
       return row;
     },
     insert: async (approval, replaces, keeping, nowMs) => {
       const { id, digest, state, version, usesLeft } = approval;
       const done = await client.run(
         scripts.insert,
-        [rowKey(id), digestKey(digest), stateKey(state), all, next, unsettled],
+        [rowKey(id), digestKey(digest), stateKey(state), all, next, unsettled, exchangeKey(approval.held.exchange)],
         [
           id,
           replaces ?? '',
@@ -128,8 +131,19 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       const { id, digest, version, state, usesLeft, grantUntilMs } = after;
       await client.run(
         scripts.settle,
-        [rowKey(id), digestKey(digest), next, unsettled, ...stateKeys],
-        [id, version, state, usesLeft, grantUntilMs ?? '', keeping.nextAtMs, ttlMs(keeping, nowMs), channel, ...states],
+        [rowKey(id), digestKey(digest), next, unsettled, ...stateKeys, changed],
+        [
+          id,
+          version,
+          state,
+          usesLeft,
+          grantUntilMs ?? '',
+          keeping.nextAtMs,
+          ttlMs(keeping, nowMs),
+          channel,
+          nowMs,
+          ...states,
+        ],
       );
     },
     unsettled: async (untilMs, count) => {
@@ -150,7 +164,7 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       await forget(ids.filter((_id, index) => rows[index] === null));
       return ids.filter((_id, index) => rows[index] !== null);
     },
-    remove: ({ id, digest }) => forgetRow(id, digest),
+    remove: ({ id, digest, held }) => forgetRow(id, digest, held.exchange),
     scan: async (state, after, count) => {
       const key = state === null ? all : stateKey(state);
       const max = after === null ? '+' : `(${after}`;
@@ -161,6 +175,27 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
         last: ids.length < count ? null : (ids.at(-1) ?? null),
       };
     },
+    byExchange: async (exchange) => {
+      const id = await client.ask((redis) => redis.get(exchangeKey(exchange)));
+      return id === null ? null : load(id);
+    },
+    changes: async (after, count) => {
+      const found = await client.ask((redis) =>
+        redis.zrangebyscore(changed, `(${after}`, '+inf', 'WITHSCORES', 'LIMIT', 0, count),
+      );
+      return changesFrom(found);
+    },
+    lastChange: async () => {
+      const [last] = changesFrom(await client.ask((redis) => redis.zrange(changed, '-1', '-1', 'WITHSCORES')));
+      return last?.at ?? 0;
+    },
+    count: (state, from, to) => client.ask((redis) => redis.zlexcount(stateKey(state), `[${from}`, `(${to}`)),
+    claim: async (key, content, untilMs, nowMs) => {
+      const ttl = Math.max(1, Math.ceil(untilMs - nowMs));
+      return String(await client.run(scripts.claim, [`${prefix}claim:${key}`], [content, ttl]));
+    },
+    // They have a time to live of their own.
+    forgetClaims: async () => {},
     subscribe: hints.subscribe,
     close: client.close,
   };
@@ -178,6 +213,15 @@ function rowFrom(values: readonly unknown[]): Row | null {
     usesLeft: Number(uses),
   };
   return { approval, staged: typeof staged === 'string' ? decodeApproval(staged) : null };
+}
+
+/** Members and scores in turn. */
+function changesFrom(found: readonly string[]): readonly Changed[] {
+  const changes: Changed[] = [];
+  for (let index = 0; index + 1 < found.length; index += 2) {
+    changes.push({ id: found[index] ?? '', at: Number(found[index + 1]) });
+  }
+  return changes;
 }
 
 /** What a transition made of a row, told from what the row has become since. */

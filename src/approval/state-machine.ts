@@ -3,6 +3,7 @@ import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { HoldTerms } from '../policy/decision.ts';
 import type { Approval, ApprovalState, DecisionMade, HeldRequest, Person } from './approval.ts';
+import { seatsOf } from './seats.ts';
 
 /** Who acts on an approval, as verified. `groups` are all groups of the person, not only those that matter here. */
 export interface Actor {
@@ -17,6 +18,8 @@ export interface Intention {
   readonly by: Actor;
   readonly reason: string | null;
   readonly atMs: number;
+  /** See `DecisionMade.requestKey`. */
+  readonly requestKey?: string;
 }
 
 /** Why a transition does not take place. Expected outcomes, all of them; the approval stays as it is. */
@@ -32,6 +35,10 @@ export type Refusal =
   /** Requester, person acted for, or owner of the requesting service account. */
   | { readonly kind: 'own_request' }
   | { readonly kind: 'not_approver'; readonly groups: readonly string[] }
+  /** The quorum is filled as far as this person's groups can fill it; these groups are not represented yet. */
+  | { readonly kind: 'seat_filled'; readonly groups: readonly string[] }
+  /** Not of a group that may approve in an emergency; without groups: nobody may. */
+  | { readonly kind: 'not_break_glass'; readonly groups: readonly string[] }
   /** A service account stands in an approver group: a bot that relays a person's click is not that person. */
   | { readonly kind: 'not_human' }
   | { readonly kind: 'not_requester' }
@@ -75,13 +82,42 @@ export function approve(approval: Approval, intention: Intention): Step {
   const refusal = refuseDecision(approval, intention);
   if (refusal !== null) return err(refusal);
   const decided = withDecision(approval, 'approve', intention);
-  if (decided.decisions.length < approval.terms.quorum) return ok(decided);
-  return ok({
-    ...decided,
+  const before = seatsOf(approval);
+  const seats = seatsOf(decided);
+  // Else members of one group could go on without end while another group has not spoken.
+  if (seats.missing === before.missing) return err({ kind: 'seat_filled', groups: before.groupsMissing });
+  return ok(seats.missing === 0 ? granted(decided, intention) : decided);
+}
+
+/**
+ * One member of a break-glass group approves in an emergency: no quorum, but a reason, whatever the terms say of reasons.
+ * Nobody forces a request of their own, unless the terms allow self-approval. The grant is the one that the quorum would
+ * have given: as many uses, as long, for this digest only.
+ */
+export function breakGlass(approval: Approval, intention: Intention): Step {
+  const { terms } = approval;
+  if (forcingGroups(approval, intention.by).length === 0) {
+    return err({ kind: 'not_break_glass', groups: terms.breakGlassGroups });
+  }
+  if (isInvolved(approval, intention.by.person) && !terms.allowSelf) return err({ kind: 'own_request' });
+  if (intention.by.kind !== 'human') return err({ kind: 'not_human' });
+  const refusal = refuseReason(intention.reason, true) ?? refuseUnlessPending(approval, intention.atMs);
+  if (refusal !== null) return err(refusal);
+  return ok(granted(withDecision(approval, 'break_glass', intention), intention));
+}
+
+/** Whether the grant was given in an emergency, past the quorum. */
+export function isForced(approval: Approval): boolean {
+  return approval.decisions.some((made) => made.verdict === 'break_glass');
+}
+
+function granted(approval: Approval, intention: Intention): Approval {
+  return {
+    ...approval,
     state: 'approved',
     usesLeft: approval.terms.grant.uses,
     grantUntilMs: intention.atMs + Math.round(approval.terms.grant.ttlS * 1000),
-  });
+  };
 }
 
 /** One person rejects: that ends it, whatever seats are filled. */
@@ -109,11 +145,11 @@ export function cancel(approval: Approval, intention: Intention): Step {
 }
 
 /**
- * Any approver takes back a grant that is not used up. Who may approve may revoke, the requester included: taking a
- * permission away needs no second pair of eyes.
+ * Any approver takes back a grant that is not used up. Who may approve, by quorum or in an emergency, may revoke, the
+ * requester included: taking a permission away needs no second pair of eyes.
  */
 export function revoke(approval: Approval, intention: Intention): Step {
-  if (entitlingGroups(approval, intention.by).length === 0) {
+  if (groupsBy(approval, 'revoke', intention.by).length === 0) {
     return err({ kind: 'not_approver', groups: approval.terms.approverGroups });
   }
   const refusal =
@@ -204,6 +240,17 @@ export function entitlingGroups(approval: Approval, by: Actor): readonly string[
   return approval.terms.approverGroups.filter((group) => by.groups.includes(group));
 }
 
+/** The break-glass groups by which the actor may force an approval; empty: none, or another tenant's. */
+export function forcingGroups(approval: Approval, by: Actor): readonly string[] {
+  if (by.person.id === '' || by.tenant !== approval.held.tenant) return [];
+  return approval.terms.breakGlassGroups.filter((group) => by.groups.includes(group));
+}
+
+/** Whether the actor could approve or reject it now. */
+export function mayDecide(approval: Approval, by: Actor, nowMs: number): boolean {
+  return refuseDecision(approval, { by, reason: 'any', atMs: nowMs }) === null;
+}
+
 /** Whether the person asked for this approval itself, or stands behind the one who asked. */
 export function isInvolved(approval: Approval, person: Person): boolean {
   // By id alone: should two issuers share an id, refusing one approver too many is the safe mistake.
@@ -213,7 +260,7 @@ export function isInvolved(approval: Approval, person: Person): boolean {
 
 function refuseDecision(approval: Approval, intention: Intention): Refusal | null {
   const { person } = intention.by;
-  if (isInvolved(approval, person)) return { kind: 'own_request' };
+  if (isInvolved(approval, person) && !approval.terms.allowSelf) return { kind: 'own_request' };
   if (entitlingGroups(approval, intention.by).length === 0) {
     return { kind: 'not_approver', groups: approval.terms.approverGroups };
   }
@@ -257,16 +304,29 @@ function resolved(approval: Approval): Refusal {
 function withDecision(approval: Approval, verdict: DecisionMade['verdict'], intention: Intention): Approval {
   const made: DecisionMade = {
     by: intention.by.person,
-    groups: entitlingGroups(approval, intention.by),
+    groups: groupsBy(approval, verdict, intention.by),
     verdict,
     reason: intention.reason,
     atMs: intention.atMs,
+    ...(isPermission(verdict) && isInvolved(approval, intention.by.person) ? { isOwn: true } : {}),
+    ...(intention.requestKey === undefined ? {} : { requestKey: intention.requestKey }),
   };
   return {
     ...approval,
     decisions: [...approval.decisions, made],
     version: approval.version + 1,
   };
+}
+
+/** By which groups somebody does what it does. */
+function groupsBy(approval: Approval, verdict: DecisionMade['verdict'], by: Actor): readonly string[] {
+  if (verdict === 'break_glass') return forcingGroups(approval, by);
+  const entitling = entitlingGroups(approval, by);
+  return verdict === 'revoke' && entitling.length === 0 ? forcingGroups(approval, by) : entitling;
+}
+
+function isPermission(verdict: DecisionMade['verdict']): boolean {
+  return verdict === 'approve' || verdict === 'break_glass';
 }
 
 function samePerson(a: Person, b: Person): boolean {

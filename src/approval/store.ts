@@ -51,6 +51,15 @@ export interface Page {
 export interface Intent {
   readonly by: Actor;
   readonly reason: string | null;
+  /** See `DecisionMade.requestKey`. A decision that is on the approval already is its own outcome. */
+  readonly requestKey?: string;
+}
+
+/** One approval among all changes, in the order in which they took effect. */
+export interface Changed {
+  readonly id: string;
+  /** Position of its last change. Larger than that of every change before, over all replicas. */
+  readonly at: number;
 }
 
 export type StoreRefusal =
@@ -83,12 +92,29 @@ export interface ApprovalStore {
   reject(id: string, intent: Intent): Promise<Outcome>;
   cancel(id: string, intent: Intent): Promise<Outcome>;
   revoke(id: string, intent: Intent): Promise<Outcome>;
+  /** Approves in an emergency; see the state machine. */
+  breakGlass(id: string, intent: Intent): Promise<Outcome>;
   /** Uses a grant once: `ok` is given out at most `terms.grant.uses` times, over all replicas. */
   consume(id: string): Promise<Outcome>;
   /** Writes that an approval's time is over. */
   expire(id: string): Promise<Outcome>;
   /** Expires what is due, finishes what a crash left half done, forgets what is past its retention. Bounded; call it again. */
   sweep(): Promise<Swept>;
+  /** The newest approval of the digest. */
+  byDigest(digest: string): Promise<Approval | null>;
+  /** The approval that the exchange caused. One that attached to another's is not found. */
+  byExchange(exchange: string): Promise<Approval | null>;
+  /** Approvals that changed after a position, each once, at its last change, oldest first. At most `count`. */
+  changes(after: number, count: number): Promise<readonly Changed[]>;
+  /** Position of the last change; 0: there was none. */
+  lastChange(): Promise<number>;
+  /** How many approvals are in the state and were created (their ids are UUIDs of version 7) in [`fromMs`, `toMs`). */
+  count(state: ApprovalState, fromMs: number, toMs: number): Promise<number>;
+  /**
+   * Binds a key to a content for at least `limits.requestKeySecondsMin`, unless it is bound. Resolves to the content that it
+   * is bound to.
+   */
+  claim(key: string, content: string): Promise<string>;
   /** Calls `listener` for hints until the returned function is called. */
   subscribe(listener: Listener): () => void;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 import type { Approval, ApprovalState } from './approval.ts';
-import type { Listener } from './store.ts';
+import type { Changed, Listener } from './store.ts';
 
 /** An approval as it stands, and the transition that is decided but not on record yet. */
 export interface Row {
@@ -43,7 +43,10 @@ export interface ApprovalTable {
    * before it lets the request go). Null: nothing was taken; read the row to learn why.
    */
   consume(id: string, keeping: Keeping, nowMs: number): Promise<Approval | null>;
-  /** The transition to `after` is on record: a staged one takes effect. Idempotent. Then hints `changed`. */
+  /**
+   * The transition to `after` is on record: a staged one takes effect. Idempotent. It takes the next position among all
+   * changes (at least `nowMs`, so that positions grow even after all data was lost). Then hints `changed`.
+   */
   settle(after: Approval, keeping: Keeping, nowMs: number): Promise<void>;
   /** Transitions written at or before `untilMs` and not settled. */
   unsettled(untilMs: number, count: number): Promise<readonly Unsettled[]>;
@@ -53,6 +56,17 @@ export interface ApprovalTable {
   remove(approval: Approval): Promise<void>;
   /** Approvals in descending order of id, beginning below `after`. `last` is the id the scan stopped at; null: at the end. */
   scan(state: ApprovalState | null, after: string | null, count: number): Promise<Scanned>;
+  /** The row that the exchange caused. */
+  byExchange(exchange: string): Promise<Row | null>;
+  /** See `ApprovalStore`. */
+  changes(after: number, count: number): Promise<readonly Changed[]>;
+  lastChange(): Promise<number>;
+  /** Rows in the state with an id in [`from`, `to`). */
+  count(state: ApprovalState, from: string, to: string): Promise<number>;
+  /** Binds the key to the content until `untilMs` if it is free; the content that it is bound to. */
+  claim(key: string, content: string, untilMs: number, nowMs: number): Promise<string>;
+  /** Forgets at most `count` claims that are over, where the storage does not do that by itself. */
+  forgetClaims(nowMs: number, count: number): Promise<void>;
   subscribe(listener: Listener): () => void;
   close(): Promise<void>;
 }

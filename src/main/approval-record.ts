@@ -1,4 +1,5 @@
 import type { Approval } from '../approval/approval.ts';
+import { isForced } from '../approval/state-machine.ts';
 import type { AuditEntry } from '../audit/entry.ts';
 
 /** What the record says of a transition of an approval: who, which groups, when, why, over what. No text of the request. */
@@ -21,14 +22,18 @@ export function approvalEntry(approval: Approval, before: Approval | null): Audi
         quorum: terms.quorum,
         uses: terms.grant.uses,
         require_reason: terms.requireReason,
+        group_match: terms.groupMatch,
+        ...(terms.allowSelf ? { self_approval_allowed: true } : {}),
       },
       uses_left: approval.usesLeft,
-      decisions: approval.decisions.map(({ by, groups, verdict, reason, atMs }) => ({
+      ...(isForced(approval) ? { forced: true } : {}),
+      decisions: approval.decisions.map(({ by, groups, verdict, reason, atMs, isOwn }) => ({
         by: { issuer: by.issuer, id: by.id },
         groups,
         verdict,
         reason,
         at: new Date(atMs).toISOString(),
+        ...(isOwn === true ? { own_request: true } : {}),
       })),
     },
     bodies: {},

@@ -65,13 +65,25 @@ export interface PolicyInput {
 
 export interface HoldTerms {
   readonly approverGroups: readonly string[];
+  /** `any`: members of any group fill the quorum. `all`: each group must be represented, too, by a person of its own. */
+  readonly groupMatch: 'any' | 'all';
+  /** How many distinct people have to approve. */
   readonly quorum: number;
   /** Seconds a pending approval lives. */
   readonly ttlS: number;
   /** Seconds the request waits in-band before it is answered `approval_pending`; 0: not at all. */
   readonly waitS: number;
   readonly grant: { readonly uses: number; readonly ttlS: number };
+  /** Whether a decision needs a reason. */
   readonly requireReason: boolean;
+  /** Whether a request needs one, in the header `x-countersign-reason`. */
+  readonly requireRequesterReason: boolean;
+  /** Whether the requester is told the reason of the decision. */
+  readonly returnReason: boolean;
+  /** Whether the requester, who it acts for and owners of its service account may decide, too. */
+  readonly allowSelf: boolean;
+  /** Members of any of these groups may approve alone in an emergency; empty: nobody. */
+  readonly breakGlassGroups: readonly string[];
 }
 
 /** What policy decided, validated: unknown or malformed results never get this far (Fault `policy_failed`). */

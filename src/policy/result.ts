@@ -36,19 +36,32 @@ const denial = z.strictObject({
 
 const hold = z
   .strictObject({
-    approvers: z.strictObject({ groups: z.array(name).min(1).max(64), quorum: z.int().min(1).max(16) }),
+    approvers: z.strictObject({
+      groups: z.array(name).min(1).max(64),
+      quorum: z.int().min(1).max(16),
+      match: z.enum(['any', 'all']).default('any'),
+    }),
     ttl_s: seconds,
     wait_s: z.int().min(0).max(limits.holdWaitSecondsMax),
     grant: z.strictObject({ uses: z.int().min(1).max(limits.grantUsesMax), ttl_s: seconds }),
     require_reason: z.boolean(),
+    require_requester_reason: z.boolean().default(false),
+    return_reason: z.boolean().default(true),
+    allow_self_approval: z.boolean().default(false),
+    break_glass: z.strictObject({ groups: z.array(name).max(64) }).default({ groups: [] }),
   })
-  .transform(({ approvers, ttl_s, wait_s, grant, require_reason }) => ({
-    approverGroups: approvers.groups,
-    quorum: approvers.quorum,
-    ttlS: ttl_s,
-    waitS: wait_s,
-    grant: { uses: grant.uses, ttlS: grant.ttl_s },
-    requireReason: require_reason,
+  .transform((terms) => ({
+    approverGroups: terms.approvers.groups,
+    groupMatch: terms.approvers.match,
+    quorum: terms.approvers.quorum,
+    ttlS: terms.ttl_s,
+    waitS: terms.wait_s,
+    grant: { uses: terms.grant.uses, ttlS: terms.grant.ttl_s },
+    requireReason: terms.require_reason,
+    requireRequesterReason: terms.require_requester_reason,
+    returnReason: terms.return_reason,
+    allowSelf: terms.allow_self_approval,
+    breakGlassGroups: terms.break_glass.groups,
   }));
 
 const decision = z

@@ -5,6 +5,7 @@ import { createLevelStore } from '../../src/approval/level-store.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
 import {
   approve,
+  breakGlass,
   cancel,
   consume,
   create,
@@ -70,8 +71,8 @@ const implementations: readonly { readonly name: string; readonly build: Build }
 
 const digests = ['d0', 'd1'] as const;
 const people = ['ada', 'bob', 'cleo', 'rita', 'owen', 'olga'] as const;
-const verdicts = ['approve', 'reject', 'cancel', 'revoke'] as const;
-const steps = { approve, reject, cancel, revoke };
+const verdicts = ['approve', 'reject', 'cancel', 'revoke', 'breakGlass'] as const;
+const steps = { approve, reject, cancel, revoke, breakGlass };
 
 const someTerms = fc.record({
   quorum: fc.integer({ min: 1, max: 3 }),
@@ -79,11 +80,15 @@ const someTerms = fc.record({
   ttlS: fc.constantFrom(10, 60),
   grantTtlS: fc.constantFrom(5, 60),
   requireReason: fc.boolean(),
+  groupMatch: fc.constantFrom('any' as const, 'all' as const),
+  allowSelf: fc.boolean(),
 });
 /** Index into the approvals made so far, counted from the newest: the newest is where most happens. */
 const someBack = fc.integer({ min: 0, max: 2 });
 const somePerson = fc.constantFrom(...people);
 const someReason = fc.constantFrom(null, 'because');
+/** Few, so that calls are repeated, by the same person and by others. */
+const someKey = fc.constantFrom(null, null, 'k0', 'k1');
 
 type Operation =
   | { readonly kind: 'open'; readonly digest: string; readonly terms: TermsGiven }
@@ -93,12 +98,21 @@ type Operation =
       readonly back: number;
       readonly who: string;
       readonly reason: string | null;
+      readonly key: string | null;
     }
   | { readonly kind: 'consume'; readonly back: number }
   | { readonly kind: 'expire'; readonly back: number }
   | { readonly kind: 'sweep' }
   | { readonly kind: 'move'; readonly ms: number };
-type TermsGiven = { quorum: number; uses: number; ttlS: number; grantTtlS: number; requireReason: boolean };
+type TermsGiven = {
+  quorum: number;
+  uses: number;
+  ttlS: number;
+  grantTtlS: number;
+  requireReason: boolean;
+  groupMatch: 'any' | 'all';
+  allowSelf: boolean;
+};
 
 const someOperation: fc.Arbitrary<Operation> = fc.oneof(
   {
@@ -113,6 +127,7 @@ const someOperation: fc.Arbitrary<Operation> = fc.oneof(
       back: someBack,
       who: somePerson,
       reason: someReason,
+      key: someKey,
     }),
   },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('consume' as const), back: someBack }) },
@@ -159,6 +174,13 @@ class Model {
     return this.transition(id, step, nowMs);
   }
 
+  /** The outcome of a call that was answered before. */
+  asked(id: string, key: string | undefined): Outcome | null {
+    const approval = this.approvals.get(id);
+    const isAsked = key !== undefined && approval?.decisions.some((made) => made.requestKey === key);
+    return isAsked && approval ? { ok: true, value: approval } : null;
+  }
+
   sweep(nowMs: number): number {
     const due = [...this.approvals.values()].filter((approval) => isDue(approval, nowMs));
     for (const approval of due) this.write(stepped(expire(approval, nowMs)));
@@ -202,9 +224,11 @@ class OperationCommand implements fc.AsyncCommand<Model, Real> {
       }
       case 'decide': {
         const id = back(real.ids, operation.back);
-        const intent = { by: actorOf(operation.who), reason: operation.reason };
+        const intent = intentOf(operation);
         const step = steps[operation.verdict];
-        const want = model.transition(id, (approval) => step(approval, { ...intent, atMs: nowMs }), nowMs);
+        const want =
+          model.asked(id, intent.requestKey) ??
+          model.transition(id, (approval) => step(approval, { ...intent, atMs: nowMs }), nowMs);
         expect(await store[operation.verdict](id, intent)).toEqual(want);
         break;
       }
@@ -319,12 +343,14 @@ function legalSteps(before: Approval, after: Approval, nowMs: number): readonly 
     by: actorOf(made?.by.id ?? 'nobody'),
     reason: made?.reason ?? null,
     atMs: made?.atMs ?? nowMs,
+    ...(made?.requestKey === undefined ? {} : { requestKey: made.requestKey }),
   };
   const tries = [
     approve(before, intention),
     reject(before, intention),
     cancel(before, intention),
     revoke(before, intention),
+    breakGlass(before, intention),
     consume(before, Math.min(nowMs, (before.grantUntilMs ?? nowMs) - 1)),
     expire(before, nowMs),
   ];
@@ -342,12 +368,7 @@ async function attempt(store: ApprovalStore, operation: Operation, ids: string[]
       return (await store.open({ id, digest: operation.digest, held: heldBy(), terms: termsOf(operation.terms) })).kind;
     }
     case 'decide':
-      return verdictOf(
-        await store[operation.verdict](back(ids, operation.back), {
-          by: actorOf(operation.who),
-          reason: operation.reason,
-        }),
-      );
+      return verdictOf(await store[operation.verdict](back(ids, operation.back), intentOf(operation)));
     case 'consume':
       return (await store.consume(back(ids, operation.back))).ok ? 'consumed' : 'refused';
     case 'expire':
@@ -386,16 +407,37 @@ function stepped(step: Step): Approval {
   return step.value;
 }
 
-/** Rita asks; owen owns her service account; olga is in no approver group. */
+/** Rita asks; owen owns her service account. */
 function heldBy() {
   return held({ excluded: ['owen'] });
 }
 
+/** Olga is in no approver group, but may break the glass, as cleo may; bob and cleo are of the second group. */
 function actorOf(who: string) {
-  return actor(who, who === 'olga' ? ['operations'] : ['reviewers']);
+  const groups: Readonly<Record<string, readonly string[]>> = {
+    olga: ['oncall'],
+    bob: ['reviewers', 'security'],
+    cleo: ['security', 'oncall'],
+  };
+  return actor(who, groups[who] ?? ['reviewers']);
+}
+
+/** A key is of who sent it: the service puts the caller into it. */
+function intentOf(operation: Extract<Operation, { kind: 'decide' }>) {
+  const { who, reason, key, verdict } = operation;
+  return {
+    by: actorOf(who),
+    reason,
+    ...(key === null ? {} : { requestKey: `${who} ${key} ${verdict}` }),
+  };
 }
 
 function termsOf(given: TermsGiven) {
-  const { quorum, uses, ttlS, grantTtlS, requireReason } = given;
-  return terms({ quorum, ttlS, requireReason, grant: { uses, ttlS: grantTtlS } });
+  const { uses, grantTtlS, ...rest } = given;
+  return terms({
+    ...rest,
+    approverGroups: ['reviewers', 'security'],
+    breakGlassGroups: ['oncall'],
+    grant: { uses, ttlS: grantTtlS },
+  });
 }

@@ -168,6 +168,102 @@ describe.each(implementations)('approval table: $name', ({ open }) => {
   });
 });
 
+describe.each(implementations)('what happened, in order: $name', ({ open }) => {
+  const it = (name: string, body: (table: ApprovalTable) => Promise<void>) =>
+    test(name, async () => {
+      const { table, remove } = await open();
+      try {
+        await body(table);
+      } finally {
+        await table.close();
+        remove();
+      }
+    });
+
+  it('knows each approval once, at the place of its last change', async (table) => {
+    expect(await table.lastChange()).toBe(0);
+    expect(await table.changes(0, 10)).toEqual([]);
+    await table.insert(pending, null, keeping, startMs);
+    expect(await table.changes(0, 10)).toEqual([]);
+    await table.settle(pending, keeping, startMs);
+    await table.insert({ ...pending, id: 'b', digest: 'b' }, null, keeping, startMs);
+    await table.settle({ ...pending, id: 'b' }, keeping, startMs);
+    expect(await table.changes(0, 10)).toEqual([
+      { id: 'a', at: startMs },
+      { id: 'b', at: startMs + 1 },
+    ]);
+    await table.stage(approved, startMs);
+    await table.settle(approved, grantKeeping, startMs);
+    expect(await table.changes(0, 10)).toEqual([
+      { id: 'b', at: startMs + 1 },
+      { id: 'a', at: startMs + 2 },
+    ]);
+    expect(await table.changes(startMs + 1, 10)).toEqual([{ id: 'a', at: startMs + 2 }]);
+    expect(await table.changes(0, 1)).toEqual([{ id: 'b', at: startMs + 1 }]);
+    expect(await table.lastChange()).toBe(startMs + 2);
+    await table.remove({ ...pending, id: 'b' });
+    expect(await table.changes(0, 10)).toEqual([{ id: 'a', at: startMs + 2 }]);
+  });
+
+  it('takes later places by the clock, and never an earlier one', async (table) => {
+    await grant(table);
+    const consumed = await table.consume('a', grantKeeping, startMs + 5_000);
+    if (consumed === null) throw new Error('nothing to consume');
+    await table.settle(consumed, grantKeeping, startMs + 5_000);
+    expect(await table.changes(startMs + 1, 10)).toEqual([{ id: 'a', at: startMs + 5_000 }]);
+    const again = await table.consume('a', grantKeeping, startMs);
+    if (again === null) throw new Error('nothing to consume');
+    await table.settle(again, grantKeeping, startMs);
+    expect(await table.changes(0, 10)).toEqual([{ id: 'a', at: startMs + 5_001 }]);
+    await table.settle(again, grantKeeping, startMs);
+    expect(await table.lastChange()).toBe(startMs + 5_001);
+  });
+
+  it('finds what an exchange caused, the last of it, until it is forgotten', async (table) => {
+    expect(await table.byExchange('exchange-1')).toBeNull();
+    await table.insert(pending, null, keeping, startMs);
+    await table.settle(pending, keeping, startMs);
+    expect((await table.byExchange('exchange-1'))?.approval).toEqual(pending);
+    const answer = { ...pending, id: 'b', digest: 'b' };
+    await table.insert(answer, null, keeping, startMs);
+    await table.settle(answer, keeping, startMs);
+    expect((await table.byExchange('exchange-1'))?.approval.id).toBe('b');
+    await table.remove(pending);
+    expect((await table.byExchange('exchange-1'))?.approval.id).toBe('b');
+    await table.remove(answer);
+    expect(await table.byExchange('exchange-1')).toBeNull();
+  });
+
+  it('counts a state between two ids', async (table) => {
+    for (const id of ['1-a', '2-a', '3-a']) await table.insert({ ...pending, id, digest: id }, null, keeping, startMs);
+    expect(await table.count('pending', '1', '3')).toBe(2);
+    expect(await table.count('pending', '3', '4')).toBe(1);
+    expect(await table.count('approved', '0', '9')).toBe(0);
+  });
+
+  it('binds a key to what it came with first', async (table) => {
+    const untilMs = startMs + 60_000;
+    expect(await table.claim('k', 'one', untilMs, startMs)).toBe('one');
+    expect(await table.claim('k', 'two', untilMs, startMs)).toBe('one');
+    expect(await table.claim('k2', 'two', untilMs, startMs)).toBe('two');
+    await table.forgetClaims(startMs, 10);
+    expect(await table.claim('k', 'two', untilMs, untilMs - 1)).toBe('one');
+  });
+});
+
+test('the embedded table forgets claims', async () => {
+  const { directory, remove } = scratch('claims');
+  const table = await openLevelTable(directory);
+  await table.claim('k', 'one', startMs + 1_000, startMs);
+  expect(await table.claim('k', 'two', startMs + 9_000, startMs + 1_000)).toBe('two');
+  await table.forgetClaims(startMs + 8_999, 10);
+  expect(await table.claim('k', 'three', startMs + 9_000, startMs + 8_999)).toBe('two');
+  await table.forgetClaims(startMs + 9_000, 10);
+  expect(await table.claim('k', 'three', startMs + 20_000, startMs)).toBe('three');
+  await table.close();
+  remove();
+});
+
 test('every key of the Redis table has a time to live', async () => {
   const target = { kind: 'single', url: redis.url } as const;
   const client = await createRedisClient({ target }, silentLog);
@@ -179,6 +275,7 @@ test('every key of the Redis table has a time to live', async () => {
   await store.approve('a', intent);
   await store.consume('a');
   await store.reject('b', intent);
+  await store.claim('key', 'content');
   const keys = await client.ask((connection) => connection.keys(`${prefix}*`));
   expect(keys.length).toBeGreaterThan(9);
   const forever: string[] = [];

@@ -30,6 +30,11 @@ test('the access rule of the operations page is enough, and no more than what is
     expect(await store.list({ state: null, accepts: () => true, pageSize: 10, after: null })).toMatchObject({
       next: null,
     });
+    expect(await store.changes(0, 10)).toHaveLength(1);
+    expect(await store.lastChange()).toBeGreaterThan(0);
+    expect(await store.count('consumed', 0, clock.nowMs())).toBe(0);
+    expect(await store.claim('key', 'content')).toBe('content');
+    expect((await store.byExchange('exchange-1'))?.id).toBe('a');
     await store.open({ id: 'b', digest: 'other', held: held(), terms: terms() });
     clock.move(3_600_000);
     expect(await store.sweep()).toEqual({ expired: 1, settled: 0, purged: 1 });

@@ -72,6 +72,11 @@ export function terms(changes: Partial<HoldTerms> = {}): HoldTerms {
     waitS: 30,
     grant: { uses: 1, ttlS: 300 },
     requireReason: false,
+    groupMatch: 'any',
+    requireRequesterReason: false,
+    returnReason: true,
+    allowSelf: false,
+    breakGlassGroups: [],
     ...changes,
   };
 }

@@ -3,7 +3,7 @@
 -- KEYS[1] row (hash)             KEYS[4] all (sorted set by id)
 -- KEYS[2] digest (string: id)    KEYS[5] next (sorted set by time of the next look)
 -- KEYS[3] state of the approval  KEYS[6] unsettled (sorted set by time written)
---         (sorted set by id)
+--         (sorted set by id)    KEYS[7] exchange (string: id)
 -- ARGV[1] id                     ARGV[5] state
 -- ARGV[2] id replaced, '' none   ARGV[6] uses left
 -- ARGV[3] document (JSON)        ARGV[7] time of the next look, ms
@@ -27,6 +27,7 @@ redis.call('HSET', KEYS[1], 'doc', ARGV[3], 'version', version, 'state', ARGV[5]
   'open', '1', 'w:' .. version, 'opened')
 redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('SET', KEYS[2], id, 'PX', ttl)
+redis.call('SET', KEYS[7], id, 'PX', ttl)
 redis.call('ZADD', KEYS[3], 0, id)
 redis.call('ZADD', KEYS[4], 0, id)
 redis.call('ZADD', KEYS[5], ARGV[7], id)

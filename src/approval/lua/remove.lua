@@ -2,7 +2,8 @@
 --
 -- KEYS[1] row (hash)             KEYS[4] next (sorted set by time of the next look)
 -- KEYS[2] digest (string: id)    KEYS[5..11] one sorted set by id for each state
--- KEYS[3] all (sorted set by id)
+-- KEYS[3] all (sorted set by id)  KEYS[12] changed (sorted set by position)
+--                                KEYS[13] exchange (string: id)
 -- ARGV[1] id
 -- Returns 1 forgotten, 0 kept.
 
@@ -13,7 +14,10 @@ redis.call('DEL', KEYS[1])
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
 end
-for index = 3, 11 do
+if redis.call('GET', KEYS[13]) == ARGV[1] then
+  redis.call('DEL', KEYS[13])
+end
+for index = 3, 12 do
   redis.call('ZREM', KEYS[index], ARGV[1])
 end
 return 1

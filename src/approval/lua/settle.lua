@@ -2,10 +2,12 @@
 --
 -- KEYS[1] row (hash)                                        KEYS[4] unsettled (sorted set by time written)
 -- KEYS[2] digest (string: id)                               KEYS[5..11] one sorted set by id for each state, in the
--- KEYS[3] next (sorted set by time of the next look)                    order of ARGV[9..15]
+-- KEYS[3] next (sorted set by time of the next look)                    order of ARGV[10..16]
+--                                                           KEYS[12] changed (sorted set by position)
 -- ARGV[1] id            ARGV[4] uses left after             ARGV[7] time to live of the keys, ms
 -- ARGV[2] version after ARGV[5] end of the grant, ms, or '' ARGV[8] channel
--- ARGV[3] state after   ARGV[6] time of the next look, ms   ARGV[9..15] names of the states
+-- ARGV[3] state after   ARGV[6] time of the next look, ms   ARGV[9] now, ms
+--                                                           ARGV[10..16] names of the states
 -- Returns 1 settled, 0 it was settled before or the row is gone.
 
 local id, version = ARGV[1], ARGV[2]
@@ -26,8 +28,8 @@ if redis.call('HGET', KEYS[1], 'staged_version') == version then
   if redis.call('GET', KEYS[2]) == id then
     redis.call('PEXPIRE', KEYS[2], ttl)
   end
-  for index = 9, 15 do
-    local key = KEYS[index - 4]
+  for index = 10, 16 do
+    local key = KEYS[index - 5]
     if ARGV[index] == ARGV[3] then
       redis.call('ZADD', key, 0, id)
       if redis.call('PTTL', key) < ttl then
@@ -43,5 +45,13 @@ if redis.call('HGET', KEYS[1], 'staged_version') == version then
   end
 end
 
+-- Positions grow by one clock or another: replicas' clocks differ, and all data may have been lost.
+local last = redis.call('ZRANGE', KEYS[12], -1, -1, 'WITHSCORES')[2]
+local position = math.max(tonumber(last or '0') + 1, tonumber(ARGV[9]))
+redis.call('ZADD', KEYS[12], string.format('%.0f', position), id)
+local kept = redis.call('PTTL', KEYS[1])
+if redis.call('PTTL', KEYS[12]) < kept then
+  redis.call('PEXPIRE', KEYS[12], kept)
+end
 redis.call('PUBLISH', ARGV[8], id)
 return 1

@@ -108,6 +108,10 @@ describe('approval service', () => {
         grantUses: 1,
         grantTtl: { seconds: 300n, nanos: 0 },
         requireReason: false,
+        groupMatch: 1,
+        breakGlassGroups: [],
+        allowSelfApproval: false,
+        returnReason: true,
       },
       createTime: new Date(startMs),
       age: { seconds: 1n, nanos: 500_000_000 },
@@ -115,6 +119,10 @@ describe('approval service', () => {
       grantUntil: undefined,
       usesLeft: 0,
       decisions: [],
+      forced: false,
+      timeLeft: { seconds: 598n, nanos: 500_000_000 },
+      approvalsMissing: 1,
+      groupsMissing: [],
     });
   });
 
@@ -370,7 +378,7 @@ function shown(response: { approval: Approval | undefined }): Approval {
   return response.approval;
 }
 
-function list(who: string, query: Parameters<typeof ListRequest.fromPartial>[0]): Promise<ListResponse> {
+function list(who: string, query: Partial<ListRequest>): Promise<ListResponse> {
   const request = ListRequest.fromPartial(query);
   return answer((done) => client.list(request, token(who), done));
 }

@@ -18,7 +18,7 @@ const base: Fingerprinted = {
 
 describe('fingerprint', () => {
   test('stays what it is: grants outlive a deployment', () => {
-    expect(fingerprint(base)).toBe('fcb1e2090deeb587c489bc7e53dc90bd56faa15e85c4969c8c14a1bc11211de0');
+    expect(fingerprint(base)).toBe('41e81ff65759fb686654e5bc7dfdd8131b4e19f5e8872dd24812ceaac7fb2d45');
   });
 
   test.each<{ name: string; given: Fingerprinted }>([
@@ -41,6 +41,11 @@ describe('fingerprint', () => {
     { name: 'quorum', given: { ...base, terms: terms({ quorum: 2 }) } },
     { name: 'approvers', given: { ...base, terms: terms({ approverGroups: ['security'] }) } },
     { name: 'grant', given: { ...base, terms: terms({ grant: { uses: 2, ttlS: 300 } }) } },
+    { name: 'groups that all have to be there', given: { ...base, terms: terms({ groupMatch: 'all' }) } },
+    { name: 'who may force it', given: { ...base, terms: terms({ breakGlassGroups: ['oncall'] }) } },
+    { name: 'self-approval', given: { ...base, terms: terms({ allowSelf: true }) } },
+    { name: 'a reason of the requester', given: { ...base, terms: terms({ requireRequesterReason: true }) } },
+    { name: 'a reason kept from the requester', given: { ...base, terms: terms({ returnReason: false }) } },
     { name: 'no redaction', given: { ...base, redactions: [] } },
     {
       name: 'redaction method',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Approval, ApprovalState, DecisionMade } from '../../../src/approval/approval.ts';
 import {
   approve,
+  breakGlass,
   cancel,
   consume,
   create,
@@ -9,6 +10,8 @@ import {
   governs,
   type Intention,
   isDue,
+  isForced,
+  mayDecide,
   type Refusal,
   reject,
   revoke,
@@ -284,6 +287,81 @@ describe('time', () => {
   });
 });
 
+describe('break-glass', () => {
+  const given = make({ quorum: 3, breakGlassGroups: ['oncall', 'duty'] });
+  const olga = { ...says('olga', ['oncall']), reason: 'the site is down' };
+
+  test('one person is enough, and the grant is flagged and no wider than any other', () => {
+    expect(done(breakGlass(given, olga))).toEqual({
+      ...given,
+      state: 'approved',
+      usesLeft: 1,
+      grantUntilMs: startMs + grantMs,
+      decisions: [
+        { by: person('olga'), groups: ['oncall'], verdict: 'break_glass', reason: 'the site is down', atMs: startMs },
+      ],
+      version: 2,
+    });
+    expect(isForced(done(breakGlass(given, olga)))).toBe(true);
+    expect(isForced(approved)).toBe(false);
+  });
+
+  test.each<{ name: string; given: Approval; by: Intention; want: Refusal }>([
+    { name: 'nobody may', given: pending, by: olga, want: { kind: 'not_break_glass', groups: [] } },
+    { name: 'an approver', given, by: ada, want: { kind: 'not_break_glass', groups: ['oncall', 'duty'] } },
+    {
+      name: 'another tenant',
+      given,
+      by: { ...olga, by: actor('olga', ['oncall'], 'other') },
+      want: { kind: 'not_break_glass', groups: ['oncall', 'duty'] },
+    },
+    {
+      name: 'the requester',
+      given,
+      by: { ...says('rita', ['oncall']), reason: 'please' },
+      want: { kind: 'own_request' },
+    },
+    {
+      name: 'a service',
+      given,
+      by: { ...olga, by: { ...olga.by, kind: 'service' } },
+      want: { kind: 'not_human' },
+    },
+    { name: 'no reason', given, by: { ...olga, reason: null }, want: { kind: 'reason_required' } },
+    { name: 'blanks for a reason', given, by: { ...olga, reason: ' ' }, want: { kind: 'reason_required' } },
+    { name: 'past its time', given, by: { ...olga, atMs: startMs + ttlMs }, want: { kind: 'due' } },
+  ])('is refused: $name', ({ given, by, want }) => {
+    expect(breakGlass(given, by)).toEqual(refused(want));
+  });
+
+  test('who may force may take it back', () => {
+    const forced = done(breakGlass(given, olga));
+    expect(done(revoke(forced, olga)).decisions.at(-1)).toMatchObject({ verdict: 'revoke', groups: ['oncall'] });
+  });
+});
+
+describe('self-approval', () => {
+  test('is for the rule to allow, fills one seat, and is flagged', () => {
+    const given = make({ allowSelf: true, quorum: 2 }, { excluded: ['owen'] });
+    const own = done(approve(given, says('rita')));
+    expect(own).toMatchObject({ state: 'pending', decisions: [{ isOwn: true }] });
+    expect(approve(own, says('rita'))).toMatchObject({ ok: false, error: { kind: 'already_decided' } });
+    expect(done(approve(own, says('owen'))).decisions).toMatchObject([{ isOwn: true }, { isOwn: true }]);
+    expect(done(approve(own, ada)).decisions.at(-1)).not.toHaveProperty('isOwn');
+  });
+
+  test('takes an approver all the same', () => {
+    expect(approve(make({ allowSelf: true }), rita)).toEqual(refused({ kind: 'not_approver', groups: ['reviewers'] }));
+  });
+});
+
+test('who could decide now', () => {
+  expect(mayDecide(make({ requireReason: true }), ada.by, startMs)).toBe(true);
+  expect(mayDecide(pending, rita.by, startMs)).toBe(false);
+  expect(mayDecide(pending, ada.by, startMs + ttlMs)).toBe(false);
+  expect(mayDecide(approved, bob.by, startMs)).toBe(false);
+});
+
 test('a final state allows nothing', () => {
   const final: Readonly<Record<Exclude<ApprovalState, 'pending' | 'approved'>, Approval>> = {
     rejected,
@@ -293,7 +371,8 @@ test('a final state allows nothing', () => {
     revoked,
   };
   for (const [state, given] of Object.entries(final)) {
-    const steps = [approve(given, bob), reject(given, bob), cancel(given, rita), revoke(given, bob)];
+    const force = breakGlass({ ...given, terms: terms({ breakGlassGroups: ['reviewers'] }) }, { ...bob, reason: 'x' });
+    const steps = [force, approve(given, bob), reject(given, bob), cancel(given, rita), revoke(given, bob)];
     const late = startMs + 10 * ttlMs;
     for (const step of [...steps, consume(given, startMs), consume(given, late), expire(given, late)]) {
       expect(step).toMatchObject({ ok: false, error: { kind: 'already_resolved', state } });
