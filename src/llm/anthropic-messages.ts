@@ -17,8 +17,12 @@ export function createAnthropicMessages(): Dialect {
     id: 'anthropic.messages',
     matches: (route) => {
       const path = routePath(route.path);
-      if (/\/v1\/messages(?:\/count_tokens|\/batches)?$/.test(path) || vertexModel(path) !== null) return true;
-      return /\/messages(?:\/count_tokens|\/batches)?$/.test(path) && route.header('anthropic-version') !== null;
+      if (/\/v1\/messages(?:\/count_tokens|\/batches(?:\/[^/]+(?:\/results|\/cancel)?)?)?$/.test(path)) return true;
+      if (vertexModel(path) !== null) return true;
+      return (
+        /\/messages(?:\/count_tokens|\/batches(?:\/[^/]+(?:\/results|\/cancel)?)?)?$/.test(path) &&
+        route.header('anthropic-version') !== null
+      );
     },
     readRequest: (body, route) => {
       const operation = operationOf(routePath(route.path));
@@ -36,7 +40,7 @@ export function createAnthropicMessages(): Dialect {
 
 function operationOf(path: string): string {
   if (path.endsWith('/count_tokens')) return 'count_tokens';
-  return path.endsWith('/batches') ? 'batch' : 'chat';
+  return /\/messages\/batches(?:\/|$)/.test(path) ? 'batch' : 'chat';
 }
 
 /** Vertex AI has the model in the path, which names the publisher too: `…/publishers/anthropic/models/<model>:streamRawPredict`. */

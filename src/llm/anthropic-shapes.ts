@@ -72,6 +72,9 @@ export function createAnthropicShapes(): AnthropicShapes {
       usage: message.usage,
       request_id: id,
       error: message.error,
+      // A line of a batch's results.
+      custom_id: id,
+      result: object({ type: name, message: response, error: object({ type: name, error: message.error }) }),
     },
     { role: 'assistant' },
   );

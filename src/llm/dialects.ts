@@ -9,6 +9,7 @@ import { createGenericText, createOpaqueBody } from './generic-text.ts';
 import { createGoogleGenerate } from './google-generate.ts';
 import { createMcp } from './mcp.ts';
 import { createOllama } from './ollama.ts';
+import { createOpenAiAudio } from './openai-audio.ts';
 import { createOpenAiChat } from './openai-chat.ts';
 import { createOpenAiCompletions } from './openai-completions.ts';
 import { createOpenAiEmbeddings } from './openai-embeddings.ts';
@@ -38,6 +39,7 @@ export function createProviderDialects(): readonly Dialect[] {
     createOpenAiEmbeddings(),
     createOpenAiImages(),
     createOpenAiModerations(),
+    createOpenAiAudio(),
     createAnthropicMessages(),
     createGoogleGenerate(),
     createCohere(),

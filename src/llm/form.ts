@@ -9,7 +9,7 @@ import { routePath } from './route-path.ts';
 import { readUrlencoded } from './urlencoded.ts';
 
 /**
- * Forms: `application/x-www-form-urlencoded`, and `multipart/form-data` as transcriptions, image edits and file uploads use it. Text fields are
+ * Forms: `application/x-www-form-urlencoded`, and `multipart/form-data` as image edits, file uploads and (by their own dialect) transcriptions use it. Text fields are
  * read and may be rewritten, files are reported. A body that is a JSON document all the same (curl's default media type) is read as one.
  * Answers are JSON or plain text.
  */

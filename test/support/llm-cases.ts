@@ -9,6 +9,7 @@ import { createGenericJson } from '../../src/llm/generic-json.ts';
 import { createGoogleGenerate } from '../../src/llm/google-generate.ts';
 import { createMcp } from '../../src/llm/mcp.ts';
 import { createOllama } from '../../src/llm/ollama.ts';
+import { createOpenAiAudio } from '../../src/llm/openai-audio.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
 import { createOpenAiCompletions } from '../../src/llm/openai-completions.ts';
 import { createOpenAiEmbeddings } from '../../src/llm/openai-embeddings.ts';
@@ -49,6 +50,8 @@ export const bodyCases: readonly BodyCase[] = [
   { name: 'openai-images.response', create: createOpenAiImages, path: null },
   { name: 'openai-moderations.request', create: createOpenAiModerations, path: '/v1/moderations' },
   { name: 'openai-moderations.response', create: createOpenAiModerations, path: null },
+  { name: 'openai-transcription.response', create: createOpenAiAudio, path: null },
+  { name: 'openai-speech.request', create: createOpenAiAudio, path: '/v1/audio/speech' },
   { name: 'anthropic-messages.request', create: createAnthropicMessages, path: '/v1/messages?beta=true' },
   { name: 'anthropic-messages.response', create: createAnthropicMessages, path: null },
   {
@@ -88,7 +91,7 @@ export const bodyCases: readonly BodyCase[] = [
   },
   {
     name: 'form-multipart.request',
-    create: createForm,
+    create: createOpenAiAudio,
     path: '/v1/audio/transcriptions',
     headers: { 'content-type': 'multipart/form-data; boundary=XcountersignX' },
     extension: 'multipart',
@@ -102,6 +105,8 @@ export const streamCases: readonly StreamCase[] = [
   { name: 'openai-completions.stream', create: createOpenAiCompletions, framing: 'sse', extension: 'sse' },
   { name: 'openai-images.stream', create: createOpenAiImages, framing: 'sse', extension: 'sse' },
   { name: 'anthropic-messages.stream', create: createAnthropicMessages, framing: 'sse', extension: 'sse' },
+  { name: 'anthropic-batch-results.stream', create: createAnthropicMessages, framing: 'ndjson', extension: 'jsonl' },
+  { name: 'openai-transcription.stream', create: createOpenAiAudio, framing: 'sse', extension: 'sse' },
   { name: 'google-generate.stream', create: createGoogleGenerate, framing: 'sse', extension: 'sse' },
   { name: 'google-generate.stream', create: createGoogleGenerate, framing: 'json-array', extension: 'json' },
   { name: 'ollama-chat.stream', create: createOllama, framing: 'ndjson', extension: 'ndjson' },

@@ -11,6 +11,7 @@ import { createGenericText } from '../../../src/llm/generic-text.ts';
 import { createGoogleGenerate } from '../../../src/llm/google-generate.ts';
 import { createMcp } from '../../../src/llm/mcp.ts';
 import { createOllama } from '../../../src/llm/ollama.ts';
+import { createOpenAiAudio } from '../../../src/llm/openai-audio.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { createOpenAiResponses } from '../../../src/llm/openai-responses.ts';
 import { readableFrames } from '../../support/eventstream.ts';
@@ -46,7 +47,11 @@ describe('the dialect of a request', () => {
     { path: '/v1/images/generations', want: 'openai.images' },
     { path: '/openai/deployments/d/images/generations?api-version=2024-10-21', want: 'openai.images' },
     { path: '/v1/images/edits', headers: { 'content-type': 'application/json' }, want: 'openai.images' },
+    { path: '/openai/deployments/whisper/audio/translations?api-version=2024-10-21', want: 'openai.audio' },
+    { path: '/v1/audio/speech', want: 'openai.audio' },
+    { path: '/v1/audio/voices', want: 'json' },
     { path: '/v1/messages', want: 'anthropic.messages' },
+    { path: '/v1/messages/batches/msgbatch_1/results', contentType: null, want: 'anthropic.messages' },
     { path: '/proxy/v1/messages/count_tokens', want: 'anthropic.messages' },
     { path: '/v1/messages/batches', want: 'anthropic.messages' },
     { path: '/anthropic/messages', headers: { 'anthropic-version': '2023-06-01' }, want: 'anthropic.messages' },
@@ -92,7 +97,7 @@ describe('the dialect of a request', () => {
     { path: '/x', contentType: 'application/x-www-form-urlencoded', want: 'form' },
     { path: '/x', contentType: 'multipart/mixed; boundary=x', want: 'binary' },
     { path: '/v1/images/edits', contentType: 'multipart/form-data; boundary=x', want: 'form' },
-    { path: '/v1/audio/transcriptions', contentType: 'multipart/form-data; boundary=x', want: 'form' },
+    { path: '/v1/audio/transcriptions', contentType: 'multipart/form-data; boundary=x', want: 'openai.audio' },
     { path: '/x', contentType: 'application/octet-stream', want: 'binary' },
   ])('$path, $contentType: $want', ({ path, contentType = 'application/json', headers, want }) => {
     expect(select(route(path, headers), contentType).id).toBe(want);
@@ -173,6 +178,15 @@ describe('what a body says of itself', () => {
       segments: [{ pointer: `${at}/messages/0/content`, role: 'user', kind: 'text', text: 'hi' }],
       uninspected: [],
     });
+  });
+
+  test.each([
+    { name: 'JSON', body: '{"text":"hello"}', want: [{ pointer: '/text', text: 'hello' }] },
+    { name: 'plain text', body: '1\n00:00:00,000 --> 00:00:01,000\nhello\n', want: [{ pointer: '' }] },
+    { name: 'nothing', body: '', want: [] },
+  ])('a transcript is read, be it $name', ({ body, want }) => {
+    const read = createOpenAiAudio().readResponse(Buffer.from(body));
+    expect(read).toMatchObject({ ok: true, value: { conversation: { segments: want } } });
   });
 
   test('an empty body says nothing', () => {
