@@ -50,7 +50,7 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
         given = record.sequence + 1;
         return record;
       }
-      covered = (await readPublished(directory))?.size ?? covered;
+      if (held !== null || given >= covered) covered = (await readPublished(directory))?.size ?? covered;
       if (held !== null && held.sequence < covered) continue;
       const leftMs = untilMs - performance.now();
       if (stop.signal.aborted || leftMs <= 0 || (isLast() && given >= covered)) return null;
@@ -63,7 +63,10 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
   /** Waits for the next record, but no longer than that. */
   async function read(ms: number): Promise<void> {
     pending ??= records.next();
-    const result = await Promise.race([pending, pause(ms, stop.signal)]);
+    const enough = new AbortController();
+    const timer = pause(ms, stop.signal, enough.signal);
+    const result = await Promise.race([pending, timer]);
+    enough.abort();
     if (result === undefined) return;
     pending = null;
     if (!result.done) held = result.value;
@@ -85,19 +88,19 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
   };
 }
 
-/** Resolves after so long, or when the signal is aborted. */
-export function pause(ms: number, signal: AbortSignal): Promise<undefined> {
+/** Resolves after so long, or when one of the signals is aborted. */
+export function pause(ms: number, ...signals: readonly AbortSignal[]): Promise<undefined> {
   return new Promise((resolve) => {
-    if (signal.aborted) {
+    if (signals.some(({ aborted }) => aborted)) {
       resolve(undefined);
       return;
     }
     const done = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', done);
+      for (const signal of signals) signal.removeEventListener('abort', done);
       resolve(undefined);
     };
     const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
+    for (const signal of signals) signal.addEventListener('abort', done);
   });
 }
