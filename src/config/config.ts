@@ -4,6 +4,7 @@ import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { JwksOptions } from '../identity/keys.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
 import type { LogLevel } from '../telemetry/pino-log.ts';
+import type { KekConfig, RetentionConfig, RevealConfig } from './audit-section.ts';
 import type { Secret } from './secret.ts';
 
 /**
@@ -31,7 +32,7 @@ export interface Config {
   readonly audit: AuditConfig;
   readonly limits: { readonly bodyBytesMax: number };
   readonly session: { readonly header: string };
-  readonly access: { readonly auditorGroups: readonly string[] };
+  readonly access: AccessConfig;
   readonly log: { readonly level: LogLevel };
   /** The longest prefix that fits speaks for the path. */
   readonly routes: readonly { readonly pathPrefix: string; readonly dialect: string }[];
@@ -62,6 +63,14 @@ export interface IdentityConfig {
 
 /** A trusted issuer, with the place of its keys instead of the keys. */
 export type IssuerConfig = Omit<TrustedIssuer, 'keys'> & { readonly jwks: JwksOptions };
+
+export interface AccessConfig {
+  readonly auditorGroups: readonly string[];
+  readonly readerGroups: readonly string[];
+  readonly officerGroups: readonly string[];
+  /** Without approver groups an auditor may reveal alone. */
+  readonly reveal: RevealConfig;
+}
 
 export interface DetectionConfig {
   readonly tier: 'core' | 'extended';
@@ -126,4 +135,10 @@ export interface AuditConfig {
   /** Null: the keys come from the environment. */
   readonly keyFile: string | null;
   readonly createKeyFile: boolean;
+  /** Null: the key-encryption key lies with the signing key. */
+  readonly kek: KekConfig | null;
+  /** Key files that were replaced: what their keys wrapped stays readable. */
+  readonly previousKeyFiles: readonly string[];
+  readonly ageRecipients: readonly string[];
+  readonly retention: RetentionConfig;
 }

@@ -121,6 +121,16 @@ function audit({ audit, masking, approval }: Config): Complaint[] {
   if (audit.createKeyFile && audit.keyFile === null) {
     found.push(error(['audit', 'create_key_file'], 'has no file to create', 'Name one in audit.key_file.'));
   }
+  const { metadataMs, bodiesMs } = audit.retention;
+  if (metadataMs !== null && (bodiesMs === null || bodiesMs > metadataMs)) {
+    found.push(
+      error(
+        ['audit', 'retention', 'bodies'],
+        'is longer than metadata, and sealed texts lie in the records that go then',
+        'Keep bodies no longer than metadata.',
+      ),
+    );
+  }
   if (masking.key === null && approval.store.kind === 'redis') {
     found.push(
       error(
@@ -178,5 +188,8 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
   if (store.kind === 'embedded') directory(['approval', 'store', 'embedded', 'directory'], store.directory);
   directory(['audit', 'directory'], config.audit.directory);
   if (!config.audit.createKeyFile) readable(['audit', 'key_file'], config.audit.keyFile);
+  config.audit.previousKeyFiles.forEach((file, index) => {
+    readable(['audit', 'previous_key_files', index], file);
+  });
   return found;
 }

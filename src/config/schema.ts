@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { RedisTarget } from '../approval/redis-client.ts';
 import { limits } from '../lib/limits.ts';
 import { logLevels } from '../telemetry/pino-log.ts';
+import { ageRecipients, kekSection, retentionSection, revealSection } from './audit-section.ts';
 import type {
   ApprovalConfig,
   AuditConfig,
@@ -24,6 +25,7 @@ export const secretPaths: readonly string[] = [
   'masking.key',
   'approval.store.redis.password',
   'approval.store.redis.sentinel.password',
+  'audit.kek.vault.token',
   'notices.routes[].webhook.secret',
   'notices.routes[].email.password',
 ];
@@ -92,11 +94,24 @@ export function configSchema(base: string): z.ZodType<Config> {
       .meta({ description: 'What groups exchanges in the record.' }),
     access: z
       .strictObject({
-        auditor_groups: distinct(text, 64)
+        auditor_groups: distinct(text, 64).prefault([]).meta({
+          description:
+            'Auditors: their members see all approvals and records of their tenant, and may have sealed texts opened.',
+        }),
+        reader_groups: distinct(text, 64)
           .prefault([])
-          .meta({ description: 'Groups whose members see all approvals of their tenant.' }),
+          .meta({ description: 'Readers: their members see the records of their tenant, never what is sealed.' }),
+        officer_groups: distinct(text, 64).prefault([]).meta({
+          description: 'Data protection officers: their members read records, hold and release, and erase by subject.',
+        }),
+        reveal: revealSection().prefault({}).meta({ description: 'How sealed texts are opened for auditors.' }),
       })
-      .transform(({ auditor_groups }) => ({ auditorGroups: auditor_groups }))
+      .transform(({ auditor_groups, reader_groups, officer_groups, reveal }) => ({
+        auditorGroups: auditor_groups,
+        readerGroups: reader_groups,
+        officerGroups: officer_groups,
+        reveal,
+      }))
       .prefault({})
       .meta({ description: 'Rights of people on the API. Who may approve is said by policy.' }),
     log: z
@@ -356,6 +371,19 @@ function audit(base: string) {
         .boolean()
         .default(false)
         .meta({ description: 'Makes the key file when it is missing; for first steps.' }),
+      kek: kekSection(base).nullable().default(null).meta({
+        description:
+          'A service that keeps the key-encryption key. Null: it lies with the signing key, in the key file or its variable.',
+      }),
+      previous_key_files: distinct(path(base), 64).prefault([]).meta({
+        description: 'Key files whose key-encryption key was replaced: what it wrapped stays readable.',
+      }),
+      age_recipients: ageRecipients().prefault([]).meta({
+        description: 'Auditors’ age recipients (`age1…`): keys are also written for them, for the stock `age` tool.',
+      }),
+      retention: retentionSection()
+        .prefault({})
+        .meta({ description: 'How long what is kept. Expiry destroys keys and whole files, and is itself on record.' }),
     })
     .transform(
       (given): AuditConfig => ({
@@ -363,6 +391,10 @@ function audit(base: string) {
         origin: given.origin,
         keyFile: given.key_file,
         createKeyFile: given.create_key_file,
+        kek: given.kek,
+        previousKeyFiles: given.previous_key_files,
+        ageRecipients: given.age_recipients,
+        retention: given.retention,
       }),
     );
 }

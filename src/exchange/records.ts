@@ -3,6 +3,7 @@ import type { AuditEntry, SealedBodySource } from '../audit/entry.ts';
 import type { Scan } from '../detect/finding.ts';
 import type { Subject } from '../identity/subject.ts';
 import type { JsonObject, JsonValue } from '../lib/json.ts';
+import type { AnswerFacts } from '../llm/answer-facts.ts';
 import type { Conversation } from '../llm/conversation.ts';
 import type { RestoredCount } from '../mask/restorables.ts';
 import type { FindingCount } from '../mask/tally.ts';
@@ -55,6 +56,7 @@ export function intentEntry(deps: ExchangeDeps, facts: RequestFacts, { canRewrit
     kind: 'intent',
     exchange: facts.context.id,
     session: facts.session,
+    ...subjectMember(deps, facts.subject),
     facts: canRewrite ? requestFacts(deps, facts) : { ...requestFacts(deps, facts), final: true },
     bodies: requestBodies(facts),
   };
@@ -66,6 +68,7 @@ export function refusalEntry(deps: ExchangeDeps, facts: RequestFacts, refusal: R
     kind: 'outcome',
     exchange: facts.context.id,
     session: facts.session,
+    ...subjectMember(deps, facts.subject),
     facts: {
       ...requestFacts(deps, facts),
       final: true,
@@ -78,7 +81,7 @@ export function refusalEntry(deps: ExchangeDeps, facts: RequestFacts, refusal: R
 }
 
 export interface ResponseFacts {
-  readonly context: ExchangeContext;
+  readonly context: ExchangeContext & { readonly subject: Subject };
   readonly session: string;
   /** `complete`, `refused`, `fault`, or why it was cut off. */
   readonly ended: string;
@@ -90,6 +93,8 @@ export interface ResponseFacts {
   readonly found: readonly FindingCount[];
   readonly restored: readonly RestoredCount[];
   readonly uninspected: readonly string[];
+  /** What the answer says about itself; null: there was none. */
+  readonly answer: AnswerFacts | null;
   readonly firstByteNs: bigint | null;
   readonly forwardedNs: bigint;
   readonly bytesReceived: number;
@@ -109,12 +114,14 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
     kind: 'outcome',
     exchange: facts.context.id,
     session: facts.session,
+    ...subjectMember(deps, facts.context.subject),
     facts: {
       final: false,
       ended: facts.ended,
       ...(facts.code === null ? {} : { code: facts.code }),
       ...(facts.status === null ? {} : { status: facts.status }),
       content_type: mediaType,
+      ...answerMembers(facts.answer),
       ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
       masked: countFacts(facts.found),
       ...(facts.restored.length > 0
@@ -130,6 +137,21 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
       },
     },
     bodies,
+  };
+}
+
+/** Whose data the bodies are: destroying that subject's key erases them. */
+function subjectMember(deps: ExchangeDeps, subject: Subject | null): Pick<AuditEntry, 'subject'> {
+  return subject?.authenticated ? { subject: pseudonym(deps.keys.pseudonym, subject) } : {};
+}
+
+function answerMembers(answer: AnswerFacts | null): JsonObject {
+  if (answer === null) return {};
+  const { model, tokensIn, tokensOut, finish } = answer;
+  return {
+    ...(model === null ? {} : { model }),
+    ...(tokensIn === null && tokensOut === null ? {} : { usage: { in: tokensIn, out: tokensOut } }),
+    ...(finish.length === 0 ? {} : { finish }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { Fault } from '../lib/fault.ts';
 import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
+import { createAnswerWatch } from '../llm/answer-facts.ts';
 import { emptyConversation } from '../llm/conversation.ts';
 import { createMinter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
@@ -38,6 +39,7 @@ export function createResponsePhase(
   const opened = deps.clock.monoNs();
   const contentType = head.headers.get('content-type') ?? '';
   const capture = createCapture(judged.decision.capture);
+  const watch = createAnswerWatch();
   let decision: Decision | null = null;
   let body: AnswerBody | null = null;
   let restorer: Restorer | null = null;
@@ -93,6 +95,7 @@ export function createResponsePhase(
         found,
         restored: restorer?.counts() ?? [],
         uninspected: body?.uninspected() ?? [],
+        answer: firstByteNs === null ? null : watch.facts(),
         firstByteNs,
         forwardedNs: judged.forwardedNs,
         bytesReceived,
@@ -112,6 +115,7 @@ export function createResponsePhase(
   function release(piece: Released): Buffer {
     bytesReleased += piece.bytes.length;
     capture.release(piece);
+    watch.push(piece.masked);
     return piece.bytes;
   }
 

@@ -7,7 +7,7 @@ import { createRedisStore } from '../approval/redis-store.ts';
 import type { ApprovalStore } from '../approval/store.ts';
 import { startSweeper } from '../approval/sweeper.ts';
 import { type FileLog, openFileLog } from '../audit/file-log.ts';
-import { keysFromEnvironment, keysFromFile } from '../audit/keys.ts';
+import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { createExchangeService } from '../exchange/service.ts';
@@ -18,6 +18,7 @@ import { createJwtAuthenticator } from '../identity/jwt-authenticator.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
+import { limits } from '../lib/limits.ts';
 import { createDialects } from '../llm/dialects.ts';
 import { addAuthorization } from '../pep/ext-authz.ts';
 import { addExternalProcessor } from '../pep/ext-proc.ts';
@@ -29,6 +30,7 @@ import { createHttpEndpoint } from '../telemetry/http-endpoint.ts';
 import { createPinoLog, type PinoLog } from '../telemetry/pino-log.ts';
 import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
+import { openAuditKeys } from './audit-keys.ts';
 import { detectorFrom } from './detector.ts';
 import { exchangeKeys } from './keys.ts';
 import { openNotices } from './notices.ts';
@@ -74,12 +76,11 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     log.flush();
   });
 
+  const auditKeys = await openAuditKeys(config.audit, process.env, random);
   const audit = await openFileLog({
     directory: config.audit.directory,
     origin: config.audit.origin,
-    keys: config.audit.keyFile
-      ? keysFromFile(config.audit.keyFile, config.audit.createKeyFile, random)
-      : keysFromEnvironment(process.env, random),
+    keys: auditKeys,
     clock,
     random,
     newId,
@@ -87,6 +88,12 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);
+  const subjects = await openSubjectKeys({
+    directory: config.audit.directory,
+    keys: auditKeys,
+    random,
+    cachedMax: limits.subjectKeysCachedMax,
+  });
   const pdp = await startPdp(config, audit, log, lifetime.signal);
   opened.add(async () => lifetime.abort());
   const authenticator = createJwtAuthenticator(
@@ -122,7 +129,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     entities,
     pdp,
     gate: createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal }),
-    audit,
+    audit: sealForSubjects(audit, subjects),
     clock,
     newId,
     log,

@@ -66,10 +66,19 @@ test('the least there can be is right, and everything else has its default', () 
       origin: 'countersign.local/gateway-0',
       keyFile: null,
       createKeyFile: false,
+      kek: null,
+      previousKeyFiles: [],
+      ageRecipients: [],
+      retention: { metadataMs: null, bodiesMs: null, checkMs: 3_600_000, settleMs: 172_800_000 },
     },
     limits: { bodyBytesMax: 16_777_216 },
     session: { header: 'x-session-id' },
-    access: { auditorGroups: [] },
+    access: {
+      auditorGroups: [],
+      readerGroups: [],
+      officerGroups: [],
+      reveal: { approverGroups: [], ttlMs: 86_400_000 },
+    },
     log: { level: 'info' },
     routes: [],
     envoy: { messageTimeoutMs: 60_000 },
@@ -85,6 +94,39 @@ describe('values', () => {
     expect(problems.map(({ severity, setting, line }) => ({ severity, setting, line }))).toEqual([
       { severity: 'warning', setting: 'audit.create_key_file', line: 2 },
     ]);
+  });
+
+  test.each([
+    {
+      given: 'vault: { address: "https://vault:8200", key: audit, token_file: token }',
+      want: {
+        kind: 'vault',
+        address: 'https://vault:8200',
+        mount: 'transit',
+        key: 'audit',
+        namespace: null,
+        token: { file: '/etc/token' },
+        timeoutMs: 4_000,
+      },
+    },
+    {
+      given: 'aws_kms: { key_id: alias/audit, region: eu-central-1, timeout: 1s }',
+      want: { kind: 'aws_kms', keyId: 'alias/audit', region: 'eu-central-1', endpoint: null, timeoutMs: 1_000 },
+    },
+    {
+      given: 'gcp_kms: { key: projects/p/locations/eu/keyRings/r/cryptoKeys/k }',
+      want: {
+        kind: 'gcp_kms',
+        key: 'projects/p/locations/eu/keyRings/r/cryptoKeys/k',
+        endpoint: 'https://cloudkms.googleapis.com',
+        timeoutMs: 4_000,
+      },
+    },
+  ])('a key service: $want.kind', ({ given, want }) => {
+    const { config, problems } = withBundle(`audit: { kek: { ${given} }, retention: { metadata: 365d, bodies: 90d } }`);
+    expect(problems).toEqual([]);
+    expect(config?.audit.kek).toEqual(want);
+    expect(config?.audit.retention.bodiesMs).toBe(90 * 86_400_000);
   });
 
   test('an issuer, as the authenticator takes it', () => {

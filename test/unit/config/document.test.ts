@@ -45,12 +45,12 @@ describe('envoy/countersign.yaml', () => {
     ]);
     expect({ bundle: config?.policy.bundle, audit: config?.audit, store: config?.approval.store }).toEqual({
       bundle: '/demo/bundle.tar.gz',
-      audit: {
+      audit: expect.objectContaining({
         directory: '/demo/audit',
         origin: 'countersign.local/gateway-0',
         keyFile: '/demo/audit-key.json',
         createKeyFile: true,
-      },
+      }),
       store: { kind: 'embedded', directory: '/demo/approvals' },
     });
     expect(config?.identity.issuers[0]?.jwks.source).toEqual({ kind: 'file', path: '/demo/jwks.json' });

@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import { createSecret, type Secret } from './secret.ts';
+import { distinct, duration, path, text } from './values.ts';
+
+/** Where the key-encryption key lies when it does not lie in the key file; see src/audit/keys.ts. */
+export type KekConfig =
+  | {
+      readonly kind: 'vault';
+      readonly address: string;
+      readonly mount: string;
+      readonly key: string;
+      readonly namespace: string | null;
+      /** The token itself, or the file that an agent keeps it in. */
+      readonly token: { readonly value: Secret } | { readonly file: string };
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly kind: 'aws_kms';
+      readonly keyId: string;
+      readonly region: string;
+      readonly endpoint: string | null;
+      readonly timeoutMs: number;
+    }
+  | { readonly kind: 'gcp_kms'; readonly key: string; readonly endpoint: string; readonly timeoutMs: number };
+
+/** How long what is kept; null: for ever. */
+export interface RetentionConfig {
+  readonly metadataMs: number | null;
+  readonly bodiesMs: number | null;
+  readonly checkMs: number;
+  readonly settleMs: number;
+}
+
+/** Who must agree to a reveal, and for how long that holds. */
+export interface RevealConfig {
+  readonly approverGroups: readonly string[];
+  readonly ttlMs: number;
+}
+
+const timeout = () =>
+  duration('100ms', '30s').prefault('4s').meta({ description: 'Longest wait for an answer, all attempts together.' });
+
+/** The service that keeps the key-encryption key; exactly one. */
+export function kekSection(base: string): z.ZodType<KekConfig, object> {
+  const vault = z.strictObject({
+    address: z
+      .url({ protocol: /^https?$/, error: 'must be an http: or https: URL' })
+      .meta({ description: 'URL of Vault (or OpenBao).' }),
+    mount: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'must be a mount path')
+      .default('transit')
+      .meta({ description: 'Where the transit engine is mounted.' }),
+    key: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'must be the name of a key')
+      .meta({ description: 'Name of the transit key; its type must take associated data, as `aes256-gcm96` does.' }),
+    namespace: text.nullable().default(null).meta({ description: 'Namespace (Vault Enterprise).' }),
+    token: z
+      .string()
+      .min(1, 'must not be empty')
+      .max(65_536)
+      .transform((value): Secret => createSecret(value))
+      .optional()
+      .meta({ description: 'Token; a reference.' }),
+    token_file: path(base)
+      .optional()
+      .meta({ description: 'File with the token, read before every call: an agent may renew it.' }),
+    timeout: timeout(),
+  });
+  const aws = z.strictObject({
+    key_id: text.meta({
+      description: 'Id, ARN or alias of a symmetric key. It names the key for ever: no moving alias.',
+    }),
+    region: z
+      .string()
+      .regex(/^[a-z0-9-]{1,64}$/, 'must be a region such as eu-central-1')
+      .meta({ description: 'Region of the key.' }),
+    endpoint: z.url().nullable().default(null).meta({ description: 'Another endpoint than that of the region.' }),
+    timeout: timeout(),
+  });
+  const gcp = z.strictObject({
+    key: z
+      .string()
+      .regex(
+        /^projects\/[^/\s]+\/locations\/[^/\s]+\/keyRings\/[^/\s]+\/cryptoKeys\/[^/\s]+$/,
+        'must be the resource name of a key',
+      )
+      .meta({ description: 'Resource name: `projects/P/locations/L/keyRings/R/cryptoKeys/K`.' }),
+    endpoint: z.url().default('https://cloudkms.googleapis.com').meta({ description: 'Endpoint of the REST API.' }),
+    timeout: timeout(),
+  });
+  return z
+    .strictObject({
+      vault: vault.optional().meta({ description: 'A key of Vault’s transit engine.' }),
+      aws_kms: aws.optional().meta({ description: 'A key of AWS KMS. Credentials come by the SDK’s default chain.' }),
+      gcp_kms: gcp
+        .optional()
+        .meta({ description: 'A key of Google Cloud KMS. Credentials are the application default ones.' }),
+    })
+    .transform((given, context): KekConfig => {
+      const found: KekConfig[] = [];
+      if (given.vault !== undefined) {
+        const { token, token_file, timeout: timeoutMs, ...vault } = given.vault;
+        if (token !== undefined && token_file === undefined)
+          found.push({ kind: 'vault', ...vault, token: { value: token }, timeoutMs });
+        else if (token === undefined && token_file !== undefined)
+          found.push({ kind: 'vault', ...vault, token: { file: token_file }, timeoutMs });
+        else context.addIssue('must have exactly one of vault.token and vault.token_file');
+      }
+      if (given.aws_kms !== undefined) {
+        const { key_id, timeout: timeoutMs, ...aws } = given.aws_kms;
+        found.push({ kind: 'aws_kms', keyId: key_id, ...aws, timeoutMs });
+      }
+      if (given.gcp_kms !== undefined) {
+        const { timeout: timeoutMs, ...gcp } = given.gcp_kms;
+        found.push({ kind: 'gcp_kms', ...gcp, timeoutMs });
+      }
+      const [only] = found;
+      if (only !== undefined && found.length === 1) return only;
+      context.addIssue('must have exactly one of vault, aws_kms and gcp_kms');
+      return z.NEVER;
+    });
+}
+
+/** Public age recipients of the auditors. */
+export function ageRecipients(): z.ZodType<readonly string[], string[]> {
+  return distinct(z.string().regex(/^age1[0-9a-z]{50,2000}$/, 'must be an age recipient, age1…'), 16);
+}
+
+/** How long records and what is sealed in them are kept. */
+export function retentionSection(): z.ZodType<RetentionConfig, object> {
+  const kept = (description: string) =>
+    duration('1h', '36500d')
+      .nullable()
+      .default(null)
+      .meta({ description: `${description} Null: for ever.` });
+  return z
+    .strictObject({
+      metadata: kept('How long records are kept: who asked, what was decided, commitments.'),
+      bodies: kept('How long sealed texts can be opened: prompts, answers, names.'),
+      check: duration('1s', '1d').prefault('1h').meta({ description: 'How often what is due is looked for.' }),
+      settle: duration('0s', '30d').prefault('48h').meta({
+        description:
+          'How long the clock must have run steadily before anything that it makes due is destroyed: a clock that jumps destroys nothing.',
+      }),
+    })
+    .transform(
+      ({ metadata, bodies, check, settle }): RetentionConfig => ({
+        metadataMs: metadata,
+        bodiesMs: bodies,
+        checkMs: check,
+        settleMs: settle,
+      }),
+    );
+}
+
+/** Who may have sealed texts opened, beyond being an auditor. */
+export function revealSection(): z.ZodType<RevealConfig, object> {
+  return z
+    .strictObject({
+      approver_groups: distinct(text, 64).prefault([]).meta({
+        description: 'With groups here, somebody in one of them, other than the auditor, must approve each reveal.',
+      }),
+      approval_ttl: duration('1m', '30d')
+        .prefault('24h')
+        .meta({ description: 'How long such a request waits for its approval, and how long the approval then holds.' }),
+    })
+    .transform(
+      ({ approver_groups, approval_ttl }): RevealConfig => ({ approverGroups: approver_groups, ttlMs: approval_ttl }),
+    );
+}
