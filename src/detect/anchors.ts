@@ -3,8 +3,6 @@ import { invariant } from '../lib/invariant.ts';
 /**
  * All anchors of all rules as one Aho-Corasick automaton in a flat table: one look-up a code unit finds every place where
  * some rule may begin. ASCII letters match in either case; the rule's own automaton is exact about it.
- *
- * With `numbers`, every start of a run of digits is a hit as well, owned by `numberOwner`.
  */
 export interface Anchors {
   /** A step is `state = next[(state << shift) + symbol[unit]]`. */
@@ -13,8 +11,6 @@ export interface Anchors {
   /** Symbol of each code unit. */
   readonly symbol: Uint8Array;
   readonly start: number;
-  /** The start when a digit stands before. */
-  readonly startAfterDigit: number;
   /** `state < shallow` means that at most the last two units begin an anchor, and none ends here. */
   readonly shallow: number;
   /** `state >= hit` means that at least one anchor ends here. */
@@ -26,16 +22,12 @@ export interface Anchors {
 }
 
 export interface AnchorHit {
-  /** `numberOwner` for a run of digits. */
   readonly owner: number;
   readonly length: number;
 }
 
 /** Stands for a digit that no digit stands before, in a rule's list of anchors. */
 export const digitRun: unique symbol = Symbol('digit run');
-
-/** Owner of the hits at such digits. */
-export const numberOwner = -1;
 
 export interface AnchorEntry {
   readonly owner: number;
@@ -46,32 +38,23 @@ interface Trie {
   readonly children: Map<number, number>[];
   readonly hits: AnchorHit[][];
   readonly depth: number[];
-  readonly last: number[];
 }
 
-export function buildAnchors(entries: readonly AnchorEntry[], numbers: boolean): Anchors {
+export function buildAnchors(entries: readonly AnchorEntry[]): Anchors {
   const { symbol, width } = symbols(entries.map(({ anchor }) => anchor));
-  const trie: Trie = { children: [new Map()], hits: [[]], depth: [0], last: [-1] };
+  const trie: Trie = { children: [new Map()], hits: [[]], depth: [0] };
   for (const { owner, anchor } of entries) insert(trie, owner, anchor, symbol);
-  return lay(trie, numbers, symbol, width);
+  return flatten(lay(trie, width), symbol, width);
 }
 
-/** Letters are symbols 1 to 26, so that the entries of a row that prose needs lie in one cache line; then come the digits. */
-const firstDigitSymbol = 27;
-
-function isDigitSymbol(symbol: number): boolean {
-  return symbol >= firstDigitSymbol && symbol < firstDigitSymbol + 10;
-}
-
-/** Every unit that no anchor holds is symbol 0. */
+/** Letters are symbols 1 to 26, so that the entries of a row that prose needs lie in one cache line. Every unit that no anchor holds is 0. */
 function symbols(anchors: readonly string[]): { symbol: Uint8Array; width: number } {
   const symbol = new Uint8Array(0x10000);
   for (let letter = 0; letter < 26; letter++) {
     symbol[0x41 + letter] = 1 + letter;
     symbol[0x61 + letter] = 1 + letter;
   }
-  for (let digit = 0; digit < 10; digit++) symbol[0x30 + digit] = firstDigitSymbol + digit;
-  let width = firstDigitSymbol + 10;
+  let width = 27;
   for (const unit of anchors.flatMap((anchor) => [...anchor].map((char) => char.charCodeAt(0)))) {
     if (!symbol[unit]) symbol[unit] = width++;
   }
@@ -80,7 +63,6 @@ function symbols(anchors: readonly string[]): { symbol: Uint8Array; width: numbe
 }
 
 function insert(trie: Trie, owner: number, anchor: string, symbol: Uint8Array): void {
-  invariant(/^[^0-9]/.test(anchor), `an anchor begins with no digit: ${anchor}`);
   let at = 0;
   for (const char of anchor) {
     const key = symbol[char.charCodeAt(0)] ?? 0;
@@ -90,7 +72,6 @@ function insert(trie: Trie, owner: number, anchor: string, symbol: Uint8Array): 
       trie.children.push(new Map());
       trie.hits.push([]);
       trie.depth.push((trie.depth[at] ?? 0) + 1);
-      trie.last.push(key);
       trie.children[at]?.set(key, child);
     }
     at = child;
@@ -98,64 +79,41 @@ function insert(trie: Trie, owner: number, anchor: string, symbol: Uint8Array): 
   trie.hits[at]?.push({ owner, length: anchor.length });
 }
 
-/**
- * The full transition table. Because no anchor begins with a digit, the state tells whether the unit before was a digit,
- * except in the root; two more states (`firstDigit`, `laterDigit`) stand for the root after digits.
- */
-function lay(trie: Trie, numbers: boolean, symbol: Uint8Array, width: number): Anchors {
-  const numberHits = numbers ? [{ owner: numberOwner, length: 1 }] : [];
-  const firstDigit = trie.children.length;
-  const laterDigit = firstDigit + 1;
-  const count = laterDigit + 1;
+interface Automaton {
+  readonly rows: readonly Uint32Array[];
+  readonly found: readonly (readonly AnchorHit[])[];
+  readonly depth: readonly number[];
+}
+
+/** The full transition table: a step never has to fall back. */
+function lay(trie: Trie, width: number): Automaton {
+  const count = trie.children.length;
   const fail = new Uint32Array(count);
   const rows: Uint32Array[] = Array.from({ length: count }, () => new Uint32Array(width));
-  const found: AnchorHit[][] = Array.from({ length: count }, (_, state) => [...(trie.hits[state] ?? [])]);
-  const afterDigit = (state: number): boolean => state >= firstDigit || isDigitSymbol(trie.last[state] ?? -1);
-
+  const found: AnchorHit[][] = trie.hits.map((hits) => [...hits]);
   const queue = [0];
   for (let head = 0; head < queue.length; head++) {
     const state = queue[head] ?? 0;
     const row = rows[state];
     invariant(row, 'every state has a row');
     const up = fail[state] ?? 0;
-    if (state !== 0) found[state]?.push(...(found[up] ?? []).filter(({ owner }) => owner !== numberOwner));
+    if (state !== 0) found[state]?.push(...(found[up] ?? []));
     for (let key = 0; key < width; key++) {
+      const fallBack = state === 0 ? 0 : (rows[up]?.[key] ?? 0);
       const child = trie.children[state]?.get(key);
-      if (child !== undefined) {
-        row[key] = child;
-        fail[child] = state === 0 ? 0 : (rows[up]?.[key] ?? 0);
-        // The fail state of a digit may be one of the two digit states: they behave as the root does.
-        if ((fail[child] ?? 0) >= firstDigit) fail[child] = 0;
-        if (isDigitSymbol(key) && !afterDigit(state)) found[child]?.push(...numberHits);
-        queue.push(child);
-        continue;
-      }
-      const target = state === 0 ? 0 : (rows[up]?.[key] ?? 0);
-      const plain = target >= firstDigit ? 0 : target;
-      if (!isDigitSymbol(key)) row[key] = plain;
-      else if (plain !== 0) row[key] = plain;
-      else row[key] = afterDigit(state) ? laterDigit : firstDigit;
+      row[key] = child ?? fallBack;
+      if (child === undefined) continue;
+      fail[child] = fallBack;
+      queue.push(child);
     }
   }
-  for (const state of [firstDigit, laterDigit]) {
-    const row = rows[state];
-    for (let key = 0; row && key < width; key++) row[key] = isDigitSymbol(key) ? laterDigit : (rows[0]?.[key] ?? 0);
-  }
-  found[firstDigit] = numberHits;
-  return flatten({ rows, found, depth: [...trie.depth, 0, 0], laterDigit }, symbol, width);
-}
-
-interface Automaton {
-  readonly rows: readonly Uint32Array[];
-  readonly found: readonly (readonly AnchorHit[])[];
-  readonly depth: readonly number[];
-  readonly laterDigit: number;
+  return { rows, found, depth: trie.depth };
 }
 
 /** How many units may begin an anchor in a state that counts as shallow. */
 export const shallowDepthMax = 2;
 
-function flatten({ rows, found, depth, laterDigit }: Automaton, symbol: Uint8Array, width: number): Anchors {
+function flatten({ rows, found, depth }: Automaton, symbol: Uint8Array, width: number): Anchors {
   const hits = (state: number): boolean => (found[state]?.length ?? 0) > 0;
   const rank = (state: number): number => (hits(state) ? 2 : (depth[state] ?? 0) > shallowDepthMax ? 1 : 0);
   const order = rows.map((_, state) => state).sort((a, b) => rank(a) - rank(b) || a - b);
@@ -180,7 +138,6 @@ function flatten({ rows, found, depth, laterDigit }: Automaton, symbol: Uint8Arr
     shift,
     symbol,
     start: place[0] ?? 0,
-    startAfterDigit: place[laterDigit] ?? 0,
     shallow: firstOfRank(1),
     hit: firstOfRank(2),
     found: order.map((state) => found[state] ?? []),

@@ -5,10 +5,7 @@ import { contextCharsMax } from './rule.ts';
 export type ContextWords = Anchors;
 
 export function compileContext(words: readonly string[]): ContextWords {
-  return buildAnchors(
-    words.map((anchor) => ({ owner: 0, anchor })),
-    false,
-  );
+  return buildAnchors(words.map((anchor) => ({ owner: 0, anchor })));
 }
 
 /**

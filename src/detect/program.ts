@@ -72,7 +72,7 @@ export function compileProgram(
   const numberGates = buildNumberGates(compiled.filter(({ order }) => atNumbers.includes(order)));
   return {
     rules: compiled,
-    anchors: buildAnchors(entries, atNumbers.length > 0),
+    anchors: buildAnchors(entries.filter(({ anchor }) => anchor.length > 1)),
     numberGates,
     windows: buildWindows(compiled, entries, numberGates),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),

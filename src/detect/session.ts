@@ -1,6 +1,6 @@
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
-import { type AnchorHit, numberOwner, shallowDepthMax } from './anchors.ts';
+import { createAnchorScan } from './anchor-scan.ts';
 import {
   type Attempt,
   advance,
@@ -15,13 +15,11 @@ import {
 import { type CompiledRule, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { createOffsets, plainText } from './normalise.ts';
-import { rulesAtNumber } from './number-gate.ts';
 import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
 import { createRoamer } from './roamer.ts';
 import { contextCharsMax } from './rule.ts';
 import { append, createRunningText, dropFirst } from './running-text.ts';
-import { windowKeyMask, windowSymbolBits } from './windows.ts';
 
 /** One running text. */
 export interface Session {
@@ -41,13 +39,11 @@ const keepChars = contextCharsMax + 16;
  * candidates that such a place touches.
  */
 export function createSession(program: Program): Session {
-  const { anchors, windows, rules, reaches, numberGates, allow } = program;
+  const { reaches, allow } = program;
   const offsets = createOffsets();
   const running = createRunningText();
   /** Normalised characters that were dropped before `text`. */
   let base = 0;
-  let scanned = 0;
-  let anchorState = anchors.start;
   let open: Attempt[] = [];
   let pending: Candidate[] = [];
   /** Everything before this is reported. */
@@ -56,6 +52,7 @@ export function createSession(program: Program): Session {
   let swallowed: Attempt | null = null;
   let reported = 0;
   const roamers = program.roaming.map(createRoamer);
+  const anchorScan = createAnchorScan(program, begin);
 
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, running, last);
@@ -67,68 +64,6 @@ export function createSession(program: Program): Session {
     const resumed = open;
     open = [];
     for (const attempt of resumed) settle(attempt, last);
-  }
-
-  /**
-   * Reads on to the end of the text. Windows tell where the automaton must look; from there it reads for as long as more than
-   * its last units may be part of an anchor. Its state at the end is the same as if it had read everything.
-   */
-  function findAnchors(last: boolean): void {
-    const { next, shift, symbol, hit, found, shallow, depth } = anchors;
-    const isDeep = (state: number): boolean =>
-      state >= shallow && (state < hit || (depth[state] ?? 0) > shallowDepthMax);
-    // Constants of this call, which the loops need not look up each time around.
-    const { units } = running;
-    const end = units.length;
-    let state = anchorState;
-    let at = scanned;
-    while (at < end) {
-      const window = isDeep(state) ? at : nextWindow(units, at);
-      const from = Math.min(window, end) - 2;
-      if (from > at) {
-        state = isDigit(units[from - 1] ?? 0) ? anchors.startAfterDigit : anchors.start;
-        at = from;
-      }
-      do {
-        state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
-        if (state >= hit) beginAll(found[state] ?? [], at, last);
-        at++;
-      } while (at < end && (at <= window || isDeep(state)));
-    }
-    anchorState = state;
-    scanned = end;
-  }
-
-  /** Where the first marked window ends, at `at` or behind it; the text's end when there is none. */
-  function nextWindow(units: Uint16Array, at: number): number {
-    const { symbol, marked } = windows;
-    const end = units.length;
-    let key =
-      ((at > 1 ? (symbol[units[at - 2] ?? 0] ?? 0) : 0) << windowSymbolBits) |
-      (at > 0 ? (symbol[units[at - 1] ?? 0] ?? 0) : 0);
-    for (let to = at; to < end; to++) {
-      key = ((key << windowSymbolBits) | (symbol[units[to] ?? 0] ?? 0)) & windowKeyMask;
-      if (((marked[key >>> 5] ?? 0) >>> (key & 31)) & 1) return to;
-    }
-    return end;
-  }
-
-  function beginAll(hits: readonly AnchorHit[], at: number, last: boolean): void {
-    for (let i = 0; i < hits.length; i++) {
-      const hit = hits[i];
-      if (!hit) continue;
-      if (hit.owner === numberOwner) beginAtNumber(at, last);
-      else begin(rules[hit.owner], at + 1 - hit.length, at + 1, last);
-    }
-  }
-
-  function beginAtNumber(at: number, last: boolean): void {
-    for (let i = 0; i < numberGates.length; i++) {
-      const gate = numberGates[i];
-      if (!gate) continue;
-      let bits = rulesAtNumber(gate, running.units, at, last);
-      for (; bits !== 0; bits &= bits - 1) begin(gate.rules[31 - Math.clz32(bits & -bits)], at, at + 1, last);
-    }
   }
 
   function begin(rule: CompiledRule | undefined, anchor: number, anchorEnd: number, last: boolean): void {
@@ -149,7 +84,7 @@ export function createSession(program: Program): Session {
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
   function earliest(except: Attempt | null): number {
     const { units } = running;
-    let place = units.length - (anchors.depth[anchorState] ?? 0);
+    let place = units.length - anchorScan.openUnits();
     for (const { holdChars, holdMax } of reaches) {
       place = Math.min(place, reachBack(units, units.length, holdChars, holdMax));
     }
@@ -235,7 +170,7 @@ export function createSession(program: Program): Session {
     if (drop < keepChars) return;
     dropFirst(running, drop);
     base += drop;
-    scanned -= drop;
+    anchorScan.shift(drop);
     decided -= drop;
     for (const attempt of open) shiftAttempt(attempt, drop);
     if (swallowed) shiftAttempt(swallowed, drop);
@@ -252,7 +187,7 @@ export function createSession(program: Program): Session {
       const findings: StreamFinding[] = [];
       swallow(findings, last);
       resume(last);
-      findAnchors(last);
+      anchorScan.read(running.units, last);
       for (const roamer of roamers) pending.push(...roamer.read(running, last));
       forgetCovered();
       if (pending.length > limits.findingsMax) {

@@ -1,6 +1,6 @@
 import type { AnchorEntry } from './anchors.ts';
 import { type CompiledRule, kinds } from './compiled-rule.ts';
-import { dead, goesOn, step } from './dfa.ts';
+import { type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
 import { edge, mayBeAtNumber, type NumberGate } from './number-gate.ts';
 
 /**
@@ -15,6 +15,10 @@ export interface Windows {
   readonly symbol: Uint8Array;
   /** A bit a key. */
   readonly marked: Uint32Array;
+  /** The marked keys that begin an anchor of two characters and more. */
+  readonly literal: Uint32Array;
+  /** The rules with an anchor of one character, by its code unit. */
+  readonly short: ReadonlyMap<number, readonly CompiledRule[]>;
 }
 
 export const windowSymbolBits = 6;
@@ -26,37 +30,42 @@ export function buildWindows(
   numberGates: readonly NumberGate[],
 ): Windows {
   const symbol = symbols();
-  const marked = new Uint32Array((windowKeyMask + 1) / 32);
-  const ofKind = (kind: number): number => (kind === edge ? 0 : (symbol[unitOf(kind)] ?? 0));
-  const mark = (a: number, b: number, c: number): void => {
-    const key = (a << (2 * windowSymbolBits)) | (b << windowSymbolBits) | c;
-    marked[key >>> 5] = (marked[key >>> 5] ?? 0) | (1 << (key & 31));
-  };
-  const kindsAndEdge = Array.from({ length: kinds + 1 }, (_, kind) => kind);
-
+  const literal = new Uint32Array((windowKeyMask + 1) / 32);
+  const middle = new Uint32Array(literal.length);
+  const short = new Map<number, CompiledRule[]>();
   for (const { owner, anchor } of anchors) {
-    const [a = 0, b = 0, c] = Array.from({ length: anchor.length }, (_, i) => symbol[anchor.charCodeAt(i)] ?? 0);
     const rule = rules[owner];
     if (!rule) continue;
-    if (c !== undefined) {
-      mark(a, b, c);
-      continue;
-    }
-    const before = kindsAndEdge.filter((kind) => mayPrecede(rule, kind));
-    const behind = anchor.length === 2 ? null : kindsAndEdge.filter((kind) => mayFollow(rule, anchor, kind));
-    for (const kind of before) {
-      if (behind === null) mark(ofKind(kind), a, b);
-      else for (const next of behind) mark(ofKind(kind), a, ofKind(next));
+    const [a = 0, b = 0, c] = Array.from(anchor, (char) => symbol[char.charCodeAt(0)] ?? 0);
+    if (c !== undefined) mark(literal, a, b, c);
+    else if (anchor.length === 2) for (const kind of kindsAndEdge) mark(literal, symbolOf(symbol, kind), a, b);
+    else {
+      markNeighbours(middle, symbol, rule, anchor);
+      for (const unit of new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)])) {
+        short.set(unit, [...(short.get(unit) ?? []), rule]);
+      }
     }
   }
   const digit = symbol[0x30] ?? 0;
-  for (const before of kindsAndEdge) {
-    if (ofKind(before) === digit) continue;
+  for (const before of kindsAndEdge.filter((kind) => symbolOf(symbol, kind) !== digit)) {
     for (const behind of kindsAndEdge) {
-      if (mayBeAtNumber(numberGates, before, behind)) mark(ofKind(before), digit, ofKind(behind));
+      if (mayBeAtNumber(numberGates, before, behind)) {
+        mark(middle, symbolOf(symbol, before), digit, symbolOf(symbol, behind));
+      }
     }
   }
-  return { symbol, marked };
+  return { symbol, marked: middle.map((bits, index) => bits | (literal[index] ?? 0)), literal, short };
+}
+
+const kindsAndEdge: readonly number[] = [...Array.from({ length: kinds }, (_, kind) => kind), edge];
+
+function mark(keys: Uint32Array, a: number, b: number, c: number): void {
+  const key = (a << (2 * windowSymbolBits)) | (b << windowSymbolBits) | c;
+  keys[key >>> 5] = (keys[key >>> 5] ?? 0) | (1 << (key & 31));
+}
+
+function symbolOf(symbol: Uint8Array, kind: number): number {
+  return kind === edge ? 0 : (symbol[unitOf(kind)] ?? 0);
 }
 
 /** A unit of each kind. */
@@ -77,19 +86,33 @@ function symbols(): Uint8Array {
   return symbol;
 }
 
-/** Whether a match of the rule may have this kind of character before its anchor. */
-function mayPrecede({ reach, notBefore }: CompiledRule, kind: number): boolean {
-  if (kind !== edge && reach?.chars[kind]) return true;
-  return !reach?.isNeeded && (kind === edge || !notBefore?.[kind]);
+/** Marks what may stand on both sides of a rule's anchor of one character. */
+function markNeighbours(keys: Uint32Array, symbol: Uint8Array, rule: CompiledRule, anchor: string): void {
+  const { reach, notBefore, lead, value } = rule;
+  const dfa = lead ?? value;
+  const forms = new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)]);
+  const middle = symbol[anchor.charCodeAt(0)] ?? 0;
+  for (const before of kindsAndEdge) {
+    const states = new Set<number>();
+    if (!reach?.isNeeded && (before === edge || !notBefore?.[before])) states.add(dfa.start);
+    if (before !== edge && reach?.chars[before])
+      for (const state of stepAll(dfa, statesOf(dfa), before)) states.add(state);
+    const after = new Set([...states].flatMap((state) => [...forms].map((unit) => step(dfa, state, unit))));
+    after.delete(dead);
+    for (const behind of kindsAndEdge) {
+      const isAlive = [...after].some(
+        (state) => state >= dfa.accepting || behind === edge || goesOn(dfa, state, behind),
+      );
+      if (isAlive) mark(keys, symbolOf(symbol, before), middle, symbolOf(symbol, behind));
+    }
+  }
 }
 
-/** Whether one may have this kind behind an anchor of a single character. */
-function mayFollow({ reach, lead, value }: CompiledRule, anchor: string, kind: number): boolean {
-  if (kind === edge) return true;
-  if (reach) return reach.follow[kind] === 1;
-  const dfa = lead ?? value;
-  return [anchor, anchor.toUpperCase()].some((form) => {
-    const state = step(dfa, dfa.start, form.charCodeAt(0));
-    return state !== dead && (state >= dfa.accepting || goesOn(dfa, state, kind));
-  });
+/** Where the units of a kind lead from any of the states. */
+function stepAll(dfa: Dfa, states: readonly number[], kind: number): Set<number> {
+  const symbols = kind < 0x80 ? [dfa.ascii[kind] ?? 0] : dfa.wideSymbol;
+  const out = new Set<number>();
+  for (const state of states) for (const symbol of symbols) out.add(dfa.next[state + symbol] ?? dead);
+  out.delete(dead);
+  return out;
 }

@@ -58,7 +58,7 @@ describe('time grows as the text does', () => {
   /** Least of several runs: what else happens on the machine only adds. */
   function timeUs(text: string): number {
     return Math.min(
-      ...[1, 2, 3].map(() => {
+      ...[1, 2, 3, 4, 5].map(() => {
         const before = process.cpuUsage();
         detector.scan(text);
         const { user, system } = process.cpuUsage(before);
@@ -71,6 +71,6 @@ describe('time grows as the text does', () => {
     const [short, long] = [4_096, 32_768].map((length) => atom.repeat(Math.ceil(length / atom.length)));
     detector.scan(short ?? '');
     // Eight times the text: quadratic work would take 64 times as long. Half a millisecond is noise.
-    expect(timeUs(long ?? '')).toBeLessThan(24 * Math.max(500, timeUs(short ?? '')));
+    expect(timeUs(long ?? '')).toBeLessThan(40 * Math.max(500, timeUs(short ?? '')));
   });
 });

@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { StreamFinding } from '../../../src/detect/finding.ts';
+import { compileProgram, type Program } from '../../../src/detect/program.ts';
+import { rules } from '../../../src/detect/rules/catalogue.ts';
+import { createSession } from '../../../src/detect/session.ts';
+import { promptText } from '../../support/prompt-text.ts';
+
+const program = compileProgram(rules);
+const everywhere: Program = {
+  ...program,
+  windows: {
+    ...program.windows,
+    marked: program.windows.marked.map(() => -1),
+    literal: program.windows.literal.map(() => -1),
+  },
+};
+
+function found(from: Program, pieces: readonly string[]): readonly StreamFinding[] {
+  const session = createSession(from);
+  return pieces.flatMap((piece, i) => session.feed(piece, i === pieces.length - 1).findings);
+}
+
+function cut(text: string, sizes: readonly number[]): string[] {
+  const pieces: string[] = [];
+  for (let at = 0, i = 0; at < text.length; i++) {
+    const size = sizes[i % sizes.length] ?? 1;
+    pieces.push(text.slice(at, at + size));
+    at += size;
+  }
+  return pieces.length > 0 ? pieces : [''];
+}
+
+const examples = rules.flatMap((rule) =>
+  rule.examples.positive.map((example) => (typeof example === 'string' ? example : example.text)),
+);
+const samples = fc.constantFrom(...examples);
+const noise = fc.string({ unit: fc.constantFrom(...' \n.:-_/@"=+()09aAkKeyſé中'), maxLength: 6 });
+
+describe('passing over text finds what looking everywhere finds', () => {
+  test('in text such as people write', () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const text = promptText(16_384, seed, seed % 2 === 0);
+      expect(found(program, [text])).toEqual(found(everywhere, [text]));
+    }
+  });
+
+  test('in text that is nothing but values and what may stand around them, in any pieces', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(samples, noise), { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 24 }), { minLength: 1, maxLength: 6 }),
+        (parts, sizes) => {
+          const text = parts.join('');
+          const whole = found(everywhere, [text]);
+          expect(found(program, [text])).toEqual(whole);
+          expect(found(program, cut(text, sizes))).toEqual(found(everywhere, cut(text, sizes)));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
