@@ -23,6 +23,11 @@ interface Prefix {
   readonly whole: boolean;
 }
 
+/** Patterns ignore the case of ASCII letters only, and so do anchors. */
+function lowerAscii(unit: number): string {
+  return String.fromCharCode(unit >= 0x41 && unit <= 0x5a ? unit + 32 : unit);
+}
+
 function prefixesOf(node: PatternNode): readonly Prefix[] {
   switch (node.kind) {
     case 'set': {
@@ -30,7 +35,7 @@ function prefixesOf(node: PatternNode): readonly Prefix[] {
         high - low > 8 ? [] : Array.from({ length: high - low + 1 }, (_, i) => low + i),
       );
       const size = node.set.reduce((sum, [low, high]) => sum + high - low + 1, 0);
-      const chars = [...new Set(units.map((unit) => String.fromCharCode(unit).toLowerCase()))];
+      const chars = [...new Set(units.map(lowerAscii))];
       const usable =
         size === units.length &&
         (chars.length === 1 || (chars.length <= 8 && !chars.some((char) => /[0-9\s]/.test(char))));

@@ -3,6 +3,7 @@ import { americanIdRules } from './american-ids.ts';
 import { appTokenRules } from './app-tokens.ts';
 import { asianAndAfricanIdRules } from './asian-and-african-ids.ts';
 import { bankRules } from './bank.ts';
+import { cardDetailRules } from './card-details.ts';
 import { cardRules } from './cards.ts';
 import { cloudRules } from './cloud.ts';
 import { connectionStringRules } from './connection-strings.ts';
@@ -13,6 +14,7 @@ import { europeanIdRules } from './european-ids.ts';
 import { jwtRules } from './jwt.ts';
 import { keywordSecretRules } from './keyword-secrets.ts';
 import { llmKeyRules } from './llm-keys.ts';
+import { machineCredentialRules } from './machine-credentials.ts';
 import { messagingRules } from './messaging.ts';
 import { namedAppKeyRules } from './named-app-keys.ts';
 import { namedKeyRules } from './named-keys.ts';
@@ -28,6 +30,7 @@ import { vcsRules } from './vcs.ts';
 /** All built-in rules. */
 export const rules: readonly Rule[] = [
   ...cardRules,
+  ...cardDetailRules,
   ...usIdRules,
   ...emailRules,
   ...bankRules,
@@ -36,6 +39,7 @@ export const rules: readonly Rule[] = [
   ...cryptoRules,
   ...jwtRules,
   ...privateKeyRules,
+  ...machineCredentialRules,
   ...cloudRules,
   ...vcsRules,
   ...llmKeyRules,

@@ -60,6 +60,22 @@ export const cloudRules: readonly Rule[] = [
       negative: [`${sample('AKIA', ['base32', 16])} ${sample(['hex', 40])}`],
     },
   },
+  {
+    id: 'aws-session-token',
+    entity: 'SECRET_AWS_SESSION_TOKEN',
+    tier: 'core',
+    // What the service's own header becomes in base64.
+    pattern: /(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|AQoDYXdz)[A-Za-z0-9+/=]{80,}/,
+    maxLength: 400,
+    rest: /[A-Za-z0-9+/=]*/,
+    notBefore: /[A-Za-z0-9+/]/,
+    score: 0.95,
+    source: 'https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html',
+    examples: {
+      positive: [sample('IQoJb3JpZ2lu', ['base64', 300]), sample('FwoGZXIvYXdz', ['base64', 600])],
+      negative: ['IQoJb3JpZ2lu', 'FwoGZXIvYXdzEXAMPLE'],
+    },
+  },
   tokenRule({
     id: 'aws-bedrock-api-key',
     entity: 'SECRET_AWS_BEDROCK_API_KEY',

@@ -20,6 +20,15 @@ const longNames = anyOf([
   ],
   ...['mot de passe', 'mdp', 'wachtwoord', 'hasło', 'lösenord', 'adgangskode', 'passord', 'salasana', 'heslo'],
   ...['parola', 'şifre', 'jelszó', 'пароль', 'Пароль', '비밀번호', '비번', '패스워드', '암호', '密码', '密碼', '口令'],
+  // The flag folds ASCII letters only.
+  ...[
+    'contrase\u00d1a',
+    'has\u0141o',
+    'l\u00d6senord',
+    '\u015eifre',
+    'jelsz\u00d3',
+    '\u041f\u0410\u0420\u041e\u041b\u042c',
+  ],
   ...['パスワード', 'كلمة المرور', 'סיסמה', 'mật khẩu', 'kata sandi'],
 ]);
 /** Names so short that they must stand alone, or at the end of these: `bypass` and `pass_through` are none. */
@@ -39,7 +48,7 @@ const notBeforeShort = /[A-Za-z0-9]/;
 
 /** Unquoted: up to a space or a separator, without the punctuation of a sentence. */
 const bare = /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/;
-const said = String.raw`(?:는|은|가|이|를|을|は|が|[ \t]+|[ \t]*[:=][ \t]*)(?:(?:is|was|are|ist|war|es|est|era|to|now|will be)[ \t]+)?\n?[ \t]*["'(]?`;
+const said = String.raw`(?:는|은|가|이|를|을|は|が|[ \t]+|[ \t]*[:=][ \t]*)(?:(?:is|was|are|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|[-])[ \t]+)?\n?[ \t]*["'(]?`;
 
 function passwordCheck(match: Match, evidence: Evidence): Verdict {
   const { text, start, value } = match;
@@ -160,8 +169,25 @@ export const passwordRules: readonly Rule[] = [
         { text: 'the password is Qrl23Db#@ for now', value: 'Qrl23Db#@' },
         { text: 'Password IhqTb1Gh', value: 'IhqTb1Gh' },
         { text: '비번 Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Mein Passwort lautet Qrl23Db#@, bitte \u00e4ndern', value: 'Qrl23Db#@' },
+        { text: 'Le mot de passe est Qrl23Db#@.', value: 'Qrl23Db#@' },
+        { text: 'La contrase\u00f1a es Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'A senha \u00e9 Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'La password \u00e8 Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Het wachtwoord is Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Moje has\u0142o to Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Mitt l\u00f6senord \u00e4r Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: '\u041f\u0430\u0440\u043e\u043b\u044c \u2014 Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: '\u30d1\u30b9\u30ef\u30fc\u30c9\u306fQrl23Db#@\u3067\u3059', value: 'Qrl23Db#@\u3067\u3059' },
+        { text: '\u5bc6\u7801\uff1aQrl23Db#@', value: 'Qrl23Db#@' },
       ],
-      negative: ['the password is incorrect.', 'password policy v2', 'passwords are hashed', 'Password Manager 2024'],
+      negative: [
+        ...['Das Passwort ist falsch.', 'le mot de passe est obligatoire', 'la contrase\u00f1a es incorrecta'],
+        'the password is incorrect.',
+        'password policy v2',
+        'passwords are hashed',
+        'Password Manager 2024',
+      ],
     },
   },
   {

@@ -1,0 +1,95 @@
+import { digitRun } from '../anchors.ts';
+import type { Match, Rule, Verdict } from '../rule.ts';
+import { passesLuhn } from '../validators/luhn.ts';
+
+/** Characters between a card's number and what belongs to it. */
+const nearChars = 40;
+
+/** Whether a card's number ends at most `nearChars` before the match. */
+function cardBefore({ text, start }: Match): boolean {
+  const left = text.slice(Math.max(0, start - nearChars - 24), start);
+  const runs = left.matchAll(/\d(?:[ -]?\d){11,18}/g);
+  for (const { 0: run, index } of runs) {
+    if (left.length - index - run.length <= nearChars && passesLuhn(run)) return true;
+  }
+  return false;
+}
+
+function codeCheck(match: Match): Verdict {
+  return /^(\d)\1+$/.test(match.value) && !cardBefore(match) ? 'wrong' : 'plausible';
+}
+
+function expiryCheck(match: Match): Verdict {
+  return cardBefore(match) ? 'plausible' : 'doubtful';
+}
+
+const cards = 'https://www.pcisecuritystandards.org/glossary/';
+const expiry = /(?:0[1-9]|1[0-2]) ?[/-] ?(?:20)?\d{2}/;
+const shape = { tier: 'core', notAfter: /[A-Za-z0-9_/-]/, source: cards } as const;
+
+/** What stands beside a card's number: sensitive authentication data, as the card schemes call it. */
+export const cardDetailRules: readonly Rule[] = [
+  {
+    ...shape,
+    id: 'card-security-code',
+    entity: 'CVV_NUMBER',
+    lead: /(?:cvv2?|cvc2?|cvn2?|csc|security code|card code|verification code|pr\u00fcfziffer|pr\u00fcfnummer|cryptogramme|c\u00f3digo de seguridad)(?: ?(?:no|nr|number|code|is|ist|es)\.?)?["'`]?[ \t]*[:=#-]?[ \t]*["'`(]?/i,
+    pattern: /\d{3,4}/,
+    maxLength: 4,
+    notBefore: /[A-Za-z0-9]/,
+    check: (match) =>
+      /(?:security|verification|card) code\W*$/i.test(match.text.slice(Math.max(0, match.start - 24), match.start)) &&
+      !cardBefore(match)
+        ? 'doubtful'
+        : codeCheck(match),
+    context: ['card', 'visa', 'mastercard', 'amex', 'credit', 'debit', 'karte'],
+    score: 0.6,
+    examples: {
+      positive: [
+        { text: 'CVV: 123', value: '123' },
+        { text: 'cvc2 4829', value: '4829' },
+        { text: '4111 1111 1111 1111, security code 737', value: '737' },
+        { text: '{"cvv": "737"}', value: '737' },
+      ],
+      negative: ['the cvv is on the back', 'security code 2024', 'cvv 12345', 'verification code 481516'],
+    },
+  },
+  {
+    ...shape,
+    id: 'card-expiry',
+    entity: 'CREDIT_CARD_EXPIRATION_DATE',
+    lead: /(?:exp(?:iry|ires|iration|\.)?(?: ?date)?|valid (?:thru|through|until|till|to)|good thru|g\u00fcltig bis|expire le|caduca|scadenza)["'`]?[ \t]*[:=-]?[ \t]*["'`(]?/i,
+    pattern: expiry,
+    maxLength: 9,
+    notBefore: /[A-Za-z0-9]/,
+    check: expiryCheck,
+    context: ['card', 'cards', 'visa', 'mastercard', 'amex', 'cvv', 'cvc', 'karte', 'carte', 'tarjeta'],
+    score: 0.6,
+    examples: {
+      positive: [
+        { text: '4111111111111111 exp 12/27', value: '12/27' },
+        { text: 'Visa card, valid thru 04/2029', value: '04/2029' },
+        { text: '{"number":"4111 1111 1111 1111","exp":"12/27"}', value: '12/27' },
+      ],
+      negative: ['the offer expires 12/27', 'exp 13/27', 'card exp 12/27/2024', 'experience 12/27'],
+    },
+  },
+  {
+    ...shape,
+    id: 'card-expiry-unnamed',
+    entity: 'CREDIT_CARD_EXPIRATION_DATE',
+    anchors: [digitRun],
+    pattern: /(?:0[1-9]|1[0-2])\/(?:20)?\d{2}/,
+    maxLength: 7,
+    notBefore: /[A-Za-z0-9_/.-]/,
+    check: (match) => (cardBefore(match) ? 'plausible' : 'wrong'),
+    score: 0.55,
+    examples: {
+      positive: [
+        { text: '4111 1111 1111 1111 12/27', value: '12/27' },
+        { text: 'pay with 4111111111111111, 04/2029 please', value: '04/2029' },
+      ],
+      negative: ['on 12/27', '4111111111111112 12/27', '4111111111111111 13/27'],
+    },
+  },
+];
