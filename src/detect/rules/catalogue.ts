@@ -26,6 +26,7 @@ import { platformTokenRules } from './platform-tokens.ts';
 import { privateKeyRules } from './private-keys.ts';
 import { usIdRules } from './us-ids.ts';
 import { vcsRules } from './vcs.ts';
+import { worldIdRules } from './world-ids.ts';
 
 /** All built-in rules. */
 export const rules: readonly Rule[] = [
@@ -56,4 +57,5 @@ export const rules: readonly Rule[] = [
   ...americanIdRules,
   ...europeanIdRules,
   ...asianAndAfricanIdRules,
+  ...worldIdRules,
 ];
