@@ -39,11 +39,25 @@ export interface Attempt {
 }
 
 /** Whether an attempt from `start` comes to nothing within this text: most do, after a few units. */
-export function isHopeless(rule: CompiledRule, units: Uint16Array, start: number): boolean {
-  const dfa = rule.lead ?? rule.value;
+export function isHopeless({ lead, value, rule }: CompiledRule, units: Uint16Array, start: number): boolean {
+  if (!lead) return comesToNothing(value, units, start, rule.maxLength);
+  const { next, ascii, accepting } = lead;
+  let state = lead.start;
+  let matched = state >= accepting ? start : -1;
+  const end = Math.min(units.length, start + contextCharsMax);
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(lead, unit))] ?? dead;
+    if (state === dead) return matched < 0 || comesToNothing(value, units, matched, rule.maxLength);
+    if (state >= accepting) matched = at + 1;
+  }
+  return false;
+}
+
+function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: number): boolean {
   const { next, ascii, accepting } = dfa;
   let state = dfa.start;
-  const end = Math.min(units.length, start + (rule.lead ? contextCharsMax : rule.rule.maxLength));
+  const end = Math.min(units.length, start + lengthMax);
   for (let at = start; at < end; at++) {
     if (state >= accepting) return false;
     const unit = units[at] ?? 0;
