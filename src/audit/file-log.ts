@@ -355,7 +355,12 @@ function createFileLog(
     isClosing = true;
     if (reopenTimer !== null) clearTimeout(reopenTimer);
     if (state === 'open') {
-      await enqueue(ownEntry('close', {})).catch(() => undefined);
+      await enqueue(ownEntry('close', {})).catch((error: unknown) => {
+        observe.log.error('audit log closed without a close entry', {
+          reason: Fault.from(error).message,
+          file: directory,
+        });
+      });
       await closeWriter();
     }
     state = 'closed';
