@@ -325,4 +325,37 @@ export const worldIdRules: readonly Rule[] = [
     positive: [{ text: 'LEI 529900T8BM49AURSDO55', value: '529900T8BM49AURSDO55' }],
     negative: ['LEI 529900T8BM49AURSDO56', '529900T8BM49AURSDO55'],
   }),
+  nationalId({
+    id: 'eu-vat-id',
+    entity: 'EU_VAT_ID',
+    pattern:
+      /(?:ATU\d{8}|BE[01]\d{9}|BG\d{9,10}|CY\d{8}[A-Z]|CZ\d{8,10}|DK\d{8}|EE\d{9}|EL\d{9}|ES[A-Z0-9]\d{7}[A-Z0-9]|FI\d{8}|FR[A-Z0-9]{2}\d{9}|HR\d{11}|HU\d{8}|IE\d[A-Z0-9+*]\d{5}[A-Z]{1,2}|LT\d{9}(?:\d{3})?|LU\d{8}|LV\d{11}|MT\d{8}|NL\d{9}B\d{2}|PL\d{10}|PT\d{9}|RO\d{2,10}|SE\d{12}|SI\d{8}|SK\d{10})/,
+    isDistinct: false,
+    context: ['vat', 'ust', 'ust-id', 'uid', 'tva', 'iva', 'btw', 'moms', 'nip', 'tax'],
+    source: 'https://taxation-customs.ec.europa.eu/vat-identification-numbers_en',
+    positive: [
+      { text: 'VAT NL123456789B01', value: 'NL123456789B01' },
+      { text: 'TVA: FR40303265045', value: 'FR40303265045' },
+    ],
+    negative: ['part FR40303265045', 'VAT FR123'],
+  }),
+  {
+    id: 'bic',
+    entity: 'BIC',
+    tier: 'extended',
+    lead: /(?:bic|swift)(?:[ /-]?(?:code|bic|swift|number|no\.?))*["'`)]?[ \t]*[:=]?[ \t]*["'`(]?/i,
+    pattern: /[A-Z]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?/,
+    maxLength: 11,
+    notBefore: /[A-Za-z0-9]/,
+    notAfter: /[A-Za-z0-9_]/,
+    score: 0.7,
+    source: 'https://www.iso.org/standard/84108.html',
+    examples: {
+      positive: [
+        { text: 'BIC: DEUTDEFF500', value: 'DEUTDEFF500' },
+        { text: 'SWIFT code BNPAFRPP', value: 'BNPAFRPP' },
+      ],
+      negative: ['swift action', 'BIC deutdeff', 'DEUTDEFF500'],
+    },
+  },
 ];

@@ -34,6 +34,21 @@ export function isSegwitAddress(value: string): boolean {
   return polymod([...expanded, ...symbols]) === (symbols[0] === 0 ? 1 : 0x2bc830a3);
 }
 
+/** BIP 173's checksum behind any prefix, as other chains use it. */
+export function isBech32(value: string): boolean {
+  const cut = value.lastIndexOf('1');
+  const [prefix, data] = [value.slice(0, cut), value.slice(cut + 1)];
+  const symbols = [...data].map((char) => bech32.indexOf(char));
+  if (symbols.includes(-1) || data.length < 6) return false;
+  const expanded = [
+    ...[...prefix].map((c) => c.charCodeAt(0) >> 5),
+    0,
+    ...[...prefix].map((c) => c.charCodeAt(0) & 31),
+  ];
+  const rest = polymod([...expanded, ...symbols]);
+  return rest === 1 || rest === 0x2bc830a3;
+}
+
 function polymod(values: readonly number[]): number {
   const generators = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
   let checksum = 1;

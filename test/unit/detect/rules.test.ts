@@ -48,4 +48,25 @@ describe('catalogue', () => {
     const bare = rules.filter(({ examples, source }) => !examples.positive[0] || !examples.negative[0] || !source);
     expect(bare.map(({ id }) => id)).toEqual([]);
   });
+
+  test('covers what the documentation promises', () => {
+    const credentials = rules.filter(({ entity }) => entity.startsWith('SECRET_'));
+    const countries = new Set(rules.flatMap(({ country }) => (country ? [country] : [])));
+    expect({
+      credentials: credentials.length >= 250,
+      kinds: new Set(credentials.map(({ entity }) => entity)).size >= 150,
+      countries: countries.size >= 45,
+    }).toEqual({ credentials: true, kinds: true, countries: true });
+  });
+
+  test('sources are pages, entities are names, bounds are set', () => {
+    const odd = rules.filter(
+      ({ source, entity, maxLength, score }) =>
+        !URL.canParse(source) ||
+        !/^[A-Z][A-Z0-9_]+$/.test(entity) ||
+        !(maxLength > 0 && maxLength <= 4096) ||
+        score > 1,
+    );
+    expect(odd.map(({ id }) => id)).toEqual([]);
+  });
 });
