@@ -120,7 +120,8 @@ function findings(view: RecordView, product: Product): Rendered[] {
           analytic: view.rules[0] === undefined ? null : { name: view.rules[0], uid: view.rules[0], type_id: 1 },
           related_events: [{ uid: view.record.id, type_uid: 600301 }],
         }),
-        actor: view.caller ? actor(view) : null,
+        // Detection Finding has an actor only in its evidence.
+        ...(view.caller === null ? {} : isBlock ? { evidences: [{ actor: actor(view) }] } : { actor: actor(view) }),
         data_security: isBlock ? null : { data_lifecycle_state_id: 2, policy: policy(view) ?? { name: 'countersign' } },
         action_id: actionId,
         disposition_id: dispositionId,
