@@ -56,7 +56,16 @@ _denials contains ["main", {
 	count(_approvers) == 0
 }
 
-_holds contains [id, entry] if some entry in data.countersign.rules[id].hold
+_holds contains [id, entry] if {
+	some entry in data.countersign.rules[id].hold
+	object.get(entry, "enforce", true) != false
+}
+
+# A rule on trial (`"enforce": false`) holds nothing; what it would have held goes on record.
+_tags contains [id, {"name": "would_hold", "value": id}] if {
+	some entry in data.countersign.rules[id].hold
+	entry.enforce == false
+}
 
 _redactions contains [id, entry] if some entry in data.countersign.rules[id].redact
 
@@ -85,6 +94,11 @@ _misshapen contains id if {
 _misshapen contains id if {
 	entries := data.countersign.rules[id].restore
 	not is_set(entries)
+}
+
+_misshapen contains id if {
+	some [id, entry] in _holds
+	not object.get(entry, ["approvers", "match"], "any") in {"any", "all"}
 }
 
 _misshapen contains id if {
@@ -118,7 +132,11 @@ _denial := {"status": status, "code": code, "message": message} if {
 _terms := null if _action != "hold"
 
 _terms := {
-	"approvers": {"groups": sort(_approvers), "quorum": max({term.approvers.quorum | some term in _full_terms})},
+	"approvers": {
+		"groups": sort(_approvers),
+		"match": _match,
+		"quorum": max({term.approvers.quorum | some term in _full_terms}),
+	},
 	"ttl_s": min({term.ttl_s | some term in _full_terms}),
 	"wait_s": min({term.wait_s | some term in _full_terms}),
 	"grant": {
@@ -126,13 +144,68 @@ _terms := {
 		"ttl_s": min({term.grant.ttl_s | some term in _full_terms}),
 	},
 	"require_reason": true in {term.require_reason | some term in _full_terms},
+	"require_requester_reason": true in {term.require_requester_reason | some term in _full_terms},
+	"return_reason": {term.return_reason | some term in _full_terms} == {true},
+	"allow_self_approval": {term.allow_self_approval | some term in _full_terms} == {true},
+	"break_glass": {"groups": sort(intersection({{group | some group in term.break_glass.groups} |
+		some term in _full_terms
+	}))},
 } if {
 	_action == "hold"
 }
 
-_full_terms contains object.union(data.settings.hold, entry) if some [_, entry] in _holds
+_full_terms contains object.union(object.union(_milder, data.settings.hold), entry) if some [_, entry] in _holds
 
-_approvers := intersection({{group | some group in entry.approvers.groups} | some [_, entry] in _holds})
+# What settings of an earlier version do not have.
+_milder := {
+	"approvers": {"match": "any"},
+	"require_requester_reason": false,
+	"return_reason": true,
+	"allow_self_approval": false,
+	"break_glass": {"groups": []},
+}
+
+# Groups of which each must agree, and sets of groups of which any may. A single group is both.
+_each contains group if {
+	_match == "all"
+	some term in _full_terms
+	_is_each(term)
+	some group in term.approvers.groups
+}
+
+_any contains {group | some group in term.approvers.groups} if {
+	some term in _full_terms
+	not _is_each(term)
+}
+
+_is_each(term) if term.approvers.match == "all"
+
+_is_each(term) if {
+	_match == "all"
+	count(term.approvers.groups) == 1
+}
+
+_match := "all" if {
+	some term in _full_terms
+	term.approvers.match == "all"
+} else := "any"
+
+# Where each group must agree, a rule that any of its groups satisfies is satisfied by one of them.
+default _approvers := set()
+
+_approvers := intersection(_any) if {
+	_match == "any"
+}
+
+_approvers := _each if {
+	_match == "all"
+	every groups in _any {
+		count(groups & _each) > 0
+	}
+	every term in _full_terms {
+		count(term.approvers.groups) > 0
+	}
+}
 
 _labels := {name: concat(", ", sort(values)) |
 	some name in {tag.name | some [_, tag] in _tags}

@@ -47,7 +47,7 @@ test_composition[name] if {
 				"action": "hold",
 				"rules": ["a"],
 				"reasons": [{"rule": "a", "message": "a waits"}],
-				"hold": object.union(data.settings.hold, {"approvers": {"groups": ["g"], "quorum": 1}}),
+				"hold": object.union(data.settings.hold, {"approvers": {"groups": ["g"]}}),
 			}),
 		},
 		"several holds become one that satisfies each": {
@@ -66,13 +66,77 @@ test_composition[name] if {
 				"rules": ["a", "b"],
 				"reasons": [{"rule": "a", "message": "a waits"}, {"rule": "b", "message": "b waits"}],
 				"hold": {
-					"approvers": {"groups": ["h"], "quorum": 2},
+					"approvers": {"groups": ["h"], "match": "any", "quorum": 2},
 					"ttl_s": 60,
 					"wait_s": 20,
 					"grant": {"uses": 2, "ttl_s": 10},
 					"require_reason": true,
+					"require_requester_reason": false,
+					"return_reason": true,
+					"allow_self_approval": false,
+					"break_glass": {"groups": []},
 				},
 			}),
+		},
+		"what one rule demands, all demand; what one rule forbids, none allows": {
+			"rules": {
+				"a": {"hold": {object.union(_hold("a waits", {"groups": ["g"]}), {
+					"require_requester_reason": true,
+					"allow_self_approval": true,
+					"break_glass": {"groups": ["oncall", "duty"]},
+				})}},
+				"b": {"hold": {object.union(
+					_hold("b waits", {"groups": ["g"]}),
+					{"return_reason": false, "break_glass": {"groups": ["oncall"]}},
+				)}},
+			},
+			"want": _held(["a", "b"], {
+				"approvers": {"groups": ["g"]},
+				"require_requester_reason": true,
+				"return_reason": false,
+				"break_glass": {"groups": ["oncall"]},
+			}),
+		},
+		"a rule may let people decide about their own requests": {
+			"rules": {"a": {"hold": {object.union(_hold("a waits", {"groups": ["g"]}), {"allow_self_approval": true})}}},
+			"want": _held(["a"], {"approvers": {"groups": ["g"]}, "allow_self_approval": true}),
+		},
+		"each group of a rule has to agree; a single group is one more, a choice is left to one of them": {
+			"rules": {
+				"a": {"hold": {_hold("a waits", {"groups": ["g", "h"], "match": "all"})}},
+				"b": {"hold": {_hold("b waits", {"groups": ["i"]})}},
+				"c": {"hold": {_hold("c waits", {"groups": ["h", "j"]})}},
+			},
+			"want": _held(["a", "b", "c"], {"approvers": {"groups": ["g", "h", "i"], "match": "all"}}),
+		},
+		"a choice that none of the groups satisfies: deny": {
+			"rules": {
+				"a": {"hold": {_hold("a waits", {"groups": ["g", "h"], "match": "all"})}},
+				"b": {"hold": {_hold("b waits", {"groups": ["i", "j"]})}},
+			},
+			"want": _conflict(["a", "b"]),
+		},
+		"each of no groups: deny": {
+			"rules": {
+				"a": {"hold": {_hold("a waits", {"groups": [], "match": "all"})}},
+				"b": {"hold": {_hold("b waits", {"groups": ["g"]})}},
+			},
+			"want": _conflict(["a", "b"]),
+		},
+		"a rule on trial holds nothing, and is on record": {
+			"rules": {
+				"a": {"hold": {object.union(_hold("a waits", {"groups": ["g"]}), {"enforce": false})}},
+				"b": {"hold": {object.union(_hold("b waits", {"groups": ["g"]}), {"enforce": false})}},
+			},
+			"want": object.union(_allow, {"rules": ["a", "b"], "labels": {"would_hold": "a, b"}}),
+		},
+		"only false is a trial": {
+			"rules": {"a": {"hold": {object.union(_hold("a waits", {"groups": ["g"]}), {"enforce": "false"})}}},
+			"want": _held(["a"], {"approvers": {"groups": ["g"]}}),
+		},
+		"a misspelt match: no decision": {
+			"rules": {"a": {"hold": {_hold("a waits", {"groups": ["g"], "match": "every"})}}},
+			"want": _undecided,
 		},
 		"holds without a common approver: deny": {
 			"rules": {
@@ -150,6 +214,42 @@ test_shipped_rules_allow_an_ordinary_request if {
 		"redact": [_token("*"), {"entity": "SECRET_*", "method": "label"}],
 	}) with input as fixtures.request
 }
+
+test_settings_of_an_earlier_version if {
+	settings := object.union(
+		object.remove(data.settings, ["hold"]),
+		{"hold": {
+			"approvers": {"groups": [], "quorum": 1},
+			"ttl_s": 3600,
+			"wait_s": 0,
+			"grant": {"uses": 1, "ttl_s": 900},
+			"require_reason": false,
+		}},
+	)
+	rules := {"a": {"hold": {_hold("a waits", {"groups": ["g"]})}}}
+	want := _held(["a"], {"approvers": {"groups": ["g"]}})
+	got := countersign.request with input as fixtures.request
+		with data.countersign.rules as rules
+		with data.settings as settings
+	got == want
+}
+
+_held(ids, changes) := object.union(_allow, {
+	"action": "hold",
+	"rules": ids,
+	"reasons": [{"rule": id, "message": concat(" ", [id, "waits"])} | some id in ids],
+	"hold": object.union(data.settings.hold, changes),
+})
+
+_conflict(ids) := object.union(_allow, {
+	"action": "deny",
+	"rules": array.concat(ids, ["main"]),
+	"reasons": array.concat(
+		[{"rule": id, "message": concat(" ", [id, "waits"])} | some id in ids],
+		[{"rule": "main", "message": _no_approvers}],
+	),
+	"deny": {"status": 403, "code": "approvers_conflict", "message": _no_approvers},
+})
 
 _allow := {
 	"action": "allow",

@@ -13,7 +13,13 @@ import type { Decision, HoldTerms, PinnedPolicy } from '../policy/decision.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { RequestHead } from './exchange.ts';
 import type { RequestFacts } from './records.ts';
-import { held, type Refusal } from './replies.ts';
+import { held, type Refusal, reasonRequired } from './replies.ts';
+
+/** Why a held request does not go on: what governs it, if anything does, and what the caller is told. */
+export interface NotApproved {
+  readonly approval: Approval | null;
+  readonly refusal: Refusal;
+}
 
 /** Passes the gate with a grant, or says in which state the approval is instead. */
 export async function awaitApproval(
@@ -23,10 +29,13 @@ export async function awaitApproval(
   decision: Decision,
   minter: Minter,
   signal: AbortSignal,
-): Promise<Result<Approval, { readonly approval: Approval; readonly refusal: Refusal }>> {
+): Promise<Result<Approval, NotApproved>> {
   if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
   const terms = { ...decision.hold, waitS: Math.min(decision.hold.waitS, deps.settings.holdWaitMsMax / 1000) };
   const request = heldRequest(deps, facts, policy, decision, minter);
+  if (terms.requireRequesterReason && (request.requesterReason ?? '').trim() === '') {
+    return err({ approval: null, refusal: reasonRequired() });
+  }
   const outcome = await deps.gate.pass(digestOf(facts, request, decision, terms), request, terms, signal);
   if (outcome.kind === 'granted') return ok(outcome.approval);
   return err({

@@ -105,6 +105,7 @@ export function signedText(): Refusal {
 /** 403 for every state of an approval that does not let the request through: SDKs do not retry 403. */
 export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', approval: Approval): Refusal {
   const decision = approval.decisions.at(-1);
+  const isTold = approval.terms.returnReason && (kind === 'rejected' || kind === 'revoked');
   const messages = {
     pending: `This request waits for approval ${approval.id}. Repeat the identical request once it is approved.`,
     rejected: `Approval ${approval.id} of this request was rejected.`,
@@ -120,8 +121,18 @@ export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', appro
       expires_at: new Date(
         kind === 'pending' ? approval.pendingUntilMs : (approval.grantUntilMs ?? approval.pendingUntilMs),
       ).toISOString(),
-      ...(kind === 'rejected' && decision?.reason ? { reason: decision.reason } : {}),
+      ...(isTold && decision?.reason ? { reason: decision.reason } : {}),
     },
+  };
+}
+
+/** The policy wants the requester to say why, and the request says nothing. */
+export function reasonRequired(): Refusal {
+  return {
+    status: 403,
+    code: 'approval_reason_required',
+    message: 'This request needs approval and must say why it is made, in the header x-countersign-reason.',
+    details: {},
   };
 }
 
