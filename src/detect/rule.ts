@@ -55,6 +55,8 @@ export interface Rule {
   /** Once `pattern` has matched and passed its check, the value goes on for as long as this matches, without bound. */
   readonly rest?: RegExp;
   readonly check?: (match: Match) => Verdict;
+  /** What `check` looks at, in a few words for the catalogue. */
+  readonly verifies?: string;
   /** When the longest match fails its check and looks like this, shorter ones are tried. */
   readonly retry?: RegExp;
   /** Words (lower case) that raise the score by `contextBoost` when one stands within `contextCharsMax` to the left. */

@@ -9,6 +9,7 @@ const groups = (separator: string): string => `(?:${separator}${letter}{4}){2,7}
 export const bankRules: readonly Rule[] = [
   {
     id: 'iban',
+    verifies: 'modulo 97 and the length of the country',
     entity: 'IBAN_CODE',
     tier: 'core',
     anchors: [digitRun],

@@ -32,6 +32,7 @@ export const cardDetailRules: readonly Rule[] = [
   {
     ...shape,
     id: 'card-security-code',
+    verifies: 'a card near, for the vaguer words',
     entity: 'CVV_NUMBER',
     lead: /(?:cvv2?|cvc2?|cvn2?|csc|security code|card code|verification code|pr\u00fcfziffer|pr\u00fcfnummer|cryptogramme|c\u00f3digo de seguridad)(?: ?(?:no|nr|number|code|is|ist|es)\.?)?["'`]?[ \t]*[:=#-]?[ \t]*["'`(]?/i,
     pattern: /\d{3,4}/,
@@ -57,6 +58,7 @@ export const cardDetailRules: readonly Rule[] = [
   {
     ...shape,
     id: 'card-expiry',
+    verifies: 'a card near',
     entity: 'CREDIT_CARD_EXPIRATION_DATE',
     lead: /(?:exp(?:iry|ires|iration|\.)?(?: ?date)?|valid (?:thru|through|until|till|to)|good thru|g\u00fcltig bis|expire le|caduca|scadenza)["'`]?[ \t]*[:=-]?[ \t]*["'`(]?/i,
     pattern: expiry,
@@ -77,6 +79,7 @@ export const cardDetailRules: readonly Rule[] = [
   {
     ...shape,
     id: 'card-expiry-unnamed',
+    verifies: 'a card right before',
     entity: 'CREDIT_CARD_EXPIRATION_DATE',
     anchors: [digitRun],
     pattern: /(?:0[1-9]|1[0-2])\/(?:20)?\d{2}/,

@@ -22,6 +22,7 @@ function isInsideLongerNumber(text: string, start: number): boolean {
 export const cardRules: readonly Rule[] = [
   {
     id: 'credit-card',
+    verifies: 'Luhn, length and prefix of the brand, not inside a longer number',
     entity: 'CREDIT_CARD',
     tier: 'core',
     anchors: [digitRun],

@@ -25,6 +25,7 @@ export const cloudRules: readonly Rule[] = [
   }),
   {
     id: 'aws-secret-access-key',
+    verifies: 'entropy, both cases and digits',
     entity: 'SECRET_AWS_SECRET_ACCESS_KEY',
     tier: 'core',
     lead: /(?:aws|secret|amazon)[\w .-]*["'`]*[ \t]*(?:[:=?]*[=:]>?|,|is)[ \t\r\n]*["'`]*/i,
@@ -44,6 +45,7 @@ export const cloudRules: readonly Rule[] = [
   },
   {
     id: 'aws-secret-beside-key-id',
+    verifies: 'entropy, both cases and digits',
     entity: 'SECRET_AWS_SECRET_ACCESS_KEY',
     tier: 'core',
     lead: /(?:AKIA|ASIA)[A-Z2-7]{16}["'`,;:|/\s]+(?:[\w.]*["'`]*[ \t]*[:=]+[ \t]*)?["'`]*/,
@@ -122,6 +124,7 @@ export const cloudRules: readonly Rule[] = [
   }),
   {
     id: 'azure-key-in-context',
+    verifies: 'no digest, no public key',
     entity: 'SECRET_AZURE_STORAGE_KEY',
     tier: 'core',
     anchors: ['=='],

@@ -15,6 +15,7 @@ function urlPasswordCheck({ text, start, end, value }: Match): Verdict {
 export const connectionStringRules: readonly Rule[] = [
   {
     id: 'url-password',
+    verifies: 'no placeholder, no port',
     entity: 'SECRET_URL_PASSWORD',
     tier: 'core',
     lead: /:\/\/[A-Za-z0-9._~%!$&*+=,;-]*:/,
@@ -50,6 +51,7 @@ export const connectionStringRules: readonly Rule[] = [
   },
   {
     id: 'ado-net-password',
+    verifies: 'no placeholder, no code',
     entity: 'SECRET_URL_PASSWORD',
     tier: 'core',
     lead: /[;"'?&,(](?:password|pwd)[ \t]*=[ \t]*/i,
@@ -72,6 +74,7 @@ export const connectionStringRules: readonly Rule[] = [
   },
   {
     id: 'curl-user',
+    verifies: 'no placeholder',
     entity: 'SECRET_URL_PASSWORD',
     tier: 'core',
     lead: /curl [^\n|;]*(?:-u|--user)[ =]?["']?[^\s:"']*:/,
@@ -90,6 +93,7 @@ export const connectionStringRules: readonly Rule[] = [
   },
   {
     id: 'http-authorization',
+    verifies: 'no placeholder',
     entity: 'SECRET_AUTHORIZATION_HEADER',
     tier: 'core',
     lead: /authorization["'\]]*[ \t]*(?:[:=]|,|=>)[ \t]*["'`]?(?:bearer|token|basic|apikey|api-key|digest|ssws|bot|key)[ \t]+/i,
@@ -118,6 +122,7 @@ export const connectionStringRules: readonly Rule[] = [
   },
   {
     id: 'secret-header',
+    verifies: 'no placeholder, has digits',
     entity: 'SECRET_AUTHORIZATION_HEADER',
     tier: 'core',
     lead: /(?:x-(?:api-?key|auth-?token|access-?token|[a-z-]*token|[a-z-]*secret|[a-z-]*key)|private-token|job-token|api-key|set-cookie|cookie)["'\]]*[ \t]*:[ \t]*["'`]?(?:[\w.-]*(?:session|sess|sid|auth|token)[\w.-]*=)?/i,

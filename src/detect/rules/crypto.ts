@@ -9,6 +9,7 @@ const solana = sample(['base62', 44]).replace(/[0OIl]/g, 'x');
 export const cryptoRules: readonly Rule[] = [
   {
     id: 'bitcoin-address',
+    verifies: 'Base58Check',
     entity: 'CRYPTO',
     tier: 'core',
     anchors: [digitRun],
@@ -26,6 +27,7 @@ export const cryptoRules: readonly Rule[] = [
   },
   {
     id: 'bitcoin-segwit-address',
+    verifies: 'Bech32 or Bech32m',
     entity: 'CRYPTO',
     tier: 'core',
     pattern: /(?:bc|tb)1[02-9ac-hj-np-z]{11,71}/i,
@@ -45,6 +47,7 @@ export const cryptoRules: readonly Rule[] = [
   },
   {
     id: 'ethereum-address',
+    verifies: 'EIP-55, where letters have both cases',
     entity: 'CRYPTO',
     tier: 'core',
     pattern: /0x[0-9A-Fa-f]{40}/,
@@ -62,6 +65,7 @@ export const cryptoRules: readonly Rule[] = [
   },
   {
     id: 'bech32-address',
+    verifies: 'Bech32 or Bech32m',
     entity: 'CRYPTO',
     tier: 'extended',
     pattern: /(?:ltc|addr|stake|cosmos|osmo|bnb|inj|celestia)1[02-9ac-hj-np-z]{38,110}/,
@@ -94,6 +98,7 @@ export const cryptoRules: readonly Rule[] = [
   },
   {
     id: 'announced-wallet-address',
+    verifies: 'Base58Check or entropy',
     entity: 'CRYPTO',
     tier: 'extended',
     lead: /(?:litecoin|ltc|dogecoin|doge|tron|trx|trc-?20|solana|ripple|xrp|wallet)(?: ?(?:wallet|address|addr|account))*["'`]?[ \t]*(?:[:=]|is)?[ \t]*["'`]?/i,

@@ -20,6 +20,7 @@ const domain = `(?:${label}\\.)+(?:[A-Za-z]{2,24}|[Xx][Nn]--[A-Za-z0-9-]{2,59}|[
 export const emailRules: readonly Rule[] = [
   {
     id: 'email',
+    verifies: 'lengths of the parts, no file name, no URL',
     entity: 'EMAIL_ADDRESS',
     tier: 'core',
     anchors: ['@'],

@@ -13,6 +13,7 @@ const claims = Buffer.from('{"sub":"1234567890","name":"Jane"}').toString('base6
 export const jwtRules: readonly Rule[] = [
   {
     id: 'jwt',
+    verifies: 'the header is JSON that names its algorithm',
     entity: 'SECRET_JWT',
     tier: 'core',
     pattern: /eyJ[A-Za-z0-9_-]{12,}\.(?:[A-Za-z0-9_-]{8,}|\.[A-Za-z0-9_-]{8,})/,

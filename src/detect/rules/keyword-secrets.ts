@@ -36,6 +36,7 @@ export const keywordSecretRules: readonly Rule[] = [
   {
     ...shape,
     id: 'assigned-secret',
+    verifies: 'entropy, looks random, the name is not about a secret',
     lead: new RegExp(`${names}${nameTail}(?:${operator}(?:${quote})?| *${quote})`, 'i'),
     pattern: tokenText,
     maxLength: 256,
@@ -61,6 +62,7 @@ export const keywordSecretRules: readonly Rule[] = [
   {
     ...shape,
     id: 'quoted-secret',
+    verifies: 'entropy, several kinds of signs',
     lead: new RegExp(`${definiteNames}${nameTail}(?:${operator}| *)${quote}`, 'i'),
     pattern: /[^\s"'`]+/,
     maxLength: 128,
@@ -80,6 +82,7 @@ export const keywordSecretRules: readonly Rule[] = [
   {
     ...shape,
     id: 'said-secret',
+    verifies: 'entropy, looks random',
     lead: /(?:access token|secret key|auth token|api key|api token|bearer token|secret|sercret|token)(?: is|:)? {1,3}["'(]?/i,
     pattern: tokenText,
     maxLength: 256,

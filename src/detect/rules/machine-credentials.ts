@@ -32,6 +32,7 @@ const manifestValue = `user: ${sample(['base64', 16])}\n  password: ${sample(['b
 export const machineCredentialRules: readonly Rule[] = [
   {
     id: 'jwk-private-member',
+    verifies: 'entropy',
     entity: 'SECRET_JWK',
     tier: 'core',
     lead: /"(?:d|p|q|dp|dq|qi)\\?"\s*:\s*\\?"/,
@@ -52,6 +53,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'jwk-symmetric-key',
+    verifies: 'entropy, `oct` before it',
     entity: 'SECRET_JWK',
     tier: 'core',
     lead: /"k\\?"\s*:\s*\\?"/,
@@ -96,6 +98,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'kubernetes-secret',
+    verifies: '`kind: Secret` or its type beside it',
     entity: 'SECRET_KUBERNETES_SECRET',
     tier: 'core',
     lead: /(?:stringD|d)ata:[ \t]*\r?\n[ \t]+/,
@@ -120,6 +123,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'kubernetes-secret-json',
+    verifies: '`kind: Secret` beside it',
     entity: 'SECRET_KUBERNETES_SECRET',
     tier: 'core',
     lead: /"(?:stringD|d)ata\\?"\s*:\s*\{\s*/,
@@ -162,6 +166,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'pgpass-password',
+    verifies: 'no placeholder',
     entity: 'SECRET_PASSWORD',
     tier: 'core',
     anchors: [':5432:', ':5433:', ':6432:', ':*:'],
@@ -184,6 +189,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'netrc-password',
+    verifies: '`machine` before it, no placeholder',
     entity: 'SECRET_PASSWORD',
     tier: 'core',
     lead: /login\s+[^\s]+\s+password\s+/,
@@ -205,6 +211,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'docker-registry-auth',
+    verifies: 'decodes to a name and a password',
     entity: 'SECRET_DOCKER_AUTH',
     tier: 'core',
     lead: /"auth\\?"\s*:\s*\\?"/,
@@ -261,6 +268,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'announced-private-key',
+    verifies: 'entropy',
     entity: 'SECRET_BLOCKCHAIN_KEY',
     tier: 'core',
     lead: /(?:private|priv|secret|wallet|signing)[ _-]?key["'`]*[ \t]*(?:[:=]+|is)[ \t]*["'`]*/i,

@@ -61,6 +61,7 @@ export const messagingRules: readonly Rule[] = [
   }),
   tokenRule({
     id: 'discord-bot-token',
+    verifies: 'the first part is a user id',
     entity: 'SECRET_DISCORD_TOKEN',
     // The first part is a user id (snowflake) in base64, so it begins with an ASCII digit's encoding.
     pattern: /(?:M|N|O)[A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}/,

@@ -38,6 +38,7 @@ export function namedKeyRule({ words, example, ...named }: NamedKey): Rule {
     notBefore: /[a-z]/,
     notAfter: /[A-Za-z0-9_+/=-]/,
     check: namedCheck,
+    verifies: 'name says secret, entropy, no placeholder',
     score: 0.75,
     examples: {
       positive: [

@@ -35,6 +35,7 @@ export function nationalId({ isValid, isDistinct, positive, negative, ...rest }:
       return !isDistinct ? 'doubtful' : isValid ? 'proven' : 'plausible';
     },
     score: 0.5,
+    verifies: isValid ? 'check digits and structure' : 'not one digit throughout',
     ...rest,
     examples: { positive, negative },
   };

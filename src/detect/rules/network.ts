@@ -39,6 +39,7 @@ function macCheck({ value }: Match): Verdict {
 export const networkRules: readonly Rule[] = [
   {
     id: 'ipv4',
+    verifies: 'octets to 255, no version number',
     entity: 'IP_ADDRESS',
     tier: 'core',
     anchors: [digitRun],
@@ -61,6 +62,7 @@ export const networkRules: readonly Rule[] = [
   },
   {
     id: 'ipv6',
+    verifies: 'RFC 4291 form',
     entity: 'IP_ADDRESS',
     tier: 'core',
     anchors: [':'],
@@ -97,6 +99,7 @@ export const networkRules: readonly Rule[] = [
   },
   {
     id: 'mac-address',
+    verifies: 'no time, no date',
     entity: 'MAC_ADDRESS',
     tier: 'core',
     anchors: [':', '-'],
@@ -117,6 +120,7 @@ export const networkRules: readonly Rule[] = [
   },
   {
     id: 'mac-address-dotted',
+    verifies: 'letters, or a word before',
     entity: 'MAC_ADDRESS',
     tier: 'core',
     anchors: ['.'],

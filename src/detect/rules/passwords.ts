@@ -62,7 +62,12 @@ function isItemOfList(text: string, start: number): boolean {
   return /,\s*["'`]*$/.test(left) && !/\(\s*["'`][\w.-]+["'`]\s*,\s*["'`]+$/.test(left);
 }
 
-const shape = { entity: 'SECRET_PASSWORD', tier: 'core', source: cwe798 } as const;
+const shape = {
+  entity: 'SECRET_PASSWORD',
+  tier: 'core',
+  source: cwe798,
+  verifies: 'no placeholder, no ordinary word, no code; two kinds of characters, entropy',
+} as const;
 
 const assigned = {
   ...shape,

@@ -92,6 +92,7 @@ const national = [
 export const phoneRules: readonly Rule[] = [
   {
     id: 'phone',
+    verifies: 'numbering plan of the country, no date, no part of a longer number',
     entity: 'PHONE_NUMBER',
     tier: 'core',
     anchors: [digitRun],

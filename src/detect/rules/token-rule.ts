@@ -18,6 +18,7 @@ export interface TokenRule {
   readonly notBefore?: RegExp | null;
   readonly notAfter?: RegExp;
   readonly check?: (match: Match) => Verdict;
+  readonly verifies?: string;
 }
 
 export function tokenRule(token: TokenRule): Rule {
@@ -28,6 +29,7 @@ export function tokenRule(token: TokenRule): Rule {
     ...(notBefore ? { notBefore } : {}),
     notAfter: /[A-Za-z0-9_]/,
     score: 0.9,
+    verifies: check ? 'no placeholder, looks random' : 'no placeholder',
     ...rest,
     check: (match) => (isPlaceholder(match.value) ? 'wrong' : (check?.(match) ?? 'plausible')),
     examples: { positive, negative },

@@ -14,6 +14,7 @@ function ssnCheck({ value }: Match): Verdict {
 export const usIdRules: readonly Rule[] = [
   {
     id: 'us-ssn',
+    verifies: 'area, group and serial that were given out',
     entity: 'US_SSN',
     tier: 'core',
     anchors: [digitRun],
