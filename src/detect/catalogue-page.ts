@@ -81,11 +81,11 @@ function needsContext({ examples }: Rule): boolean {
   return !alone && examples.positive.every((example) => typeof example !== 'string' && example.text !== example.value);
 }
 
+/** As code. What Markdown would take for a link or a fence is written in entities, so that readers of the source see no link. */
 function code(source: string, charsMax: number): string {
   const short = source.length > charsMax ? `${source.slice(0, charsMax)}…` : source;
-  const fence = short.includes('`') ? '``' : '`';
-  const inner = short.replaceAll('|', '\\|').replaceAll('\n', ' ');
-  return short.includes('`') ? `${fence} ${inner} ${fence}` : `${fence}${inner}${fence}`;
+  if (!/\]\(|`/.test(short)) return `\`${short.replaceAll('|', '\\|')}\``;
+  return `<code>${short.replace(/[^A-Za-z0-9 …]/gu, (char) => `&#${char.codePointAt(0)};`)}</code>`;
 }
 
 function hostOf(source: string): string {
