@@ -82,6 +82,11 @@ export function apiError(error: ServiceError): CliError {
       return new CliError(`The service cannot do this now: ${error.details}`, exitCodes.unreachable);
     case status.UNAUTHENTICATED:
       return new CliError(`Your identity token was not accepted: ${error.details}`, exitCodes.no);
+    case status.FAILED_PRECONDITION:
+      return new CliError(error.details, exitCodes.conflict);
+    case status.ABORTED:
+    case status.RESOURCE_EXHAUSTED:
+      return new CliError(`Try again: ${error.details}`, exitCodes.again);
     case status.INVALID_ARGUMENT:
       return new CliError(error.details, exitCodes.usage);
     default:

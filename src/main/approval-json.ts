@@ -1,4 +1,11 @@
-import { type Approval, Direction, RequesterKind, State, Verdict } from '../gen/countersign/approval/v1/approval.ts';
+import {
+  type Approval,
+  Direction,
+  GroupMatch,
+  RequesterKind,
+  State,
+  Verdict,
+} from '../gen/countersign/approval/v1/approval.ts';
 import type { JsonObject } from '../lib/json.ts';
 
 /** An approval for scripts: snake_case as in the proto, enums as lower-case words, times in ISO 8601, durations in seconds. */
@@ -33,16 +40,25 @@ export function approvalJson(approval: Approval): JsonObject {
       grant_uses: approval.terms?.grantUses ?? 0,
       grant_ttl_s: Number(approval.terms?.grantTtl?.seconds ?? 0),
       require_reason: approval.terms?.requireReason ?? false,
+      group_match: word(GroupMatch, approval.terms?.groupMatch ?? 0, 'GROUP_MATCH_'),
+      break_glass_groups: approval.terms?.breakGlassGroups ?? [],
+      allow_self_approval: approval.terms?.allowSelfApproval ?? false,
+      return_reason: approval.terms?.returnReason ?? false,
     },
     create_time: approval.createTime?.toISOString() ?? null,
     pending_until: approval.pendingUntil?.toISOString() ?? null,
     grant_until: approval.grantUntil?.toISOString() ?? null,
     uses_left: approval.usesLeft,
+    time_left_s: approval.timeLeft === undefined ? null : Number(approval.timeLeft.seconds),
+    forced: approval.forced,
+    approvals_missing: approval.approvalsMissing,
+    groups_missing: approval.groupsMissing,
     decisions: approval.decisions.map((decision) => ({
       by: personJson(decision.by),
       groups: decision.groups,
       verdict: word(Verdict, decision.verdict, 'VERDICT_'),
       reason: decision.reason,
+      own_request: decision.ownRequest,
       decide_time: decision.decideTime?.toISOString() ?? null,
     })),
   };
@@ -50,6 +66,11 @@ export function approvalJson(approval: Approval): JsonObject {
 
 export function stateName(state: State): string {
   return word(State, state, 'STATE_');
+}
+
+/** `approve`, `break_glass`. */
+export function verdictName(verdict: Verdict): string {
+  return word(Verdict, verdict, 'VERDICT_');
 }
 
 function personJson(

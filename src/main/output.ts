@@ -1,7 +1,7 @@
 import type { JsonValue } from '../lib/json.ts';
 
 /** What a script can tell apart. */
-export const exitCodes = { done: 0, no: 1, usage: 2, unreachable: 3 } as const;
+export const exitCodes = { done: 0, no: 1, usage: 2, unreachable: 3, conflict: 4, again: 5, hold: 6 } as const;
 
 /** A failure with a message that says what to do; printed without a stack. */
 export class CliError extends Error {

@@ -178,7 +178,7 @@ describe('on a running stack', () => {
     expect([approved.code, approved.stdout]).toEqual([0, `${id} is approved\n`]);
     expect((await stack.chat(`${risky} Two.`)).status).toBe(200);
     const late = await cli(approvals('reject', id, '--token-file', tokenFile));
-    expect([late.code, late.stdout]).toEqual([1, '']);
+    expect([late.code, late.stdout]).toEqual([4, '']);
 
     const other = await holdOne(`${risky} Three.`);
     const rejected = await cli(approvals('reject', other, '--json', '--reason', 'no', '--token-file', tokenFile));
