@@ -1,5 +1,6 @@
 import type { EmailChannel, NoticeRoute, WebhookChannel } from '../approval/notice/route.ts';
 import type { RedisTarget } from '../approval/redis-client.ts';
+import type { SinkSpec, SinkTarget } from '../audit/sinks/sink-spec.ts';
 import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { JwksOptions } from '../identity/keys.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
@@ -128,6 +129,9 @@ export type NoticeRouteConfig = Omit<NoticeRoute, 'channel'> & {
       });
 };
 
+/** A sink, its address and credentials out of sight. */
+export type SinkConfig = Omit<SinkSpec, 'target'> & { readonly target: Secret<SinkTarget> };
+
 export interface AuditConfig {
   readonly directory: string;
   /** Names this writer's log, for ever: `audit.example.com/prod/gateway-0`. */
@@ -135,6 +139,9 @@ export interface AuditConfig {
   /** Null: the keys come from the environment. */
   readonly keyFile: string | null;
   readonly createKeyFile: boolean;
+  readonly sinks: readonly SinkConfig[];
+  /** Where sinks keep their cursors and dead letters. */
+  readonly sinkDirectory: string;
   /** Null: the key-encryption key lies with the signing key. */
   readonly kek: KekConfig | null;
   /** Key files that were replaced: what their keys wrapped stays readable. */

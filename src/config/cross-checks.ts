@@ -183,6 +183,14 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
   config.notices.routes.forEach(({ channel }, index) => {
     readable(['notices', 'routes', index, channel.kind, 'ca_file'], channel.caFile);
   });
+  directory(['audit', 'sink_directory'], config.audit.sinkDirectory);
+  config.audit.sinks.forEach(({ target }, index) => {
+    const revealed = target.reveal();
+    if (revealed.kind !== 'syslog' || revealed.tls === null) return;
+    readable(['audit', 'sinks', index, 'syslog', 'tls', 'ca_file'], revealed.tls.caFile);
+    readable(['audit', 'sinks', index, 'syslog', 'tls', 'cert_file'], revealed.tls.certFile);
+    readable(['audit', 'sinks', index, 'syslog', 'tls', 'key_file'], revealed.tls.keyFile);
+  });
   directory(['notices', 'directory'], config.notices.directory);
   const { store } = config.approval;
   if (store.kind === 'embedded') directory(['approval', 'store', 'embedded', 'directory'], store.directory);

@@ -15,6 +15,7 @@ import type {
 import { identitySection } from './identity-section.ts';
 import { noticesSection } from './notices-section.ts';
 import { createSecret, type Secret } from './secret.ts';
+import { sinksSection } from './sinks-section.ts';
 import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
 
 /**
@@ -26,6 +27,13 @@ export const secretPaths: readonly string[] = [
   'approval.store.redis.password',
   'approval.store.redis.sentinel.password',
   'audit.kek.vault.token',
+  'audit.sinks[].webhook.secret',
+  'audit.sinks[].webhook.authorization',
+  'audit.sinks[].splunk_hec.token',
+  'audit.sinks[].elasticsearch.authorization',
+  'audit.sinks[].otlp.authorization',
+  'audit.sinks[].kafka.sasl.password',
+  'audit.sinks[].s3.secret_access_key',
   'notices.routes[].webhook.secret',
   'notices.routes[].email.password',
 ];
@@ -384,6 +392,12 @@ function audit(base: string) {
       retention: retentionSection()
         .prefault({})
         .meta({ description: 'How long what is kept. Expiry destroys keys and whole files, and is itself on record.' }),
+      sinks: sinksSection(base).default([]).meta({
+        description: 'Where copies of the record go. They are sent from the log; no request waits for them.',
+      }),
+      sink_directory: path(base)
+        .prefault('data/sinks')
+        .meta({ description: 'Where sinks keep how far they have got, and their dead letters.' }),
     })
     .transform(
       (given): AuditConfig => ({
@@ -391,6 +405,8 @@ function audit(base: string) {
         origin: given.origin,
         keyFile: given.key_file,
         createKeyFile: given.create_key_file,
+        sinks: given.sinks,
+        sinkDirectory: given.sink_directory,
         kek: given.kek,
         previousKeyFiles: given.previous_key_files,
         ageRecipients: given.age_recipients,

@@ -34,6 +34,7 @@ import { openAuditKeys } from './audit-keys.ts';
 import { detectorFrom } from './detector.ts';
 import { exchangeKeys } from './keys.ts';
 import { openNotices } from './notices.ts';
+import { openSinks } from './sinks.ts';
 
 /** The service, running. */
 export interface Service {
@@ -77,6 +78,8 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   });
 
   const auditKeys = await openAuditKeys(config.audit, process.env, random);
+  const sinks = openSinks(config.audit, { version: options.version, newId, log, metrics });
+  opened.add(sinks.close);
   const audit = await openFileLog({
     directory: config.audit.directory,
     origin: config.audit.origin,

@@ -66,7 +66,8 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
     const enough = new AbortController();
     const timer = pause(ms, stop.signal, enough.signal);
     const result = await Promise.race([pending, timer]);
-    enough.abort();
+    // With a reason of its own: else the engine makes an error object each time.
+    enough.abort(null);
     if (result === undefined) return;
     pending = null;
     if (!result.done) held = result.value;

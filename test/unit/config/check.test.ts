@@ -66,6 +66,8 @@ test('the least there can be is right, and everything else has its default', () 
       origin: 'countersign.local/gateway-0',
       keyFile: null,
       createKeyFile: false,
+      sinks: [],
+      sinkDirectory: '/etc/data/sinks',
       kek: null,
       previousKeyFiles: [],
       ageRecipients: [],
