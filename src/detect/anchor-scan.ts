@@ -2,7 +2,7 @@ import { shallowDepthMax } from './anchors.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { rulesAtNumber } from './number-gate.ts';
 import type { Program } from './program.ts';
-import { windowKeyMask, windowSymbolBits } from './windows.ts';
+import { literal, middle, windowKeyMask, windowSymbolBits } from './windows.ts';
 
 /** Finds, in a text that grows, every place where some rule may begin. */
 export interface AnchorScan {
@@ -33,7 +33,7 @@ export function createAnchorScan(
 
   function read(units: Uint16Array, last: boolean): void {
     const { next, shift, symbol, hit, shallow, depth } = anchors;
-    const { symbol: windowSymbol, marked } = windows;
+    const { symbol: windowSymbol, marks } = windows;
     // Constants and variables of this call, which the loop need not look up each time around.
     const end = units.length;
     let following = isFollowing;
@@ -51,9 +51,10 @@ export function createAnchorScan(
           }
         } else following = false;
       }
-      if (((marked[key >>> 5] ?? 0) >>> (key & 31)) & 1) {
-        if (at > middles) atMiddle(units, at - 1, last);
-        if (!following && isLiteral(key)) {
+      const mark = marks[key] ?? 0;
+      if (mark !== 0) {
+        if (mark & middle && at > middles) atMiddle(units, at - 1, last);
+        if (mark & literal && !following) {
           state = anchors.start;
           for (let back = Math.max(0, at - 2); back <= at; back++) {
             state = next[(state << shift) + (symbol[units[back] ?? 0] ?? 0)] ?? 0;
@@ -75,10 +76,6 @@ export function createAnchorScan(
     const { symbol } = windows;
     const before = at > 1 ? (symbol[units[at - 2] ?? 0] ?? 0) : 0;
     return (before << windowSymbolBits) | (at > 0 ? (symbol[units[at - 1] ?? 0] ?? 0) : 0);
-  }
-
-  function isLiteral(key: number): boolean {
-    return (((windows.literal[key >>> 5] ?? 0) >>> (key & 31)) & 1) === 1;
   }
 
   function stateAfter(units: Uint16Array): number {

@@ -13,13 +13,16 @@ import { edge, mayBeAtNumber, type NumberGate } from './number-gate.ts';
 export interface Windows {
   /** Symbol of each code unit, 1 to 63. ASCII letters are the same in either case, and all digits are. */
   readonly symbol: Uint8Array;
-  /** A bit a key. */
-  readonly marked: Uint32Array;
-  /** The marked keys that begin an anchor of two characters and more. */
-  readonly literal: Uint32Array;
+  /** By key: `middle` and `literal`, or 0. */
+  readonly marks: Uint8Array;
   /** The rules with an anchor of one character, by its code unit. */
   readonly short: ReadonlyMap<number, readonly CompiledRule[]>;
 }
+
+/** An anchor of one character, or a number, may stand in the middle. */
+export const middle = 1;
+/** An anchor of two characters and more may begin here. */
+export const literal = 2;
 
 export const windowSymbolBits = 6;
 export const windowKeyMask: number = (1 << (3 * windowSymbolBits)) - 1;
@@ -30,17 +33,16 @@ export function buildWindows(
   numberGates: readonly NumberGate[],
 ): Windows {
   const symbol = symbols();
-  const literal = new Uint32Array((windowKeyMask + 1) / 32);
-  const middle = new Uint32Array(literal.length);
+  const marks = new Uint8Array(windowKeyMask + 1);
   const short = new Map<number, CompiledRule[]>();
   for (const { owner, anchor } of anchors) {
     const rule = rules[owner];
     if (!rule) continue;
     const [a = 0, b = 0, c] = Array.from(anchor, (char) => symbol[char.charCodeAt(0)] ?? 0);
-    if (c !== undefined) mark(literal, a, b, c);
-    else if (anchor.length === 2) for (const kind of kindsAndEdge) mark(literal, symbolOf(symbol, kind), a, b);
+    if (c !== undefined) mark(marks, literal, a, b, c);
+    else if (anchor.length === 2) for (const kind of kindsAndEdge) mark(marks, literal, symbolOf(symbol, kind), a, b);
     else {
-      markNeighbours(middle, symbol, rule, anchor);
+      markNeighbours(marks, symbol, rule, anchor);
       for (const unit of new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)])) {
         short.set(unit, [...(short.get(unit) ?? []), rule]);
       }
@@ -50,18 +52,18 @@ export function buildWindows(
   for (const before of kindsAndEdge.filter((kind) => symbolOf(symbol, kind) !== digit)) {
     for (const behind of kindsAndEdge) {
       if (mayBeAtNumber(numberGates, before, behind)) {
-        mark(middle, symbolOf(symbol, before), digit, symbolOf(symbol, behind));
+        mark(marks, middle, symbolOf(symbol, before), digit, symbolOf(symbol, behind));
       }
     }
   }
-  return { symbol, marked: middle.map((bits, index) => bits | (literal[index] ?? 0)), literal, short };
+  return { symbol, marks, short };
 }
 
 const kindsAndEdge: readonly number[] = [...Array.from({ length: kinds }, (_, kind) => kind), edge];
 
-function mark(keys: Uint32Array, a: number, b: number, c: number): void {
+function mark(marks: Uint8Array, bit: number, a: number, b: number, c: number): void {
   const key = (a << (2 * windowSymbolBits)) | (b << windowSymbolBits) | c;
-  keys[key >>> 5] = (keys[key >>> 5] ?? 0) | (1 << (key & 31));
+  marks[key] = (marks[key] ?? 0) | bit;
 }
 
 function symbolOf(symbol: Uint8Array, kind: number): number {
@@ -87,11 +89,11 @@ function symbols(): Uint8Array {
 }
 
 /** Marks what may stand on both sides of a rule's anchor of one character. */
-function markNeighbours(keys: Uint32Array, symbol: Uint8Array, rule: CompiledRule, anchor: string): void {
+function markNeighbours(marks: Uint8Array, symbol: Uint8Array, rule: CompiledRule, anchor: string): void {
   const { reach, notBefore, lead, value } = rule;
   const dfa = lead ?? value;
   const forms = new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)]);
-  const middle = symbol[anchor.charCodeAt(0)] ?? 0;
+  const within = symbol[anchor.charCodeAt(0)] ?? 0;
   for (const before of kindsAndEdge) {
     const states = new Set<number>();
     if (!reach?.isNeeded && (before === edge || !notBefore?.[before])) states.add(dfa.start);
@@ -103,7 +105,7 @@ function markNeighbours(keys: Uint32Array, symbol: Uint8Array, rule: CompiledRul
       const isAlive = [...after].some(
         (state) => state >= dfa.accepting || behind === edge || goesOn(dfa, state, behind),
       );
-      if (isAlive) mark(keys, symbolOf(symbol, before), middle, symbolOf(symbol, behind));
+      if (isAlive) mark(marks, middle, symbolOf(symbol, before), within, symbolOf(symbol, behind));
     }
   }
 }

@@ -4,6 +4,7 @@ import type { StreamFinding } from '../../../src/detect/finding.ts';
 import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
+import { literal, middle } from '../../../src/detect/windows.ts';
 import { promptText } from '../../support/prompt-text.ts';
 
 const program = compileProgram(rules);
@@ -11,8 +12,7 @@ const everywhere: Program = {
   ...program,
   windows: {
     ...program.windows,
-    marked: program.windows.marked.map(() => -1),
-    literal: program.windows.literal.map(() => -1),
+    marks: program.windows.marks.map(() => middle | literal),
   },
 };
 
