@@ -26,8 +26,9 @@ JSON Lines in, JSON Lines out: {"id":"a1","text":"…"} becomes {"id":"a1","text
 first line is such an object, else for one plain text; --jsonl and --text say it. Plain text is masked as it flows. Files are printed
 one after the other.
 
-Methods: label EMAIL_ADDRESS_REDACTED, token EMAIL_ADDRESS_7QK3M9XW2A (equal for equal values), partial CREDIT_CARD_ENDING_1111,
-hash (keyed), drop (nothing stays), keep (left as it is). Tokens and hashes are keyed with masking.key of --config; without one, with
+Methods: label EMAIL_ADDRESS_REDACTED, token EMAIL_ADDRESS_7QK3M9XW2A (equal for equal values), surrogate u-7qk3m9xw2a@example.com
+(a made-up value of the same form), partial CREDIT_CARD_ENDING_1111, hash (keyed), drop (nothing stays), keep (left as it is).
+Tokens, surrogates and hashes are keyed with masking.key of --config; without one, with
 a key of this run, so that they mean nothing outside of it.
 Exit codes: 0 done, 2 wrong usage or something could not be read.`;
 

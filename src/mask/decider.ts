@@ -1,10 +1,10 @@
 import type { Detector, StreamFinding, StreamScan } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
-import { maskValue } from './methods.ts';
+import { isMaskedAlready, maskValue } from './methods.ts';
 import { isOwnMask } from './own-mask.ts';
 import { keyedCharsMax, type Minter } from './placeholder.ts';
-import type { MaskPlan } from './plan.ts';
+import { isKeyedMethod, type MaskPlan } from './plan.ts';
 import type { Tally } from './tally.ts';
 import { contextChars, createTextWindow } from './text-window.ts';
 
@@ -74,10 +74,10 @@ export function createDecider(masking: Masking, role: string, onMasked: OnMasked
     const base = window.base();
     const place = isOwnMask(window.text(), finding.start - base, finding.end - base, isClosed, minter);
     if (place === 'open') return 0;
-    const method = place === 'ours' ? null : plan.methodFor(finding, role);
+    let method = place === 'ours' ? null : plan.methodFor(finding, role);
     let pieces = 1;
     let end = finding.end;
-    if (method === 'token' || method === 'hash') {
+    if (isKeyedMethod(method)) {
       // The same value must be keyed the same wherever its pieces were cut: collect as much of it as is keyed.
       for (let next = waiting[first + 1]; next?.continuation; next = waiting[first + pieces]) {
         end = next.end;
@@ -86,7 +86,10 @@ export function createDecider(masking: Masking, role: string, onMasked: OnMasked
       const isWhole = isClosed || scanned > end || first + pieces < waiting.length;
       if (!isWhole && end - finding.start < keyedCharsMax) return 0;
     }
-    if (place !== 'ours') tally.add(finding.entity, method);
+    // Of a value that is left as it is, the beginning may be out and forgotten.
+    const isMasked = place === 'ours' || (method !== null && isMaskedAlready(method, window.slice(finding.start, end)));
+    if (isMasked) method = null;
+    else tally.add(finding.entity, method);
     isValueMasked = method !== null;
     if (method !== null) {
       onMasked(start, end, maskValue(method, finding.entity, window.slice(finding.start, end), minter));

@@ -1,5 +1,5 @@
 import type { Finding } from '../detect/finding.ts';
-import { maskValue } from './methods.ts';
+import { isMaskedAlready, maskValue } from './methods.ts';
 import { isOwnMask } from './own-mask.ts';
 import type { Minter } from './placeholder.ts';
 import type { MaskPlan } from './plan.ts';
@@ -42,9 +42,10 @@ export function maskCounted(
   for (const finding of findings) {
     if (isOwnMask(text, finding.start, finding.end, true, minter) === 'ours') continue;
     const method = plan.methodFor(finding, role);
+    const value = text.slice(finding.start, finding.end);
+    if (method !== null && isMaskedAlready(method, value)) continue;
     tally.add(finding.entity, method);
     if (method === null) continue;
-    const value = text.slice(finding.start, finding.end);
     masked += text.slice(kept, finding.start) + maskValue(method, finding.entity, value, minter);
     kept = finding.end;
   }

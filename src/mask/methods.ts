@@ -2,12 +2,15 @@ import { unreachable } from '../lib/invariant.ts';
 import { canonicalValue } from './canonical.ts';
 import { entityWord, type Minter } from './placeholder.ts';
 import type { MaskMethod } from './plan.ts';
+import { isSurrogate } from './surrogate.ts';
 
 /**
- * What stands in the place of a value. Only `[A-Z0-9_]` (or nothing), so that it survives JSON, HTML and Markdown unescaped:
+ * What stands in the place of a value. Only `[A-Z0-9_]` (or nothing), so that it survives JSON, HTML and Markdown unescaped, but for
+ * surrogates, which have the form of what they stand for:
  * - drop: the empty string
  * - label: `CREDIT_CARD_REDACTED`
  * - token: `CREDIT_CARD_7QK3M9XW2A` (placeholder.ts)
+ * - surrogate: `9999 4417 1234 5674` (surrogate.ts); a token where there is no surrogate for the value
  * - hash: `CREDIT_CARD_HASH_7QK3M9XW2A4TZ0RC` (placeholder.ts)
  * - partial: `CREDIT_CARD_ENDING_1111`, the last four characters of a number by which people know it (`endingEntities`) when it
  *   has nine or more; any other value is labelled, because a piece of a secret is a head start and no help.
@@ -20,6 +23,8 @@ export function maskValue(method: MaskMethod, entity: string, value: string, min
       return label(entity);
     case 'token':
       return minter.token(entity, value);
+    case 'surrogate':
+      return minter.surrogate(entity, value) ?? minter.token(entity, value);
     case 'hash':
       return minter.hash(entity, value);
     case 'partial':
@@ -27,6 +32,14 @@ export function maskValue(method: MaskMethod, entity: string, value: string, min
     default:
       return unreachable(method);
   }
+}
+
+/**
+ * Whether a value stays as it is under its method: a surrogate that was made before, or one like it. Nobody is meant by it, and so
+ * masking a masked text changes nothing.
+ */
+export function isMaskedAlready(method: MaskMethod, value: string): boolean {
+  return method === 'surrogate' && isSurrogate(value);
 }
 
 const endingEntities: ReadonlySet<string> = new Set([

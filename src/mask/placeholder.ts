@@ -1,5 +1,6 @@
 import { createTextHmac } from '../lib/hash.ts';
 import { canonicalValue } from './canonical.ts';
+import { surrogateOf } from './surrogate.ts';
 
 /** Crockford's base32: no I, L, O, U, so that a placeholder survives being read aloud or typed. */
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -23,6 +24,11 @@ export const maskCharsMax: number = entityCharsMax + '_HASH_'.length + hashChars
 export interface Minter {
   /** `CREDIT_CARD_7QK3M9XW2A`: equal for equal values (canonical.ts) of one entity in one scope, unrelated in any other. */
   token(entity: string, value: string): string;
+  /**
+   * A made-up value of the same form (surrogate.ts), equal for equal values of one entity in one scope; null when there is none for
+   * this value. Two values that one minter is asked about never get the same, unless a range is used up (of 762 addresses, say).
+   */
+  surrogate(entity: string, value: string): string | null;
   /** `CREDIT_CARD_HASH_` and 16 characters: equal for equal values under one key, whatever the scope. */
   hash(entity: string, value: string): string;
   /**
@@ -44,12 +50,14 @@ export interface MinterOptions {
   readonly scope: string;
   /** Names that the detector can report; only words that begin with one of them are taken for ours. */
   readonly entities: ReadonlySet<string>;
-  /** Told of every placeholder that is written, also when it was before. */
-  readonly onToken?: (token: string, entity: string, value: string) => void;
+  /** Told of everything written for a value that can be put back in its stead (restorables.ts), also when it was before. */
+  readonly onReversible?: (written: string, entity: string, value: string) => void;
 }
 
 /** An exchange masks few distinct values but meets each in up to six copies (delta, done events, the final whole). */
 const rememberedMax = 1024;
+/** Draws for a value whose surrogate is taken; a range that is nearly used up makes it fail now and then. */
+const surrogateRoundsMax = 64;
 
 export function createMinter(options: MinterOptions): Minter {
   const { scope } = options;
@@ -58,6 +66,8 @@ export function createMinter(options: MinterOptions): Minter {
   let words: ReadonlySet<string> | null = null;
   let masks: RegExp | null = null;
   const remembered = new Map<string, string>();
+  /** Which value a surrogate stands for. */
+  const surrogates = new Map<string, string>();
 
   function mint(form: 'token' | 'hash', entity: string, value: string): string {
     const canonical = canonicalValue(entity, value.slice(0, keyedCharsMax));
@@ -76,6 +86,26 @@ export function createMinter(options: MinterOptions): Minter {
       const id = keyed(hmac(), ['placeholder', scope, word, canonical, String(round)], idChars);
       if (hasDigit(id)) return `${word}_${id}${keyed(hmac(), ['placeholder-check', scope, word, id], checkChars)}`;
     }
+  }
+
+  function mintSurrogate(entity: string, value: string): string | null {
+    if (value.length >= keyedCharsMax) return null;
+    const id = `surrogate:${entity}:${value}`;
+    const known = remembered.get(id);
+    if (known !== undefined) return known;
+    const canonical = canonicalValue(entity, value);
+    let made: string | null = null;
+    for (let round = 0; round < surrogateRoundsMax; round++) {
+      const message = keyedMessage(['surrogate', scope, entityWord(entity), canonical, String(round)]);
+      made = surrogateOf(entity, value, hmac()(message));
+      if (made === null) return null;
+      const place = `${entity}:${canonicalValue(entity, made)}`;
+      const owner = surrogates.get(place);
+      if (owner === undefined && surrogates.size < rememberedMax) surrogates.set(place, canonical);
+      if (owner === undefined || owner === canonical) break;
+    }
+    if (made !== null && remembered.size < rememberedMax) remembered.set(id, made);
+    return made;
   }
 
   function mintHash(word: string, canonical: string): string {
@@ -103,9 +133,10 @@ export function createMinter(options: MinterOptions): Minter {
   return {
     token: (entity, value) => {
       const token = mint('token', entity, value);
-      options.onToken?.(token, entity, value);
+      options.onReversible?.(token, entity, value);
       return token;
     },
+    surrogate: mintSurrogate,
     hash: (entity, value) => mint('hash', entity, value),
     covers: (text, start, end) => {
       masks ??= maskPattern(known());
@@ -207,10 +238,14 @@ function hasDigit(text: string): boolean {
  * each byte of the digest: uniform, and it has 32 bytes where at most twelve characters are asked for.
  */
 function keyed(hmac: (text: string) => Buffer, fields: readonly string[], chars: number): string {
-  let message = 'countersign/mask/v1';
-  for (const field of fields) message += `${field.length}:${field}`;
-  const digest = hmac(message);
+  const digest = hmac(keyedMessage(fields));
   let text = '';
   for (let i = 0; i < chars; i++) text += alphabet.charAt((digest[i] ?? 0) & 31);
   return text;
+}
+
+function keyedMessage(fields: readonly string[]): string {
+  let message = 'countersign/mask/v1';
+  for (const field of fields) message += `${field.length}:${field}`;
+  return message;
 }

@@ -1,5 +1,5 @@
 /** What is done to a finding. See `strictness` for their order and methods.ts for what each writes. */
-export type MaskMethod = 'label' | 'token' | 'partial' | 'hash' | 'drop';
+export type MaskMethod = 'label' | 'token' | 'surrogate' | 'partial' | 'hash' | 'drop';
 
 /** One line of the masking plan: entity glob (`SECRET_*`, `*`) to method. */
 export interface Redaction {
@@ -13,10 +13,16 @@ export interface Redaction {
 
 /**
  * Strictest first, by what a reader of the masked text learns of the value: nothing at all (drop), that one stood there (label),
- * which ones are equal within the scope (token), which are equal beyond it (hash), some of its characters (partial).
+ * which ones are equal within the scope (token), that and the value's form (surrogate), which are equal beyond it (hash), some of its
+ * characters (partial).
  * Rules of a policy only ever add redactions, so a rule can make masking stricter and never weaker.
  */
-export const strictness: readonly MaskMethod[] = ['drop', 'label', 'token', 'hash', 'partial'];
+export const strictness: readonly MaskMethod[] = ['drop', 'label', 'token', 'surrogate', 'hash', 'partial'];
+
+/** What it writes depends on the value, and on a key: the value must be at hand for it, as much of it as is keyed. */
+export function isKeyedMethod(method: MaskMethod | null): boolean {
+  return method === 'token' || method === 'surrogate' || method === 'hash';
+}
 
 /** A compiled plan: decided once per phase, then asked for every finding, also for those of text that has not arrived yet. */
 export interface MaskPlan {
@@ -53,7 +59,7 @@ export function compilePlan(redactions: readonly Redaction[]): MaskPlan {
 
   return {
     isEmpty: redactions.length === 0,
-    isKeyed: redactions.some((line) => line.method === 'token' || line.method === 'hash'),
+    isKeyed: redactions.some((line) => isKeyedMethod(line.method)),
     methodFor: (finding, role) => {
       for (const line of linesFor(finding.entity)) {
         if (line.roles && !line.roles.includes(role)) continue;

@@ -13,7 +13,7 @@ const seconds = z
 const redaction = z
   .strictObject({
     entity: z.string().regex(/^[A-Z0-9_*]{1,128}$/),
-    method: z.enum(['label', 'token', 'partial', 'hash', 'drop']),
+    method: z.enum(['label', 'token', 'surrogate', 'partial', 'hash', 'drop']),
     roles: z.array(name).max(16).optional(),
     min_score: z.number().min(0).max(1).optional(),
   })

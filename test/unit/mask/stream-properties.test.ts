@@ -19,7 +19,7 @@ const minter = createMinter({
   scope: 's',
   entities: new Set(rules.map((rule) => rule.entity)),
 });
-const methods = fc.constantFrom<MaskMethod>('token', 'label', 'hash', 'partial', 'drop');
+const methods = fc.constantFrom<MaskMethod>('token', 'surrogate', 'label', 'hash', 'partial', 'drop');
 
 function maskingOf(method: MaskMethod): Masking {
   return { detector, minter, plan: compilePlan([{ entity: '*', method }]), tally: createTally() };

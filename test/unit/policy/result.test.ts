@@ -42,7 +42,10 @@ test.each<{ name: string; given: unknown; want: Decision }>([
     given: {
       ...allow,
       rules: ['m'],
-      redact: [{ entity: 'SECRET_*', method: 'label', roles: ['user'], min_score: 0.5 }],
+      redact: [
+        { entity: 'SECRET_*', method: 'label', roles: ['user'], min_score: 0.5 },
+        { entity: 'EMAIL_ADDRESS', method: 'surrogate' },
+      ],
       labels: { kind: 'x' },
       restore: [{ entity: 'EMAIL_*' }, { entity: '*', tools: true }],
       capture: 'metadata',
@@ -51,7 +54,10 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       action: 'allow',
       rules: ['m'],
       reasons: [],
-      redact: [{ entity: 'SECRET_*', method: 'label', roles: ['user'], minScore: 0.5 }],
+      redact: [
+        { entity: 'SECRET_*', method: 'label', roles: ['user'], minScore: 0.5 },
+        { entity: 'EMAIL_ADDRESS', method: 'surrogate' },
+      ],
       restore: [{ entity: 'EMAIL_*' }, { entity: '*', tools: true }],
       deny: null,
       hold: null,
