@@ -1,19 +1,25 @@
 import type { Detector, Finding, Scan } from '../detect/finding.ts';
 import type { Segment } from '../llm/conversation.ts';
 
-/** Characters scanned before other exchanges get a turn: a few milliseconds of work. */
-const turnChars = 128 * 1024;
+/** A body of so many characters is scanned at once. */
+const atOnceChars = 32 * 1024;
+
+/** Characters scanned of a larger one before other exchanges get a turn: a fraction of a millisecond of prose, some of the worst text. */
+const turnChars = 16 * 1024;
+
+/** A text is as much work as so many characters, however short it is. */
+const textCharsMin = 128;
 
 const nothing: Scan = { findings: [] };
 
 /**
  * Scans every segment, `scans[i]` for segment `i`. Synchronous for ordinary bodies; a large one gives way to other exchanges every
- * 128 Ki characters, also inside one long text, where the stream scanner yields the very findings that a whole scan would.
+ * 16 Ki characters, also inside one long text, where the stream scanner yields the very findings that a whole scan would.
  */
 export function inspect(detector: Detector, segments: readonly Segment[]): readonly Scan[] | Promise<readonly Scan[]> {
   let characters = 0;
-  for (const segment of segments) characters += segment.text.length;
-  if (characters <= turnChars) return segments.map((segment) => scanShort(detector, segment.text));
+  for (const { text } of segments) characters += Math.max(text.length, textCharsMin);
+  if (characters <= atOnceChars) return segments.map((segment) => scanShort(detector, segment.text));
   return inspectInTurns(detector, segments);
 }
 
@@ -21,7 +27,7 @@ async function inspectInTurns(detector: Detector, segments: readonly Segment[]):
   const scans: Scan[] = [];
   let sinceTurn = 0;
   for (const { text } of segments) {
-    sinceTurn += text.length;
+    sinceTurn += Math.max(text.length, textCharsMin);
     if (text.length <= turnChars) {
       scans.push(scanShort(detector, text));
     } else {

@@ -54,7 +54,7 @@ export async function requestPhase(
     facts = { ...facts, scans };
 
     const policy = deps.pdp.current();
-    const decision = decide(deps, policy, facts, subject.value);
+    const decision = await decide(deps, policy, facts, subject.value);
     facts = { ...facts, policyRevision: policy.revision, decision };
     if (decision.action === 'deny') return await refuse(deps, facts, denied(decision));
 
@@ -107,10 +107,15 @@ function authenticate(
   );
 }
 
-function decide(deps: ExchangeDeps, policy: PinnedPolicy, facts: RequestFacts, subject: Subject): Decision {
+async function decide(
+  deps: ExchangeDeps,
+  policy: PinnedPolicy,
+  facts: RequestFacts,
+  subject: Subject,
+): Promise<Decision> {
   const started = deps.clock.monoNs();
   const { context, conversation, scans } = facts;
-  const decision = policy.evaluate(
+  const decision = await policy.decide(
     buildPolicyInput({
       phase: 'request',
       exchange: {

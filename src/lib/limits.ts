@@ -97,6 +97,13 @@ export const limits = {
   policyMemoryBytesMax: 268_435_456,
   /** WebAssembly memory never shrinks: an instance that has grown beyond this is replaced after the evaluation. */
   policyMemoryKeptBytesMax: 33_554_432,
+  /** Characters of a question that policy answers at once; a larger one goes to a thread, in pieces of so many. */
+  policyTurnChars: 131_072,
+  /** How long that thread may take for one question, and how long it waits for the next. */
+  policyThreadMs: 15_000,
+  policyThreadIdleMs: 30_000,
+  /** Large questions that wait for that thread, the one under way included; one more is `policy_failed`. */
+  policyQuestionsMax: 64,
   /** Intents that a sink remembers until their outcome comes; without them an outcome tells less of its exchange. */
   sinkIntentsMax: 8_192,
   /** What is read of a receiver's answer. */

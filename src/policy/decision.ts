@@ -106,6 +106,11 @@ export interface PinnedPolicy {
   readonly revision: string;
   /** One Rego evaluation. Synchronous. Throws Fault `policy_failed` on a trap, an undefined or a malformed result. */
   evaluate(input: PolicyInput): Decision;
+  /**
+   * The same, but a question over a large body is answered by a thread, so that other exchanges are not held up. Rejects with Fault
+   * `policy_failed`, also when that takes too long (`limits.policyThreadMs`).
+   */
+  decide(input: PolicyInput): Decision | Promise<Decision>;
 }
 
 /** Policy decision point: where the current revision comes from. Throws Fault `policy_unavailable` when there is none. */

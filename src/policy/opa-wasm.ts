@@ -4,42 +4,76 @@ import type { JsonObject } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import { type Bundle, entrypoints } from './bundle.ts';
 import type { Decision, Phase, PinnedPolicy, PolicyInput } from './decision.ts';
+import { createPolicyThread, type FromThread, type ThreadBounds } from './policy-host.ts';
+import { piecesOf, type Question, questionOf, sizeOf, written } from './question.ts';
 import { parseDecision } from './result.ts';
 
 /**
  * Compiles a bundle into a policy that can be asked. Throws Fault `policy_failed` when it does not load or lacks an entry point.
  *
  * `evaluate` is synchronous. Its memory is bounded (`limits.policyMemoryBytesMax`), its time is not: Rego always ends, but a
- * rule that is slow on a large input is slow here. After a trap the instance is thrown away and the next call gets a new one.
+ * rule that is slow on a large input is slow here. `decide` has large questions answered by a thread, whose time is bounded too. After a
+ * trap the instance is thrown away and the next call gets a new one.
  */
-export async function loadPolicy(bundle: Bundle, bounds: EngineBounds = limits): Promise<PinnedPolicy> {
-  const module = await WebAssembly.compile(bundle.wasm).catch((cause: unknown) => {
-    throw new Fault('policy_failed', 'the bundle holds no valid WebAssembly', cause);
-  });
-  let engine: Engine | null = firstEngine(module, bundle, bounds);
+export async function loadPolicy(bundle: Bundle, bounds: PolicyBounds = limits): Promise<PinnedPolicy> {
+  const module = await compiled(bundle.wasm);
+  let engine: Engine | null = firstEngine(module, bundle.data, bounds);
+  const thread = createPolicyThread({ wasm: bundle.wasm, data: bundle.data, bounds: engineBounds(bounds) }, bounds);
   const known = new Map<string, Decision>();
   const answered = new Map<string, Decision>();
 
+  function evaluate(input: PolicyInput, asked: Question): Decision {
+    const question = written(asked);
+    const before = answered.get(question);
+    if (before) return before;
+    let result: string;
+    try {
+      engine ??= createEngine(module, bundle.data, bounds);
+      result = engine.evaluate(input.phase, question);
+    } catch (thrown) {
+      engine = null;
+      throw trapped(thrown);
+    }
+    if (engine.memoryBytes() > bounds.policyMemoryKeptBytesMax) engine = null;
+    const decision = decisionOf(result, known);
+    // Rego is a function of its input. Questions with texts are not kept: they hardly recur, and would keep prompts in memory.
+    if (input.conversation.segments.length === 0 && question.length <= rememberedCharsMax)
+      remember(answered, question, decision);
+    return decision;
+  }
+
   return {
     revision: bundle.revision,
-    evaluate: (input) => {
-      const question = jsonFor(onlyRead(input, bundle));
-      const before = answered.get(question);
-      if (before) return before;
-      let result: string;
+    evaluate: (input) => evaluate(input, questionOf(input, bundle)),
+    decide: (input) => {
+      const question = questionOf(input, bundle);
+      if (sizeOf(question) <= bounds.policyTurnChars) return evaluate(input, question);
+      return thread
+        .ask(input.phase, piecesOf(question, bounds.policyTurnChars))
+        .then((result) => decisionOf(result, known));
+    },
+  };
+}
+
+/** What answers questions in a thread of its own. */
+export interface Questioner {
+  ask(phase: Phase, question: string): Promise<FromThread>;
+}
+
+export function createQuestioner(wasm: Uint8Array, data: JsonObject, bounds: EngineBounds): Questioner {
+  const module = compiled(wasm);
+  let engine: Engine | null = null;
+  return {
+    ask: async (phase, question) => {
       try {
-        engine ??= createEngine(module, bundle, bounds);
-        result = engine.evaluate(input.phase, question);
+        engine ??= createEngine(await module, data, bounds);
+        const result = engine.evaluate(phase, question);
+        if (engine.memoryBytes() > bounds.policyMemoryKeptBytesMax) engine = null;
+        return { result };
       } catch (thrown) {
         engine = null;
-        throw trapped(thrown);
+        return { trap: trapped(thrown).message };
       }
-      if (engine.memoryBytes() > bounds.policyMemoryKeptBytesMax) engine = null;
-      const decision = decisionOf(result, known);
-      // Rego is a function of its input. Questions with texts are not kept: they hardly recur, and would keep prompts in memory.
-      if (input.conversation.segments.length === 0 && question.length <= rememberedCharsMax)
-        remember(answered, question, decision);
-      return decision;
     },
   };
 }
@@ -50,20 +84,20 @@ export interface EngineBounds {
   readonly policyMemoryKeptBytesMax: number;
 }
 
-/**
- * JSON.stringify writes a lone surrogate as an escape (`\\ud800`), on which the engine's parser traps. A caller can send one
- * in any string of its body; it becomes U+FFFD, as it does in every other UTF-8 reader.
- */
-function jsonFor(input: Partial<PolicyInput>): string {
-  const json = JSON.stringify(input);
-  return json.includes('\\ud') ? JSON.stringify(wellFormed(JSON.parse(json))) : json;
+/** See `limits`. */
+export interface PolicyBounds extends ThreadBounds {
+  readonly policyTurnChars: number;
 }
 
-function wellFormed(value: unknown): unknown {
-  if (typeof value === 'string') return value.toWellFormed();
-  if (Array.isArray(value)) return value.map(wellFormed);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key.toWellFormed(), wellFormed(member)]));
+/** A thread is given no more than it can be given: numbers. */
+function engineBounds({ policyMemoryBytesMax, policyMemoryKeptBytesMax }: EngineBounds): EngineBounds {
+  return { policyMemoryBytesMax, policyMemoryKeptBytesMax };
+}
+
+function compiled(wasm: Uint8Array): Promise<WasmModule> {
+  return WebAssembly.compile(wasm).catch((cause: unknown) => {
+    throw new Fault('policy_failed', 'the bundle holds no valid WebAssembly', cause);
+  });
 }
 
 const rememberedCharsMax = 4096;
@@ -72,30 +106,6 @@ const rememberedMax = 256;
 function remember(memory: Map<string, Decision>, key: string, decision: Decision): void {
   if (memory.size >= rememberedMax) memory.clear();
   memory.set(key, decision);
-}
-
-/** The input less what no rule reads: fewer bytes for the engine to parse, and questions that differ in nothing else are one. */
-function onlyRead(input: PolicyInput, { readsText, reads }: Bundle): Partial<PolicyInput> {
-  const conversation = readsText ? input.conversation : withoutTexts(input.conversation);
-  if (reads === null) return { ...input, conversation };
-  const { version, phase } = input;
-  const isRead = (name: keyof PolicyInput): boolean => reads.includes(name);
-  return {
-    version,
-    phase,
-    ...(isRead('exchange') ? { exchange: input.exchange } : {}),
-    ...(isRead('subject') ? { subject: input.subject } : {}),
-    ...(isRead('resource') ? { resource: input.resource } : {}),
-    ...(isRead('conversation') ? { conversation } : {}),
-    ...(isRead('findings') ? { findings: input.findings } : {}),
-    ...(isRead('approval') ? { approval: input.approval } : {}),
-    ...(isRead('http') ? { http: input.http } : {}),
-    ...(isRead('envoy') ? { envoy: input.envoy } : {}),
-  };
-}
-
-function withoutTexts(conversation: PolicyInput['conversation']): PolicyInput['conversation'] {
-  return { ...conversation, segments: conversation.segments.map((segment) => ({ ...segment, text: '' })) };
 }
 
 /**
@@ -129,9 +139,9 @@ interface Engine {
  * fresh arrays and looks for the end of the result byte by byte. The calls are those of its `evaluate` (ABI 1.2,
  * `opa_eval`): the input stands at the heap pointer and the heap right behind it, so nothing outlives a call.
  */
-function createEngine(module: WasmModule, bundle: Bundle, bounds: EngineBounds): Engine {
+function createEngine(module: WasmModule, data: JsonObject, bounds: EngineBounds): Engine {
   const loaded = sdk().loadPolicySync(module, { initial: 8, maximum: bounds.policyMemoryBytesMax / pageBytes });
-  loaded.setData(bundle.data);
+  loaded.setData(data);
   const { mem: memory, dataAddr, dataHeapPtr: inputAddr } = loaded;
   const ids = { request: entrypointId(loaded, 'request'), response: entrypointId(loaded, 'response') };
   const { opa_eval: evaluate } = loaded.wasmInstance.exports;
@@ -154,9 +164,9 @@ function createEngine(module: WasmModule, bundle: Bundle, bounds: EngineBounds):
   };
 }
 
-function firstEngine(module: WasmModule, bundle: Bundle, bounds: EngineBounds): Engine {
+function firstEngine(module: WasmModule, data: JsonObject, bounds: EngineBounds): Engine {
   try {
-    return createEngine(module, bundle, bounds);
+    return createEngine(module, data, bounds);
   } catch (thrown) {
     throw trapped(thrown);
   }

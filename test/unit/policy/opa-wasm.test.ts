@@ -1,8 +1,9 @@
 import { describe, expect, test, vi } from 'vitest';
 import { Fault } from '../../../src/lib/fault.ts';
+import { limits } from '../../../src/lib/limits.ts';
 import { createBundle } from '../../../src/policy/bundle.ts';
 import type { PinnedPolicy, PolicyInput } from '../../../src/policy/decision.ts';
-import { loadPolicy } from '../../../src/policy/opa-wasm.ts';
+import { loadPolicy, type PolicyBounds } from '../../../src/policy/opa-wasm.ts';
 import { bundleDeciding, bundleFrom, ordinaryRequest, policyFolder, regoAllow, saying } from '../../support/policy.ts';
 
 const allowed = JSON.parse(regoAllow);
@@ -18,10 +19,10 @@ function faultOf(act: () => unknown): string {
 }
 
 /** 4 MiB, of which 1 MiB may stay. */
-const tight = { policyMemoryBytesMax: 4_194_304, policyMemoryKeptBytesMax: 1_048_576 };
+const tight: PolicyBounds = { ...limits, policyMemoryBytesMax: 4_194_304, policyMemoryKeptBytesMax: 1_048_576 };
 
 /** A policy whose decision carries what a rule saw, as the label `seen`. */
-async function seeing(expression: string, bounds?: typeof tight): Promise<PinnedPolicy> {
+async function seeing(expression: string, bounds?: PolicyBounds): Promise<PinnedPolicy> {
   return loadPolicy(await bundleDeciding(`object.union(${regoAllow}, {"labels": {"seen": ${expression}}})`), bounds);
 }
 
@@ -167,4 +168,50 @@ test('questions that differ in what no rule reads are one; texts are never kept'
   expect(policy.evaluate(asked('alice', 'one'))).toBe(policy.evaluate(asked('alice', 'two')));
   expect(policy.evaluate(asked('alice', 'one')).labels).toEqual({ seen: 'alice' });
   expect(policy.evaluate(asked('bob', 'one')).labels).toEqual({ seen: 'bob' });
+});
+
+describe('a large question is answered by a thread', () => {
+  const large = saying(`${'x'.repeat(limits.policyTurnChars)}\ud83d`);
+  const length = 'format_int(count(input.conversation.segments[0].text), 10)';
+
+  test('to the same decision, while the event loop turns; a small one at once', async () => {
+    const policy = await seeing(length);
+    expect(policy.decide(saying('small'))).toEqual(policy.evaluate(saying('small')));
+    let turns = 0;
+    const turning = setInterval(() => turns++, 1);
+    const decision = policy.decide(large);
+    expect(decision).toBeInstanceOf(Promise);
+    expect(await decision).toEqual(policy.evaluate(large));
+    clearInterval(turning);
+    expect(turns).toBeGreaterThan(0);
+  });
+
+  test('one by one, each its own', async () => {
+    const policy = await seeing(length);
+    const asked = [1, 2, 3].map((more) => policy.decide(saying('x'.repeat(limits.policyTurnChars + more))));
+    const seen = (await Promise.all(asked)).map(({ labels }) => Number(labels['seen']) - limits.policyTurnChars);
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  test('a trap and a question beyond the memory are faults, and the next one is answered', async () => {
+    const policy = await seeing(length, tight);
+    const before = policy.decide(saying('x'.repeat(300_000)));
+    const beyond = policy.decide(saying('x'.repeat(5_000_000)));
+    const after = policy.decide(saying('x'.repeat(200_000)));
+    expect((await before).labels).toEqual({ seen: '300000' });
+    await expect(beyond).rejects.toThrow(new Fault('policy_failed', 'the policy needs more memory than it may have'));
+    expect((await after).labels).toEqual({ seen: '200000' });
+  });
+
+  test('what takes too long is a fault', async () => {
+    const policy = await seeing(length, { ...limits, policyThreadMs: 1 });
+    await expect(policy.decide(large)).rejects.toThrow(/^the policy took longer than it may/);
+  });
+
+  test('too many at a time is a fault', async () => {
+    const policy = await seeing(length, { ...limits, policyQuestionsMax: 1 });
+    const first = policy.decide(large);
+    await expect(policy.decide(large)).rejects.toThrow(new Fault('policy_failed', 'too many large questions wait'));
+    expect((await first).action).toBe('allow');
+  });
 });

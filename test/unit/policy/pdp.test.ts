@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { Fault } from '../../../src/lib/fault.ts';
 import { type Bundle, createBundle } from '../../../src/policy/bundle.ts';
-import type { PinnedPolicy } from '../../../src/policy/decision.ts';
+import type { Decision, PinnedPolicy } from '../../../src/policy/decision.ts';
 import { createPdp, type ReloadingPdp } from '../../../src/policy/pdp.ts';
 import { parseDecision } from '../../../src/policy/result.ts';
 import { ordinaryRequest, regoAllow } from '../../support/policy.ts';
@@ -55,13 +55,11 @@ function nameOf(revision: string | null): string {
 }
 
 function policyOf(bundle: Bundle): PinnedPolicy {
-  return {
-    revision: bundle.revision,
-    evaluate: () => {
-      if (nameOf(bundle.revision) === 'undecided') throw new Fault('policy_failed', 'undefined');
-      return parseDecision(JSON.parse(regoAllow));
-    },
+  const evaluate = (): Decision => {
+    if (nameOf(bundle.revision) === 'undecided') throw new Fault('policy_failed', 'undefined');
+    return parseDecision(JSON.parse(regoAllow));
   };
+  return { revision: bundle.revision, evaluate, decide: evaluate };
 }
 
 test('without a bundle there is no policy, and one that comes later is taken', async () => {
