@@ -19,6 +19,12 @@ export const layout = {
   /** `subject`: 32 hex digits. */
   subject: (directory: string, subject: string): string =>
     join(directory, 'subjects', subject.slice(0, 2), `${subject}.json`),
+  /** What stays of a segment that has expired: the records that explain what is absent. */
+  kept: (directory: string, first: number): string =>
+    join(directory, 'kept', `${String(first).padStart(16, '0')}.jsonl`),
+  keptFolder: (directory: string): string => join(directory, 'kept'),
+  /** How far retention trusts the clock. */
+  steadyClock: (directory: string): string => join(directory, 'steady-clock.json'),
   tile: (directory: string, path: string): string => join(directory, path),
 } as const;
 

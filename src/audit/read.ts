@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../lib/fault.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { readEpochKey } from './epoch-keys.ts';
-import { type Frame, frameFlags, readFrame } from './frame.ts';
+import { type Frame, frameFlags, frameHeaderBytes, frameMagic, readFrame } from './frame.ts';
 import { nodeFs } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
 import { layout, segmentFirst } from './layout.ts';
@@ -29,6 +29,9 @@ export interface StoredRecord {
   readonly manifestBytes: Buffer;
   /** Ciphertext: of use only to `openBodies`. */
   readonly sealed: Buffer;
+  /** Where it lies: number of its segment's first record, and offset of its frame. */
+  readonly segment: number;
+  readonly offset: number;
 }
 
 export interface StoredBody {
@@ -90,6 +93,52 @@ export async function lastRecords(directory: string, count: number): Promise<Sto
     if (found.length >= count) break;
   }
   return found;
+}
+
+/** The record whose frame begins at an offset of a segment; null when none does (any more). */
+export async function readRecordAt(directory: string, segment: number, offset: number): Promise<StoredRecord | null> {
+  const file = await open(layout.segment(directory, segment), 'r').catch(() => null);
+  if (file === null) return null;
+  try {
+    const header = Buffer.alloc(frameHeaderBytes);
+    const { bytesRead } = await file.read(header, 0, header.length, offset);
+    if (bytesRead < header.length || header.readUInt32LE(0) !== frameMagic) return null;
+    const whole = Buffer.alloc(frameHeaderBytes + header.readUInt32LE(4));
+    await file.read(whole, 0, whole.length, offset);
+    const frame = readFrame(whole, 0);
+    return frame === null ? null : toRecord(frame, segment, offset);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A segment as its header tells it. */
+export interface SegmentHead {
+  readonly first: number;
+  /** The epoch that all its records are sealed under. */
+  readonly epoch: string;
+}
+
+/** The segments in order; one whose header is not readable (yet) is left out. */
+export async function readSegmentHeads(directory: string): Promise<SegmentHead[]> {
+  const heads: SegmentHead[] = [];
+  for (const first of await listSegments(directory)) {
+    const file = await open(layout.segment(directory, first), 'r').catch(() => null);
+    if (file === null) continue;
+    try {
+      const start = Buffer.alloc(frameHeaderBytes);
+      const { bytesRead } = await file.read(start, 0, start.length, 0);
+      if (bytesRead < start.length || start.readUInt32LE(0) !== frameMagic) continue;
+      const whole = Buffer.alloc(frameHeaderBytes + start.readUInt32LE(4));
+      await file.read(whole, 0, whole.length, 0);
+      const frame = readFrame(whole, 0);
+      const header = frame === null ? null : parse(frame.payload);
+      if (header !== null) heads.push({ first, epoch: text(header['epoch']) });
+    } finally {
+      await file.close();
+    }
+  }
+  return heads;
 }
 
 /** All records with this id, or of this exchange or session, in order. Reads the whole log. */
@@ -166,11 +215,12 @@ async function* readSegment(
     for (let isLastLook = isClosed; ; ) {
       const grown = await readMore(file, position);
       position += grown.length;
+      const start = position - grown.length - rest.length;
       rest = rest.length === 0 ? grown : Buffer.concat([rest, grown]);
       let at = 0;
       for (let frame = readFrame(rest, 0); frame !== null; frame = readFrame(rest, at)) {
         at = frame.end;
-        const record = toRecord(frame);
+        const record = toRecord(frame, first, start + frame.offset);
         if (record !== null) yield record;
       }
       rest = rest.subarray(at);
@@ -197,7 +247,7 @@ async function pause(options: ReadOptions): Promise<void> {
   await wait(options.pollMs ?? 250, undefined, options.signal ? { signal: options.signal } : {}).catch(() => undefined);
 }
 
-function toRecord(frame: Frame): StoredRecord | null {
+function toRecord(frame: Frame, segment: number, offset: number): StoredRecord | null {
   if (frame.flags & frameFlags.header) return null;
   const parts = readRecord(frame.payload);
   const manifest = parts === null ? null : parse(parts.manifest);
@@ -216,6 +266,8 @@ function toRecord(frame: Frame): StoredRecord | null {
     manifest,
     manifestBytes: parts.manifest,
     sealed: parts.sealed,
+    segment,
+    offset,
   };
 }
 

@@ -1,10 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { type Absence, createAbsence } from './verify-absence.ts';
 import { type ProblemList, readOptional, sha256 } from './verify-problems.ts';
 
 export interface CheckedRecords {
+  /** Records that are there, and records that have expired. */
   readonly count: number;
+  readonly expired: number;
+  /** Key files that are there although the record says that they were destroyed. */
+  readonly overdue: readonly string[];
   readonly openIntents: number;
   readonly unfinishedBytes: number;
 }
@@ -17,13 +22,16 @@ export async function checkRecords(
   bundle: (index: number) => Promise<readonly Buffer[] | null>,
   problems: ProblemList,
 ): Promise<CheckedRecords> {
+  const kept = await readKept(directory, covered, bundle, problems);
   const state: Walk = {
+    absence: createAbsence(kept),
     next: 0,
     link: Buffer.alloc(8),
     bundle: { index: -1, leaves: null },
     open: new Map(),
     known: new Set(),
     epochs: new Set(),
+    subjects: new Set(),
   };
   let unfinishedBytes = 0;
   const names = (await readdir(join(directory, 'segments')).catch(() => [])).sort();
@@ -40,14 +48,33 @@ export async function checkRecords(
   if (state.next < covered) {
     problems.add('records', 'segments', `they hold ${state.next} records, the checkpoint covers ${covered}`);
   }
-  await checkEpochs(directory, state.epochs, problems);
-  return { count: state.next, openIntents: state.open.size, unfinishedBytes };
+  const { absence } = state;
+  for (const gap of absence.unexplained()) {
+    problems.add('records', 'segments', `records ${gap.first} to ${gap.last} are missing, and no record says why`);
+  }
+  for (const lost of absence.lostExplanations()) {
+    const what = `records ${lost.first} to ${lost.last} have expired, and what was to be kept of them is not there`;
+    problems.add('records', 'kept', what);
+  }
+  const overdue = [
+    ...(await checkEpochs(directory, state.epochs, absence, problems)),
+    ...(await checkSubjects(directory, state.subjects, absence, problems)),
+  ];
+  return {
+    count: state.next - absence.expired(),
+    expired: absence.expired(),
+    overdue,
+    openIntents: state.open.size,
+    unfinishedBytes,
+  };
 }
 
 interface Walk {
+  readonly absence: Absence;
   /** Sequence number of the record that must come next. */
   next: number;
-  link: Buffer;
+  /** Null behind records that have expired: the next header says it, and the leaves vouch for the rest. */
+  link: Buffer | null;
   /** The published leaves around the record. */
   bundle: { readonly index: number; readonly leaves: readonly Buffer[] | null };
   /** Exchange to the record id of its intent. */
@@ -55,6 +82,7 @@ interface Walk {
   /** Exchanges that had an intent. */
   readonly known: Set<string>;
   readonly epochs: Set<string>;
+  readonly subjects: Set<string>;
 }
 
 interface SegmentCheck {
@@ -67,10 +95,47 @@ interface SegmentCheck {
   readonly state: Walk;
 }
 
+/** What was kept of expired segments, each line checked against the leaf that it was published as. */
+async function readKept(
+  directory: string,
+  covered: number,
+  bundle: (index: number) => Promise<readonly Buffer[] | null>,
+  problems: ProblemList,
+): Promise<object[]> {
+  const kept: object[] = [];
+  const names = (await readdir(join(directory, 'kept')).catch(() => [])).sort();
+  for (const name of names) {
+    const place = `kept/${name}`;
+    const lines = ((await readOptional(join(directory, place))) ?? Buffer.alloc(0))
+      .toString()
+      .split('\n')
+      .filter(Boolean);
+    for (const line of lines) {
+      const parsed = parse(Buffer.from(line));
+      const sequence = Number(member(parsed, 'seq'));
+      const bytes = Buffer.from(String(member(parsed, 'manifest')));
+      const manifest = parse(bytes);
+      const leaf = (sequence < covered ? await bundle(Math.floor(sequence / 256)) : null)?.[sequence % 256];
+      if (manifest === null || leaf === undefined || !leaf.equals(leafOf(bytes, manifest))) {
+        problems.add('records', place, `what it keeps of record ${sequence} is not what the published leaf says`);
+      } else kept.push(manifest);
+    }
+  }
+  return kept;
+}
+
 /** Returns the offset behind the last intact frame. */
 async function checkSegment(check: SegmentCheck): Promise<number> {
   const { place, bytes, problems, state } = check;
   let at = 0;
+  const named = Number(/([0-9]{16})\.seg$/.exec(place)?.[1] ?? Number.NaN);
+  const isAfterGap = named > state.next;
+  if (isAfterGap) {
+    state.absence.gap(state.next, named - 1);
+    state.next = named;
+    state.link = null;
+    state.open.clear();
+  }
   for (let frame = frameAt(bytes, 0); frame !== null; frame = frameAt(bytes, at)) {
     const where = `${place} at ${at}`;
     if (frame.isHeader !== (at === 0))
@@ -78,17 +143,24 @@ async function checkSegment(check: SegmentCheck): Promise<number> {
     if (frame.sequence !== state.next) {
       problems.add('frames', where, `number ${frame.sequence} stands where ${state.next} should`);
       state.next = frame.sequence;
+    } else if (state.link === null) {
+      state.link = frame.link;
     } else if (!frame.link.equals(state.link)) {
       problems.add('frames', where, 'it does not follow the record before it');
     }
-    if (frame.isHeader) checkHeader(check, frame.payload, where);
+    if (frame.isHeader) checkHeader(check, frame.payload, where, isAfterGap);
     else await checkRecord(check, frame.payload, where);
     at += frame.bytes;
   }
   return at;
 }
 
-function checkHeader({ place, origin, problems, state }: SegmentCheck, payload: Buffer, where: string): void {
+function checkHeader(
+  { place, origin, problems, state }: SegmentCheck,
+  payload: Buffer,
+  where: string,
+  isAfterGap: boolean,
+): void {
   const header = parse(payload);
   if (header === null) {
     problems.add('frames', where, "the segment's header is not readable");
@@ -104,7 +176,10 @@ function checkHeader({ place, origin, problems, state }: SegmentCheck, payload: 
   }
   const open = member(header, 'open');
   for (const [exchange, id] of Object.entries(typeof open === 'object' && open !== null ? open : {})) {
-    if (state.open.get(exchange) !== id)
+    if (isAfterGap) {
+      state.open.set(exchange, String(id));
+      state.known.add(exchange);
+    } else if (state.open.get(exchange) !== id)
       problems.add('frames', where, `it lists an open intent that is none: ${exchange}`);
   }
 }
@@ -141,6 +216,9 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
     problems.add('records', place, 'the manifest is of another log');
   const epoch = member(manifest, 'epoch');
   if (typeof epoch === 'string') state.epochs.add(epoch);
+  const subject = member(manifest, 'subject');
+  if (typeof subject === 'string') state.subjects.add(subject);
+  state.absence.explain(manifest);
   pair(manifest, place, state, problems);
   checkSealed(manifest, sealed, place, problems);
 }
@@ -188,17 +266,48 @@ function checkSealed(manifest: object, sealed: Buffer, place: string, problems: 
   }
 }
 
-/** An epoch is named by its key file's hash. A missing file makes its records unreadable: somebody destroyed the key. */
-async function checkEpochs(directory: string, epochs: ReadonlySet<string>, problems: ProblemList): Promise<void> {
+/** An epoch is named by its key file's hash. A missing file makes its records unreadable: a record must say so. */
+async function checkEpochs(
+  directory: string,
+  epochs: ReadonlySet<string>,
+  absence: Absence,
+  problems: ProblemList,
+): Promise<string[]> {
+  const overdue: string[] = [];
   for (const epoch of epochs) {
     const place = `epochs/${epoch}.json`;
     const match = /^e-[0-9T-]{13}-([0-9a-f]{24})$/.exec(epoch);
     const bytes = match === null ? null : await readOptional(join(directory, place));
-    if (bytes === null) problems.add('bodies', place, 'the key of this epoch is missing, and no record says why');
-    else if (sha256(bytes).toString('hex').slice(0, 24) !== match?.[1]) {
+    if (bytes === null) {
+      if (absence.isDestroyed(epoch)) continue;
+      problems.add('bodies', place, 'the key of this epoch is missing, and no record says why');
+    } else if (sha256(bytes).toString('hex').slice(0, 24) !== match?.[1]) {
       problems.add('bodies', place, 'the key file is not the one that the records name');
-    }
+    } else if (absence.isDestroyed(epoch)) overdue.push(place);
   }
+  return overdue;
+}
+
+/** Likewise the key of a data subject, but that another may have come in its place. */
+async function checkSubjects(
+  directory: string,
+  subjects: ReadonlySet<string>,
+  absence: Absence,
+  problems: ProblemList,
+): Promise<string[]> {
+  const overdue: string[] = [];
+  for (const id of subjects) {
+    const match = /^s-([0-9a-f]{32})-([0-9a-f]{24})$/.exec(id);
+    const subject = match?.[1] ?? '';
+    const place = `subjects/${subject.slice(0, 2)}/${subject}.json`;
+    const bytes = match === null ? null : await readOptional(join(directory, place));
+    const isThere = bytes !== null && sha256(bytes).toString('hex').slice(0, 24) === match?.[2];
+    if (isThere && absence.isDestroyed(id)) overdue.push(place);
+    if (isThere || absence.isDestroyed(id)) continue;
+    const what = bytes === null ? 'is missing' : 'is another one';
+    problems.add('bodies', place, `the key of a data subject ${what}, and no record says why`);
+  }
+  return overdue;
 }
 
 interface ReadFrame {

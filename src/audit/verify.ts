@@ -24,6 +24,10 @@ export interface VerifyReport {
   readonly key: 'given' | 'beside the log';
   /** Intact records in the segments. */
   readonly records: number;
+  /** Records that are not there any more, as the record itself says. */
+  readonly expired: number;
+  /** Keys that are still there although the record says that they were destroyed: under way, or put back from a backup. */
+  readonly overdue: readonly string[];
   /** Records that the signed checkpoint covers, and its root (base64). */
   readonly checkpointed: number;
   readonly root: string;
@@ -65,6 +69,8 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
     origin: key?.name ?? '',
     key: options.verifierKey === undefined ? 'beside the log' : 'given',
     records: records.count,
+    expired: records.expired,
+    overdue: records.overdue,
     checkpointed: checkpoint.size,
     root: checkpoint.root.toString('base64'),
     openIntents: records.openIntents,

@@ -19,6 +19,9 @@ export const limits = {
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,
+  /** A run of base64 that is decoded for a second look, and one stretch of text with escapes in it. */
+  decodedRunCharsMax: 16_384,
+  unescapedCharsMax: 4_096,
   /** Patterns from configuration, and the length of one. */
   customPatternsMax: 256,
   customPatternCharsMax: 2_048,
@@ -37,6 +40,9 @@ export const limits = {
   tokensCachedMax: 4_096,
   /** An answer of a key management service. */
   keyServiceReplyBytesMax: 65_536,
+  /** Records looked at for one page of a list of them, and given in one. */
+  auditScannedMax: 2_000,
+  auditPageMax: 200,
   /** Keys of data subjects that stay in memory. */
   subjectKeysCachedMax: 10_000,
   /** An issuer's key set, as JSON. */

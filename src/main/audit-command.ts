@@ -166,6 +166,8 @@ function reportJson(report: VerifyReport): JsonObject {
     origin: report.origin,
     key: report.key,
     records: report.records,
+    expired: report.expired,
+    overdue: report.overdue,
     checkpointed: report.checkpointed,
     root: report.root,
     open_intents: report.openIntents,
@@ -181,6 +183,9 @@ function reportText(report: VerifyReport): string {
     `root        ${report.root}`,
     `key         ${report.key}`,
   ];
+  if (report.expired > 0) lines.push(`expired     ${report.expired} records, as the record says`);
+  for (const key of report.overdue)
+    lines.push(`OVERDUE     ${key} is there, and the record says that it was destroyed`);
   if (report.openIntents > 0) lines.push(`open        ${report.openIntents} exchanges without an outcome yet`);
   if (report.unfinishedBytes > 0) lines.push(`unfinished  ${report.unfinishedBytes} bytes of a write under way`);
   for (const problem of report.problems) lines.push(`PROBLEM     ${problem.check}: ${problem.place}: ${problem.what}`);

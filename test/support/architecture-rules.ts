@@ -28,7 +28,7 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['rpc/', 'pep/', 'api/', 'gen/', 'main/'],
   '@open-policy-agent/opa-wasm': ['policy/opa-wasm.ts'],
   ioredis: ['approval/redis-store.ts', 'approval/redis-client.ts'],
-  'classic-level': ['approval/level-store.ts'],
+  'classic-level': ['approval/level-store.ts', 'audit/level-index.ts'],
   kafkajs: ['audit/sinks/kafka-sink.ts'],
   '@aws-sdk/client-s3': ['audit/sinks/s3-store.ts'],
   jose: ['identity/', 'main/demo/'],
@@ -46,4 +46,4 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
 
 /** Files that touch a network, a disk or a foreign engine: only the composition root and tests import them. */
 export const adapter: RegExp =
-  /(redis-store|level-store|file-spool|http-post|smtp-mailer|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary|vault-kek|aws-kms-kek|gcp-kms-kek)\.ts$/;
+  /(redis-store|level-store|level-index|file-spool|http-post|smtp-mailer|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary|vault-kek|aws-kms-kek|gcp-kms-kek)\.ts$/;

@@ -47,6 +47,8 @@ describe('verify', () => {
       key: 'given',
       records: 564,
       checkpointed: 564,
+      expired: 0,
+      overdue: [],
       root: '',
       openIntents: 0,
       unfinishedBytes: 0,
