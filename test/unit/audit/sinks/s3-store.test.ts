@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { nodeFs } from '../../../../src/audit/fs-port.ts';
+import { createS3Store } from '../../../../src/audit/sinks/s3-store.ts';
+import { startSegmentShipper } from '../../../../src/audit/sinks/segment-shipper.ts';
+import { createPooledRandom } from '../../../../src/lib/ids.ts';
+import { intentEntry, openTestLog, testOrigin } from '../../../support/audit.ts';
+import { inlineWriter } from '../../../support/audit-fs.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { type ReceivedRequest, type Reply, startReceiver } from '../../../support/receiver.ts';
+import { fastLimits } from '../../../support/sink-log.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'sink-s3-'));
+afterAll(() => rmSync(root, { recursive: true }));
+const nowMs = Date.UTC(2026, 10, 21);
+
+/** A bucket with Object Lock: takes an object once, whole, signed and locked; the first upload fails. */
+function bucket(): { readonly objects: Map<string, Buffer>; answer(request: ReceivedRequest): Reply } {
+  const objects = new Map<string, Buffer>();
+  let isFirst = true;
+  return {
+    objects,
+    answer: ({ method, path, headers, bytes }) => {
+      if (isFirst) {
+        isFirst = false;
+        return { status: 503 };
+      }
+      const checksum = createHash('sha256').update(bytes).digest('base64');
+      const isRight =
+        method === 'PUT' &&
+        /^AWS4-HMAC-SHA256 Credential=made-up-id\/\d{8}\/eu-test-1\/s3\/aws4_request, SignedHeaders=\S*x-amz-object-lock-mode/.test(
+          String(headers.authorization),
+        ) &&
+        headers['if-none-match'] === '*' &&
+        headers['x-amz-checksum-sha256'] === checksum &&
+        headers['x-amz-object-lock-mode'] === 'COMPLIANCE' &&
+        headers['x-amz-object-lock-legal-hold'] === 'ON' &&
+        Date.parse(String(headers['x-amz-object-lock-retain-until-date'])) === nowMs + 90 * 86_400_000;
+      if (!isRight) return { status: 400 };
+      const key = decodeURIComponent(path.split('?')[0] ?? '');
+      if (objects.has(key)) return { status: 412 };
+      objects.set(key, bytes);
+      return { status: 200, headers: { 'x-amz-checksum-sha256': checksum } };
+    },
+  };
+}
+
+test('closed segments and checkpoints go to a locked bucket, each once', async () => {
+  const directory = join(root, 'log');
+  const store = bucket();
+  const receiver = await startReceiver(store.answer);
+  const ship = (state: string) =>
+    startSegmentShipper({
+      name: 'worm',
+      log: directory,
+      origin: testOrigin,
+      state: join(root, state),
+      store: createS3Store({
+        bucket: 'evidence',
+        region: 'eu-test-1',
+        endpoint: receiver.url,
+        accessKeyId: 'made-up-id',
+        secretAccessKey: ['made', 'up', 'secret'].join('-'),
+        lockMs: 90 * 86_400_000,
+        legalHold: true,
+        nowMs: () => nowMs,
+      }),
+      limits: fastLimits,
+      fs: nodeFs,
+      random: (size) => Buffer.alloc(size),
+      nowMs: () => nowMs,
+    });
+
+  const log = await openTestLog(directory, {
+    startWriter: inlineWriter(nodeFs),
+    limits: { segmentBytesMax: 8_192 },
+    random: createPooledRandom(),
+  });
+  const shipper = await ship('state');
+  for (let i = 0; i < 40; i += 1) await log.append(intentEntry(`exchange-${i}`));
+  await eventually('some segments', () => (store.objects.size > 2 ? true : undefined));
+  await log.close();
+  await shipper.stop(10_000);
+
+  const names = readdirSync(join(directory, 'segments'));
+  const shipped = [...store.objects.keys()].filter((key) => key.includes('/segments/'));
+  // The last segment is not closed before the next run opens one.
+  expect(shipped).toEqual(names.slice(0, -1).map((name) => `/evidence/${testOrigin}/segments/${name}`));
+  for (const name of names.slice(0, -1)) {
+    const bytes = readFileSync(join(directory, 'segments', name));
+    expect(store.objects.get(`/evidence/${testOrigin}/segments/${name}`)).toEqual(bytes);
+  }
+  const checkpoint = readFileSync(join(directory, 'checkpoint'));
+  const size = checkpoint.toString().split('\n')[1]?.padStart(16, '0');
+  expect(store.objects.get(`/evidence/${testOrigin}/checkpoints/${size}`)).toEqual(checkpoint);
+
+  // Sent again from the beginning, as after a lost cursor: what is there is not written again.
+  const before = new Map(store.objects);
+  await (await ship('another-state')).stop(10_000);
+  expect(store.objects).toEqual(before);
+  await receiver.close();
+});
