@@ -32,6 +32,7 @@ export interface Config {
   readonly notices: NoticesConfig;
   readonly audit: AuditConfig;
   readonly limits: { readonly bodyBytesMax: number };
+  readonly encoding: { readonly requests: 'identity' | 'same'; readonly answers: 'identity' | 'same' };
   readonly session: { readonly header: string };
   readonly access: AccessConfig;
   readonly log: { readonly level: LogLevel };

@@ -92,6 +92,17 @@ export function configSchema(base: string): z.ZodType<Config> {
       .transform(({ body_bytes }) => ({ bodyBytesMax: body_bytes }))
       .prefault({})
       .meta({ description: 'Bounds that an operator may lower.' }),
+    encoding: z
+      .strictObject({
+        requests: recoding('Content encoding of requests that were masked'),
+        answers: recoding(
+          'Content encoding of answers. `same` also lets callers ask the model for gzip and deflate, in which streams flow',
+        ),
+      })
+      .prefault({})
+      .meta({
+        description: 'Compressed bodies: decoded to be read, then sent on without their encoding, or in the same.',
+      }),
     session: z
       .strictObject({
         header: headerName.prefault('x-session-id').meta({
@@ -162,6 +173,13 @@ export function configSchema(base: string): z.ZodType<Config> {
       .prefault({})
       .meta({ description: 'What the gateway’s configuration says, for cross-checks.' }),
   });
+}
+
+function recoding(what: string): z.ZodDefault<z.ZodEnum<{ identity: 'identity'; same: 'same' }>> {
+  return z
+    .enum(['identity', 'same'])
+    .default('identity')
+    .meta({ description: `${what}.` });
 }
 
 function listener(base: string, fallback: string, description: string) {

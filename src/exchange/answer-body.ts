@@ -1,6 +1,7 @@
 import type { Detector } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import { createBodyEncoder, encodeBody } from '../llm/content-encoder.ts';
 import { createBodyDecoder, decodeBody, isKnownEncoding } from '../llm/content-encoding.ts';
 import type { BodyError, Dialect, RouteFacts, StreamFraming } from '../llm/dialect.ts';
 import { maskBody } from '../mask/mask-body.ts';
@@ -10,13 +11,18 @@ import type { Restorer } from '../mask/restorables.ts';
 import { restoreBody } from '../mask/restore-body.ts';
 import { createRestoringTransform, createStreamTransform } from '../mask/stream-transform.ts';
 import type { FindingCount } from '../mask/tally.ts';
+import type { Recoding } from './deps.ts';
 import type { HeaderChanges, ResponseHead } from './exchange.ts';
 import { inspect } from './inspect.ts';
 import { type Refusal, unreadableResponse } from './replies.ts';
 
-/** Bytes on their way out: as the caller gets them, and as they are without the values that were put back. One buffer where none were. */
+/** A piece on its way out. */
 export interface Released {
+  /** As it is sent: in its content encoding, if any. */
+  readonly wire: Buffer;
+  /** As the caller reads it. */
   readonly bytes: Buffer;
+  /** The same without the values that were put back; one buffer where none were. */
   readonly masked: Buffer;
 }
 
@@ -28,6 +34,8 @@ export interface AnswerBody {
   /** May throw Fault; then nothing that was held back may go out. */
   push(piece: Buffer): Released;
   finish(): Promise<Result<Released, Refusal>>;
+  /** These last bytes, for the end of a stream that breaks off in the middle. */
+  breakOff(last: Buffer): Buffer;
   counts(): readonly FindingCount[];
   /** Kinds of parts that could not be read. */
   uninspected(): readonly string[];
@@ -42,13 +50,14 @@ interface AnswerBodyOptions {
   readonly minter: Minter;
   /** Puts values of the request back; null: nothing is put back. */
   readonly restorer: Restorer | null;
+  readonly recoding: Recoding;
   readonly bodyBytesMax: number;
   readonly exchangeId: string;
   readonly onHeldBack: (characters: number) => void;
 }
 
 const empty = Buffer.alloc(0);
-const nothing: Released = { bytes: empty, masked: empty };
+const nothing: Released = { wire: empty, bytes: empty, masked: empty };
 /** They describe bytes that masking may change. */
 const staleHeaders = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest', 'accept-ranges'];
 
@@ -86,21 +95,23 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
     onHeldBack: options.onHeldBack,
   });
   const restoring = restorer && createRestoringTransform({ framing, reader: dialect.openStream(), restorer });
-  const release = (masked: Buffer): Released => ({ masked, bytes: restoring ? restoring.push(masked) : masked });
+  const encoder = options.recoding === 'same' ? createBodyEncoder(encoding) : null;
   return {
     mode: 'stream',
     framing,
-    headers: changes(
-      options,
-      encoding !== null && !plan.isEmpty ? ['content-encoding', ...staleHeaders] : staleHeaders,
-    ),
-    push: (piece) => release(transform.push(orFault(decoder.push(piece)))),
+    headers: changes(options, encoder === null ? ['content-encoding', ...staleHeaders] : staleHeaders),
+    push: (piece) => {
+      const masked = transform.push(orFault(decoder.push(piece)));
+      const bytes = restoring ? restoring.push(masked) : masked;
+      return { masked, bytes, wire: encoder ? encoder.push(bytes) : bytes };
+    },
     finish: async () => {
       const rest = orFault(decoder.end());
       const masked = rest.length > 0 ? Buffer.concat([transform.push(rest), transform.finish()]) : transform.finish();
-      const last = release(masked);
-      return ok(restoring ? { masked, bytes: Buffer.concat([last.bytes, restoring.finish()]) } : last);
+      const bytes = restoring ? Buffer.concat([restoring.push(masked), restoring.finish()]) : masked;
+      return ok({ masked, bytes, wire: encoder ? await encoder.end(bytes) : bytes });
     },
+    breakOff: (last) => encoder?.breakOff(last) ?? last,
     counts: () => transform.summary().counts,
     uninspected: () => transform.summary().uninspected.map((part) => part.kind),
   };
@@ -109,6 +120,7 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
 function whole(options: AnswerBodyOptions): AnswerBody {
   const { dialect, detector, plan, minter, restorer, bodyBytesMax } = options;
   const encoding = options.head.headers.get('content-encoding') ?? null;
+  const isRecoded = options.recoding === 'same';
   const pieces: Buffer[] = [];
   let bytes = 0;
   let counts: readonly FindingCount[] = [];
@@ -124,13 +136,19 @@ function whole(options: AnswerBodyOptions): AnswerBody {
     const masked = maskBody(parsed.value, scans, 'output', plan, minter);
     counts = masked.counts;
     uninspected = parsed.value.conversation.uninspected.map((part) => part.kind);
-    return ok({ masked: masked.body, bytes: restorer ? restoreBody(parsed.value, masked, restorer) : masked.body });
+    const bytes = restorer ? restoreBody(parsed.value, masked, restorer) : masked.body;
+    return ok({ masked: masked.body, bytes, wire: await encoded(body, decoded.value, bytes) });
+  }
+
+  async function encoded(asItCame: Buffer, decoded: Buffer, bytes: Buffer): Promise<Buffer> {
+    if (!isRecoded) return bytes;
+    return bytes === decoded ? asItCame : encodeBody(bytes, encoding);
   }
 
   return {
     mode: 'whole',
     framing: null,
-    headers: changes(options, encoding === null ? staleHeaders : ['content-encoding', ...staleHeaders]),
+    headers: changes(options, isRecoded ? staleHeaders : ['content-encoding', ...staleHeaders]),
     push: (piece) => {
       bytes += piece.length;
       // Held until it is complete; what grows past the bound is refused at the end without being kept.
@@ -150,6 +168,7 @@ function whole(options: AnswerBodyOptions): AnswerBody {
       const judged = await judge(pieces.length === 1 && only ? only : Buffer.concat(pieces, bytes));
       return judged.ok ? judged : err(unreadableResponse(judged.error));
     },
+    breakOff: (last) => last,
     counts: () => counts,
     uninspected: () => uninspected,
   };
@@ -161,8 +180,9 @@ function passed(options: AnswerBodyOptions): AnswerBody {
     mode: 'pass',
     framing: null,
     headers: changes(options, []),
-    push: (piece) => ({ bytes: piece, masked: piece }),
+    push: (piece) => ({ wire: piece, bytes: piece, masked: piece }),
     finish: async () => ok(nothing),
+    breakOff: (last) => last,
     counts: () => [],
     uninspected: () => ['binary'],
   };

@@ -5,7 +5,7 @@ import type { Released } from './answer-body.ts';
 /** Keeps what the record needs of an answer: references to the pieces, no copies, up to a bound. */
 export interface Capture {
   receive(piece: Buffer): void;
-  release(piece: Released): void;
+  release(piece: Pick<Released, 'bytes' | 'masked'>): void;
   taken(): {
     readonly output: Buffer | null;
     readonly released: Buffer | null;

@@ -1,18 +1,20 @@
 import type { Subject } from '../identity/subject.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import type { JsonObject } from '../lib/json.ts';
+import { encodeBody } from '../llm/content-encoder.ts';
 import type { Conversation } from '../llm/conversation.ts';
 import type { Restorables } from '../mask/restorables.ts';
 import type { Decision, PinnedPolicy } from '../policy/decision.ts';
 import type { JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
-import type { HeaderChanges, RequestPhaseOptions, RequestVerdict } from './exchange.ts';
+import type { RequestPhaseOptions, RequestVerdict } from './exchange.ts';
 import { sealHandover } from './handover.ts';
 import { openExchange } from './open-exchange.ts';
 import type { RequestFacts } from './records.ts';
+import { upstreamHeaders } from './upstream-headers.ts';
 
 /** The verdict that lets an exchange go on; its record is durable by now. */
-export function forward(
+export async function forward(
   deps: ExchangeDeps,
   facts: RequestFacts,
   subject: Subject,
@@ -21,7 +23,7 @@ export function forward(
   decision: Decision,
   restorables: Restorables | null,
   options: RequestPhaseOptions,
-): RequestVerdict {
+): Promise<RequestVerdict> {
   const judged: JudgedExchange = {
     ...facts.context,
     subject,
@@ -34,11 +36,16 @@ export function forward(
   };
   return {
     kind: 'forward',
-    body: facts.sent,
-    headers: requestHeaderChanges(deps, facts),
+    body: facts.sent && (await encoded(deps, facts, facts.sent)),
+    headers: upstreamHeaders(deps.settings, facts.context.head.headers, facts.sent !== null),
     exchange: openExchange(deps, judged, options.canRewrite),
     handover: options.canRewrite ? {} : handoverOf(deps, facts, subject, conversation, policy, decision),
   };
+}
+
+function encoded(deps: ExchangeDeps, facts: RequestFacts, body: Buffer): Promise<Buffer> | Buffer {
+  const encoding = facts.context.route.header('content-encoding');
+  return deps.settings.encoding.requests === 'same' ? encodeBody(body, encoding) : body;
 }
 
 function handoverOf(
@@ -59,15 +66,4 @@ function handoverOf(
     asked: { dialect, operation, model, stream },
     decidedAtMs: deps.clock.nowMs(),
   });
-}
-
-/** What never goes upstream: the identity token, our own headers, encodings that we could not read in the answer, stale digests. */
-function requestHeaderChanges(deps: ExchangeDeps, facts: RequestFacts): HeaderChanges {
-  const { headers } = facts.context.head;
-  const remove = ['accept-encoding', 'x-countersign-reason'].filter((name) => headers.has(name));
-  if (!deps.settings.forwardToken && headers.has(deps.settings.tokenHeader.header))
-    remove.push(deps.settings.tokenHeader.header);
-  if (facts.sent)
-    remove.push(...['content-encoding', 'content-md5', 'digest', 'content-digest'].filter((name) => headers.has(name)));
-  return { set: new Map(), remove };
 }

@@ -9,6 +9,7 @@ import type { ExchangeDeps } from './deps.ts';
 import type { RequestVerdict } from './exchange.ts';
 import { openHandover } from './handover.ts';
 import { openExchange } from './open-exchange.ts';
+import { upstreamHeaders } from './upstream-headers.ts';
 
 /**
  * Goes on from ext_authz's verdict on this same exchange: nothing is decided, recorded or consumed a second time. A verdict that is
@@ -43,14 +44,10 @@ export async function continueHandedOver(
     },
     true,
   );
-  const { headers } = context.head;
-  const remove = headers.has('accept-encoding') ? ['accept-encoding'] : [];
-  if (!deps.settings.forwardToken && headers.has(deps.settings.tokenHeader.header))
-    remove.push(deps.settings.tokenHeader.header);
   return {
     kind: 'forward',
     body: null,
-    headers: { set: new Map(), remove },
+    headers: upstreamHeaders(deps.settings, context.head.headers, false),
     exchange,
     handover: {},
   };

@@ -78,7 +78,7 @@ export async function requestPhase(
 
     await deps.audit.append(intentEntry(deps, facts, options));
     count(deps, facts, decision.action);
-    return forward(deps, facts, subject.value, conversation, policy, decision, restorables, options);
+    return await forward(deps, facts, subject.value, conversation, policy, decision, restorables, options);
   } catch (thrown) {
     return await failClosed(deps, facts, thrown);
   } finally {
@@ -147,6 +147,6 @@ function minterOf(
     key: deps.keys.placeholder,
     scope,
     entities: deps.entities,
-    ...(restorables ? { onToken: restorables.add } : {}),
+    ...(restorables ? { onReversible: restorables.add } : {}),
   });
 }

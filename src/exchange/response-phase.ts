@@ -113,10 +113,10 @@ export function createResponsePhase(
   }
 
   function release(piece: Released): Buffer {
-    bytesReleased += piece.bytes.length;
+    bytesReleased += piece.wire.length;
     capture.release(piece);
     watch.push(piece.masked);
-    return piece.bytes;
+    return piece.wire;
   }
 
   return {
@@ -150,7 +150,7 @@ export function createResponsePhase(
       const { dialect } = judged;
       if (body?.mode !== 'stream' || body.framing === null || body.framing === 'text') return null;
       const place = { framing: body.framing, isFirst: bytesReleased === 0 };
-      return dialect.errorEvent({ ...refuse(fault), exchange: judged.id }, place);
+      return body.breakOff(dialect.errorEvent({ ...refuse(fault), exchange: judged.id }, place));
     },
     failureReply: (fault) => replyOf(refuse(fault), judged.dialect, judged.id),
     recordCut: (why) => record(refusal ? 'fault' : why),
@@ -206,6 +206,7 @@ function answerBody(
       entities: deps.entities,
     }),
     restorer,
+    recoding: deps.settings.encoding.answers,
     bodyBytesMax: Math.min(deps.settings.bodyBytesMax, limits.bodyBytesMax),
     exchangeId: judged.id,
     onHeldBack: deps.metrics.streamHoldBack,

@@ -141,7 +141,8 @@ function inflate(decode: Decode, body: Buffer, maxOutputLength: number): Result<
 const notAsSaid = 'the body is not encoded as its content-encoding says';
 const breaksOff: BodyError = { kind: 'truncated', message: 'the compressed body breaks off' };
 
-function codingsOf(encoding: string | null): string[] {
+/** The codings that a `content-encoding` value names, in the order in which they were applied. */
+export function codingsOf(encoding: string | null): string[] {
   if (encoding === null) return [];
   const codings = encoding.split(',').map((coding) => coding.trim().toLowerCase());
   return codings.filter((coding) => coding !== '' && coding !== 'identity');

@@ -146,6 +146,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
       policyHeaders: config.policy.headers,
       bodyBytesMax: config.limits.bodyBytesMax,
       holdWaitMsMax: config.approval.maxWaitMs,
+      encoding: config.encoding,
     },
   });
 

@@ -26,41 +26,50 @@ export interface PlaceholderReader {
 }
 
 export function createPlaceholderFinder(restorables: readonly Restorable[]): PlaceholderFinder {
-  // No placeholder is the beginning of another (placeholder.ts), so among sorted ones each text has one candidate.
-  const sorted = [...restorables].sort((a, b) => (a.placeholder < b.placeholder ? -1 : 1));
-  const charactersMax = sorted.reduce((most, { placeholder }) => Math.max(most, placeholder.length), 0);
+  const known = new Map(restorables.map((one) => [one.placeholder, one]));
+  const sorted = [...known.keys()].sort();
+  const firsts = new Set(sorted.map((placeholder) => placeholder.charCodeAt(0)));
+  /** Longest first: what stands for an address may be the beginning of what stands for another. */
+  const lengths = [...new Set(sorted.map((placeholder) => placeholder.length))].sort((a, b) => b - a);
+  const charactersMax = lengths[0] ?? 0;
 
-  /** How many of them sort before the text, or are it. */
-  function rank(text: string): number {
+  /** Whether one of them begins with the text and goes on. */
+  function goesOn(text: string): boolean {
     let low = 0;
     let high = sorted.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((sorted[middle]?.placeholder ?? '') <= text) low = middle + 1;
+      if ((sorted[middle] ?? '') <= text) low = middle + 1;
       else high = middle;
     }
-    return low;
+    return sorted[low]?.startsWith(text) ?? false;
+  }
+
+  /** The longest that stands at `start` and is not the beginning of a longer word. */
+  function at(text: string, start: number): FoundPlaceholder | null {
+    for (const length of lengths) {
+      const end = start + length;
+      if (end > text.length) continue;
+      const candidate = known.get(text.slice(start, end));
+      if (candidate !== undefined && !isWordCode(text.charCodeAt(end))) return { ...candidate, start, end };
+    }
+    return null;
   }
 
   /** Reads `text` from its beginning: what is in it, and up to where that is certain. `before` is the character in front of it. */
   function read(text: string, before: string, isWhole: boolean): { found: FoundPlaceholder[]; decided: number } {
     const found: FoundPlaceholder[] = [];
-    const beginning = /[A-Z]/g;
-    for (let match = beginning.exec(text); match !== null; match = beginning.exec(text)) {
-      const start = match.index;
+    for (let start = 0; start < text.length; start++) {
+      if (!firsts.has(text.charCodeAt(start))) continue;
       if (isWordCode(start === 0 ? before.charCodeAt(0) : text.charCodeAt(start - 1))) continue;
       const rest = text.slice(start, start + charactersMax);
-      const candidate = sorted[rank(rest) - 1];
-      if (candidate !== undefined && rest.startsWith(candidate.placeholder)) {
-        const end = start + candidate.placeholder.length;
-        if (end === text.length && !isWhole) return { found, decided: start };
-        if (isWordCode(text.charCodeAt(end))) continue;
-        found.push({ ...candidate, start, end });
-        beginning.lastIndex = end;
-      } else if (!isWhole && start + rest.length === text.length) {
-        // What sorts next is what goes on from here, if anything does.
-        if (sorted[rank(rest)]?.placeholder.startsWith(rest)) return { found, decided: start };
-      }
+      // What the end of the text cuts off may be one, or one more, or none.
+      const isOpen = !isWhole && start + rest.length === text.length && (known.has(rest) || goesOn(rest));
+      if (isOpen) return { found, decided: start };
+      const here = at(text, start);
+      if (here === null) continue;
+      found.push(here);
+      start = here.end - 1;
     }
     return { found, decided: text.length };
   }

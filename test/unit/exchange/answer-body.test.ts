@@ -18,6 +18,7 @@ function open(path: string, contentType: string) {
     plan: compilePlan([{ entity: '*', method: 'label' }]),
     minter: createMinter({ key: Buffer.alloc(32, 1), scope: 's', entities: new Set() }),
     restorer: null,
+    recoding: 'identity',
     bodyBytesMax: 1_000_000,
     exchangeId: 'x-1',
     onHeldBack: () => {},

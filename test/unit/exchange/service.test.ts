@@ -41,6 +41,7 @@ function deps(recorded: AuditEntry[]): ExchangeDeps {
       maskingScope: 'session',
       policyHeaders: [],
       holdWaitMsMax: 0,
+      encoding: { requests: 'identity', answers: 'identity' },
       bodyBytesMax: 1024,
     },
   };

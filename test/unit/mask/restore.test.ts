@@ -110,6 +110,26 @@ describe('a running text', () => {
     );
   });
 
+  test('of two that begin alike the longer is meant', () => {
+    const restorables = createRestorables([{ entity: '*' }]);
+    for (const [written, value] of [
+      ['192.0.2.1', '10.0.0.1'],
+      ['192.0.2.1 (a)', '10.0.0.2'],
+      ['192.0.2.10', '10.0.0.3'],
+    ] as const) {
+      restorables.add(written, 'IP_ADDRESS', value);
+    }
+    const restorer = restorables.forAnswer([]);
+    const finder = restorer?.finder('text');
+    if (!restorer || !finder) throw new Error('nothing to restore');
+    const text = '192.0.2.1, 192.0.2.10: 192.0.2.1 (a) 192.0.2.1 (b) 192.0.2.1';
+    const want = '10.0.0.1, 10.0.0.3: 10.0.0.2 10.0.0.1 (b) 10.0.0.1';
+    expect(restoreText(text, finder, restorer)).toBe(want);
+    for (let size = 1; size < 14; size++) {
+      expect(streamed(createTextStreamRestorer(finder, restorer), text, [size])).toBe(want);
+    }
+  });
+
   test('of JSON is restored inside of its strings, and stays JSON', () => {
     const documents = fc.oneof(
       fc.dictionary(fc.string(), texts, { maxKeys: 4 }),
