@@ -1,5 +1,7 @@
 import { sha256Hex } from '../lib/hash.ts';
 import type { AdmittedPatterns } from './custom-pattern.ts';
+import { createDecodingDetector } from './decoding-detector.ts';
+import type { Decoding } from './escapes.ts';
 import type { Detector, Finding, StreamFinding } from './finding.ts';
 import { compileProgram } from './program.ts';
 import type { Rule } from './rule.ts';
@@ -14,13 +16,15 @@ export interface DetectorOptions {
   readonly custom?: AdmittedPatterns;
   /** Exact values that are never findings, such as published test numbers. Private keys and JWTs cannot be allowed. */
   readonly allow?: readonly string[];
+  /** Encodings that are undone for a second look; absent: none. */
+  readonly decode?: Decoding;
 }
 
 /** Builds the detector; compiles all rules once (some tens of milliseconds). */
 export function createDetector(options: DetectorOptions): Detector {
   const rules = catalogue.filter((rule) => isWanted(rule, options));
   const program = compileProgram(rules, { roaming: options.custom?.rules ?? [], allow: new Set(options.allow) });
-  return {
+  const detector: Detector = {
     revision: revisionOf(rules, options),
     scan: (text) => ({ findings: createSession(program).feed(text, true).findings.map(withoutContinuation) }),
     openStream: () => {
@@ -28,6 +32,8 @@ export function createDetector(options: DetectorOptions): Detector {
       return { push: (piece) => session.feed(piece, false), close: () => session.feed('', true) };
     },
   };
+  const { decode } = options;
+  return decode && Object.values(decode).includes(true) ? createDecodingDetector(detector, decode) : detector;
 }
 
 function isWanted(rule: Rule, { tier, countries }: DetectorOptions): boolean {
@@ -40,8 +46,15 @@ function withoutContinuation({ continuation: _, ...finding }: StreamFinding): Fi
 }
 
 /** Same rules, same settings, same revision. */
-function revisionOf(rules: readonly Rule[], { tier, countries, custom, allow }: DetectorOptions): string {
-  const settings = { rules, tier, countries: countries ?? null, custom: custom?.patterns ?? [], allow: allow ?? [] };
+function revisionOf(rules: readonly Rule[], { tier, countries, custom, allow, decode }: DetectorOptions): string {
+  const settings = {
+    rules,
+    tier,
+    countries: countries ?? null,
+    custom: custom?.patterns ?? [],
+    allow: allow ?? [],
+    decode,
+  };
   const printable = JSON.stringify(settings, (key, value: unknown) => {
     if (key === 'examples') return undefined;
     return value instanceof RegExp || typeof value === 'function' || typeof value === 'symbol' ? String(value) : value;

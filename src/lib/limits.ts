@@ -19,6 +19,11 @@ export const limits = {
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,
+  /** Sessions whose masking key this process remembers; the least lately used ones are forgotten first. */
+  maskingSessionsMax: 65_536,
+  /** Masking keys in use at one time, the retired ones included, and the bytes of the file that they stand in. */
+  maskingKeysMax: 16,
+  maskingKeyFileBytesMax: 65_536,
   /** A run of base64 that is decoded for a second look, and one stretch of text with escapes in it. */
   decodedRunCharsMax: 16_384,
   unescapedCharsMax: 4_096,
