@@ -15,15 +15,27 @@ export function actorOf(subject: Subject): Actor {
  * auditors of the tenant. To everybody else it does not exist.
  */
 export function maySee(subject: Subject, approval: Approval, auditorGroups: readonly string[]): boolean {
-  if (!subject.authenticated || subject.id === '' || subject.tenant !== approval.held.tenant) return false;
-  const { requester, onBehalfOf } = approval.held;
+  if (!isOf(subject, approval)) return false;
   const actor = actorOf(subject);
-  const isOwn =
-    subject.issuer === requester.issuer && (subject.id === requester.id || (onBehalfOf ?? '') === subject.id);
   return (
-    isOwn ||
+    isOwn(subject, approval) ||
     entitlingGroups(approval, actor).length > 0 ||
     forcingGroups(approval, actor).length > 0 ||
     subject.groups.some((group) => auditorGroups.includes(group))
   );
+}
+
+/** Whether the caller asked for it, or it was asked for on the caller's behalf. */
+export function isOwn(subject: Subject, approval: Approval): boolean {
+  const { requester, onBehalfOf } = approval.held;
+  return (
+    isOf(subject, approval) &&
+    subject.issuer === requester.issuer &&
+    (subject.id === requester.id || (onBehalfOf ?? '') === subject.id)
+  );
+}
+
+/** Whether the caller is anybody, and of the approval's tenant. */
+function isOf(subject: Subject, approval: Approval): boolean {
+  return subject.authenticated && subject.id !== '' && subject.tenant === approval.held.tenant;
 }

@@ -89,7 +89,7 @@ export function stateFilter(state: State): ApprovalState | null | 'unknown' {
   }
 }
 
-const stateMessages: Readonly<Record<ApprovalState, State>> = {
+export const stateMessages: Readonly<Record<ApprovalState, State>> = {
   pending: State.STATE_PENDING,
   approved: State.STATE_APPROVED,
   rejected: State.STATE_REJECTED,
@@ -107,6 +107,7 @@ const groupMatchMessages: Readonly<Record<HoldTerms['groupMatch'], GroupMatch>> 
 const directionMessages: Readonly<Record<HeldRequest['direction'], Direction>> = {
   request: Direction.DIRECTION_REQUEST,
   response: Direction.DIRECTION_RESPONSE,
+  reveal: Direction.DIRECTION_REVEAL,
 };
 
 const kindMessages: Readonly<Record<HeldRequest['requesterKind'], RequesterKind>> = {

@@ -6,11 +6,11 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { Approval } from '../approval/approval.ts';
-import type { ApprovalStore, Intent, Outcome } from '../approval/store.ts';
+import type { ApprovalStore } from '../approval/store.ts';
 import type {
   ApprovalServiceServer,
+  GetByRequestRequest,
   ListRequest,
-  ListResponse,
   WatchRequest,
   WatchResponse,
 } from '../gen/countersign/approval/v1/approval.ts';
@@ -20,23 +20,28 @@ import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { faultToStatus, type RpcStatus } from '../rpc/status.ts';
-import type { Log } from '../telemetry/telemetry.ts';
-import { actorOf, maySee } from './approval-access.ts';
-import { approvalMessage, stateFilter } from './approval-message.ts';
-import { refusalToStatus } from './approval-status.ts';
+import type { Log, Metrics } from '../telemetry/telemetry.ts';
+import { maySee } from './approval-access.ts';
+import { createDeciding, type DecisionRequest, type Verb } from './approval-decide.ts';
+import { listApprovals, listByRequest } from './approval-list.ts';
+import { approvalMessage } from './approval-message.ts';
 import { watchApprovals } from './approval-watch.ts';
-import { authenticateCaller } from './caller.ts';
+import { authenticateCaller, invalid, isId } from './caller.ts';
+import { createRateLimiter, type RateLimit, tooManyCalls } from './rate-limit.ts';
 
 export interface ApprovalServiceDeps {
   readonly store: ApprovalStore;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'approvalConflict'>;
 }
 
 export interface ApprovalServiceOptions {
   /** Members see every approval of their tenant. Default: none. */
   readonly auditorGroups?: readonly string[];
+  /** How often one caller may call; a batch counts once for each approval of it. Default: 50 a second, 200 at once. */
+  readonly rate?: RateLimit;
   /** Aborted when the server drains: watches end (status OK), so that their clients go elsewhere. */
   readonly draining?: AbortSignal;
   /** How often a watch reads again although nothing was heard. Default: 30 s. */
@@ -52,17 +57,18 @@ export function createApprovalService(
   deps: ApprovalServiceDeps,
   options: ApprovalServiceOptions = {},
 ): ApprovalServiceServer {
-  const { store, authenticator, clock, log } = deps;
+  const { store, authenticator, clock, log, metrics } = deps;
   const { auditorGroups = [], draining = new AbortController().signal } = options;
   const { watchPollMs = 30_000, watchSecondsMax = limits.approvalWatchSecondsMax } = options;
+  const rates = createRateLimiter(clock, options.rate ?? { perSecond: 50, burst: 200 });
   let watchers = 0;
 
   /** Authenticates, answers, and turns whatever goes wrong into a status. */
   const unary =
-    <Q, A>(answer: (subject: Subject, request: Q) => Answer<A>) =>
+    <Q, A>(answer: (subject: Subject, request: Q) => Answer<A>, weigh: (request: Q) => number = () => 1) =>
     async (call: ServerUnaryCall<Q, A>, respond: sendUnaryData<A>): Promise<void> => {
       try {
-        const caller = await authenticate(call);
+        const caller = await admit(call, weigh(call.request));
         const answered = caller.ok ? await answer(caller.value, call.request) : caller;
         if (answered.ok) respond(null, answered.value);
         else respond(answered.error);
@@ -71,8 +77,14 @@ export function createApprovalService(
       }
     };
 
-  const authenticate = (call: Cancellable & { readonly metadata: Metadata }) =>
-    authenticateCaller(authenticator, call.metadata, untilGone(call));
+  /** Who calls, if it may call now. */
+  const admit = async (call: Cancellable & { readonly metadata: Metadata }, calls: number): Answer<Subject> => {
+    const caller = await authenticateCaller(authenticator, call.metadata, untilGone(call));
+    if (!caller.ok) return caller;
+    const { tenant, issuer, id } = caller.value;
+    const retryMs = rates.take(JSON.stringify([tenant, issuer, id]), calls);
+    return retryMs === null ? caller : err(tooManyCalls(retryMs));
+  };
 
   const faulted = (thrown: unknown): RpcStatus => {
     const fault = Fault.from(thrown);
@@ -88,42 +100,18 @@ export function createApprovalService(
     return err({ code: status.NOT_FOUND, details: 'not_found' });
   };
 
-  const decision = (decide: (id: string, intent: Intent) => Promise<Outcome>) =>
-    unary(async (subject: Subject, request: { readonly id: string; readonly reason: string }) => {
-      const seen = await visible(subject, request.id);
-      if (!seen.ok) return seen;
-      const reason = request.reason.trim();
-      const outcome = await decide(request.id, { by: actorOf(subject), reason: reason === '' ? null : reason });
-      if (!outcome.ok) return err(refusalToStatus(outcome.error));
-      return ok({ approval: approvalMessage(outcome.value, clock.nowMs()) });
+  const listing = { store, clock, auditorGroups };
+  const deciding = createDeciding({ store, clock, metrics, visible, faulted });
+  const decision = (verb: Verb) =>
+    unary(async (subject: Subject, request: DecisionRequest) => {
+      const decided = await deciding.one(subject, verb, request);
+      return decided.ok ? ok({ approval: approvalMessage(decided.value, clock.nowMs()) }) : decided;
     });
-
-  const list = async (subject: Subject, request: ListRequest): Answer<ListResponse> => {
-    const state = stateFilter(request.state);
-    if (state === 'unknown') return invalid('state', 'is not a state');
-    if (request.pageToken !== '' && !isId(request.pageToken)) return invalid('page_token', 'is not one of ours');
-    const page = await store.list({
-      state,
-      accepts: (approval) =>
-        maySee(subject, approval, auditorGroups) &&
-        (request.group === '' || approval.terms.approverGroups.includes(request.group)) &&
-        (request.requesterId === '' || approval.held.requester.id === request.requesterId),
-      pageSize: Math.min(request.pageSize === 0 ? pageSizeDefault : request.pageSize, limits.approvalPageMax),
-      after: request.pageToken === '' ? null : request.pageToken,
-    });
-    const nowMs = clock.nowMs();
-    return ok({
-      approvals: page.approvals.map((approval) => approvalMessage(approval, nowMs)),
-      nextPageToken: page.next ?? '',
-      counts: [],
-      countsTruncated: false,
-    });
-  };
 
   const openWatch = async (call: ServerWritableStream<WatchRequest, WatchResponse>): Promise<RpcStatus | null> => {
-    const caller = await authenticate(call);
+    const caller = await admit(call, 1);
     if (!caller.ok) return caller.error;
-    const { id, group } = call.request;
+    const { id, group, resumeToken } = call.request;
     if (id !== '') {
       const seen = await visible(caller.value, id);
       if (!seen.ok) return seen.error;
@@ -138,8 +126,15 @@ export function createApprovalService(
     if (call.cancelled) end();
     else call.once('cancelled', end);
     try {
-      const watched = { store, clock, id: id === '' ? null : id, accepts, signal: over.signal, pollMs: watchPollMs };
-      await watchApprovals(call, watched);
+      await watchApprovals(call, {
+        store,
+        clock,
+        id: id === '' ? null : id,
+        accepts,
+        resumeToken,
+        signal: over.signal,
+        pollMs: watchPollMs,
+      });
     } finally {
       clearTimeout(timer);
       draining.removeEventListener('abort', end);
@@ -169,20 +164,17 @@ export function createApprovalService(
       const seen = await visible(subject, request.id);
       return seen.ok ? ok({ approval: approvalMessage(seen.value, clock.nowMs()) }) : seen;
     }),
-    list: unary(list),
+    list: unary((subject: Subject, request: ListRequest) => listApprovals(listing, subject, request)),
+    getByRequest: unary((subject: Subject, request: GetByRequestRequest) => listByRequest(listing, subject, request)),
     watch: (call) => void watch(call),
-    approve: decision(store.approve),
-    reject: decision(store.reject),
-    cancel: decision(store.cancel),
-    revoke: decision(store.revoke),
-    getByRequest: unary(async () => notYet),
-    breakGlass: unary(async () => notYet),
-    decideBatch: unary(async () => notYet),
+    approve: decision('approve'),
+    reject: decision('reject'),
+    cancel: decision('cancel'),
+    revoke: decision('revoke'),
+    breakGlass: decision('breakGlass'),
+    decideBatch: unary(deciding.batch, ({ ids }) => ids.length),
   };
 }
-
-const notYet = err({ code: status.UNIMPLEMENTED, details: 'not_implemented' });
-const pageSizeDefault = 50;
 
 interface Cancellable {
   readonly cancelled: boolean;
@@ -195,12 +187,4 @@ function untilGone(call: Cancellable): AbortSignal {
   if (call.cancelled) gone.abort();
   else call.once('cancelled', () => gone.abort());
   return gone.signal;
-}
-
-function isId(text: string): boolean {
-  return /^[\w-]{1,64}$/.test(text);
-}
-
-function invalid(field: string, why: string): Result<never, RpcStatus> {
-  return err({ code: status.INVALID_ARGUMENT, details: `invalid_argument: ${field} ${why}` });
 }

@@ -53,6 +53,11 @@ export function refusalToStatus(refusal: StoreRefusal): RpcStatus {
   }
 }
 
+/** The same request id came with something else before. `first` says with what. */
+export function requestIdReused(first: string): RpcStatus {
+  return { code: status.FAILED_PRECONDITION, details: `request_id_reused: it came with "${first}" first` };
+}
+
 function told(made: DecisionMade): string {
   return `${made.verdict} by ${made.by.id} at ${new Date(made.atMs).toISOString()}`;
 }

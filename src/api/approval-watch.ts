@@ -13,109 +13,115 @@ export interface Watched {
   /** Null: all that `accepts` lets through. */
   readonly id: string | null;
   readonly accepts: (approval: Approval) => boolean;
+  /** Where a watch before ended; anything that is no position of this store: from the beginning. */
+  readonly resumeToken: string;
   /** Ends the watch: the client is gone, the server drains, the time is over. */
   readonly signal: AbortSignal;
-  /** How often everything is read again although no hint came. */
+  /** How often changes are looked for although no hint came. */
   readonly pollMs: number;
 }
 
 /**
- * Sends what matches now and then each change of it, in the pace of the client: changes that come while it is slow are
- * remembered by id only, and when even these are too many, everything is read again. Resolves when `signal` ends it.
+ * Sends what matches now (or, resumed, nothing of it), then each change of it in the order of the store's positions, in the
+ * pace of the client. A position is remembered, not a queue: a slow client or a lost hint delays, and whoever comes back
+ * with a token is sent what it missed. Resolves when `signal` ends it.
  */
 export async function watchApprovals(
   call: ServerWritableStream<WatchRequest, WatchResponse>,
   watched: Watched,
 ): Promise<void> {
   const { store, clock, id, accepts, signal, pollMs } = watched;
-  const changed = createChanges(id);
-  const stop = store.subscribe(changed.hear);
-  const sent = new Map<string, number>();
+  const bell = createBell(store, id, signal);
 
-  const send = async (approval: Approval, change: Change): Promise<void> => {
-    if (!accepts(approval) || sent.get(approval.id) === approval.version) return;
-    // Forgetting costs a repetition, never a change.
-    if (sent.size >= limits.approvalWatchQueueMax) sent.clear();
-    sent.set(approval.id, approval.version);
-    if (!call.write({ change, approval: approvalMessage(approval, clock.nowMs()), resumeToken: '' }))
-      await drained(call, signal);
+  const send = async (change: Change, approval: Approval | undefined, resumeToken: string): Promise<void> => {
+    const message = approval === undefined ? undefined : approvalMessage(approval, clock.nowMs());
+    if (!call.write({ change, approval: message, resumeToken })) await drained(call, signal);
   };
-  const sendAll = async (change: Change): Promise<void> => {
-    if (id !== null) {
-      const approval = await store.get(id);
-      if (approval !== null) await send(approval, change);
-      return;
-    }
+  const sendIfAccepted = async (change: Change, approval: Approval | null, resumeToken: string): Promise<void> => {
+    if (approval !== null && accepts(approval)) await send(change, approval, resumeToken);
+  };
+  const sendCurrent = async (): Promise<void> => {
+    if (id !== null) return sendIfAccepted(Change.CHANGE_CURRENT, await store.get(id), '');
     for (const state of ['pending', 'approved'] as const) {
       let after: string | null = null;
       do {
         const page = await store.list({ state, accepts, pageSize: limits.approvalPageMax, after });
-        for (const approval of page.approvals) await send(approval, change);
+        for (const approval of page.approvals) await send(Change.CHANGE_CURRENT, approval, '');
         after = page.next;
       } while (after !== null && !signal.aborted);
     }
   };
 
   try {
-    await sendAll(Change.CHANGE_CURRENT);
+    const last = await store.lastChange();
+    const resumed = positionOf(watched.resumeToken);
+    // A position that is yet to come is of a store that has lost its data since.
+    const isResumed = resumed !== null && resumed <= last;
+    let position = isResumed ? resumed : last;
+    if (!isResumed) await sendCurrent();
+    let isSynced = false;
     while (!signal.aborted) {
-      const next = await changed.next(pollMs, signal);
-      if (next === 'all') {
-        // What was final before a gap is not among the open ones any more: ask for what was sent, too.
-        for (const known of [...sent.keys()]) await sendOne(known);
-        await sendAll(Change.CHANGE_UPDATED);
-      } else for (const one of next) await sendOne(one);
+      const changes = await store.changes(position, limits.approvalWatchQueueMax);
+      for (const { id: changed, at } of changes) {
+        if (signal.aborted) return;
+        if (id === null || id === changed) {
+          await sendIfAccepted(Change.CHANGE_UPDATED, await store.get(changed), tokenOf(at));
+        }
+        position = at;
+      }
+      if (changes.length > 0) continue;
+      if (!isSynced) await send(Change.CHANGE_SYNCED, undefined, tokenOf(position));
+      isSynced = true;
+      await bell.rung(pollMs);
     }
   } finally {
-    stop();
-  }
-
-  async function sendOne(one: string): Promise<void> {
-    if (signal.aborted) return;
-    const approval = await store.get(one);
-    if (approval !== null) await send(approval, Change.CHANGE_UPDATED);
+    bell.close();
   }
 }
 
-interface Changes {
-  readonly hear: Parameters<ApprovalStore['subscribe']>[0];
-  /** The ids that changed since the last call, as soon as there is one; `all` when they were too many or the poll is due. */
-  next(ms: number, signal: AbortSignal): Promise<readonly string[] | 'all'>;
+function tokenOf(position: number): string {
+  return `p${position}`;
 }
 
-function createChanges(only: string | null): Changes {
-  const ids = new Set<string>();
-  let isGap = false;
+function positionOf(token: string): number | null {
+  const digits = /^p(\d{1,16})$/.exec(token)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+interface Bell {
+  /** Resolves at a hint, after `ms`, or at the end of the watch; at once when a hint came since the last call. */
+  rung(ms: number): Promise<void>;
+  close(): void;
+}
+
+function createBell(store: ApprovalStore, only: string | null, signal: AbortSignal): Bell {
+  let isRung = false;
   let wake: () => void = () => {};
+  const ring = () => {
+    isRung = true;
+    wake();
+  };
+  const stop = store.subscribe((hint) => {
+    if (hint.kind === 'resync' || only === null || hint.id === only) ring();
+  });
+  signal.addEventListener('abort', ring, { once: true });
   return {
-    hear: (hint) => {
-      if (hint.kind === 'resync' || ids.size >= limits.approvalWatchQueueMax) isGap = true;
-      else if (only === null || hint.id === only) ids.add(hint.id);
-      else return;
-      wake();
-    },
-    next: async (ms, signal) => {
-      let isPoll = false;
-      if (ids.size === 0 && !isGap && !signal.aborted) {
+    rung: async (ms) => {
+      if (!isRung && !signal.aborted) {
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(() => {
-            isPoll = true;
-            wake();
-          }, ms);
+          const timer = setTimeout(resolve, ms);
           wake = () => {
             clearTimeout(timer);
-            signal.removeEventListener('abort', wake);
             resolve();
           };
-          signal.addEventListener('abort', wake, { once: true });
         });
-        wake = () => {};
       }
-      const changed = [...ids];
-      ids.clear();
-      if (!isGap && !isPoll) return changed;
-      isGap = false;
-      return 'all';
+      isRung = false;
+      wake = () => {};
+    },
+    close: () => {
+      stop();
+      signal.removeEventListener('abort', ring);
     },
   };
 }

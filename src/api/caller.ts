@@ -21,6 +21,16 @@ export async function authenticateCaller(
   return subject.value.authenticated && subject.value.id !== '' ? ok(subject.value) : refused('anonymous');
 }
 
+/** INVALID_ARGUMENT, naming the field. */
+export function invalid(field: string, why: string): Result<never, RpcStatus> {
+  return err({ code: status.INVALID_ARGUMENT, details: `invalid_argument: ${field} ${why}` });
+}
+
+/** Whether a text can be an id of ours at all. */
+export function isId(text: string): boolean {
+  return /^[\w-]{1,64}$/.test(text);
+}
+
 function refused(why: string): Result<never, RpcStatus> {
   return err({ code: status.UNAUTHENTICATED, details: `unauthenticated: ${why}` });
 }

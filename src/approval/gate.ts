@@ -11,7 +11,7 @@ export interface GateDeps {
   readonly store: ApprovalStore;
   readonly clock: Clock;
   readonly newId: NewId;
-  readonly observe: Pick<Metrics, 'hold'>;
+  readonly observe: Pick<Metrics, 'hold' | 'approvalWaiters' | 'approvalWakeUp'>;
 }
 
 export interface GateOptions {
@@ -48,8 +48,10 @@ export function createGate(deps: GateDeps, options: GateOptions = {}): Gate {
     // Listening begins before the first read, so that no change falls between the two.
     const wake = createWake(store, waitMs, [signal, draining]);
     waiting += 1;
+    observe.approvalWaiters(1);
     try {
       let approval = await anew();
+      let hasWaited = false;
       for (;;) {
         wake.watch(approval.id);
         const settled = await settle(approval, signal);
@@ -57,14 +59,27 @@ export function createGate(deps: GateDeps, options: GateOptions = {}): Gate {
           approval = await anew();
           continue;
         }
-        if (settled !== 'waits') return settled;
+        if (settled !== 'waits') {
+          if (hasWaited) observeWakeUp(settled);
+          return settled;
+        }
         if (wake.isOver()) return { kind: 'pending', approval };
+        hasWaited = true;
         await wake.next(Math.min(pollMs, Math.max(0, approval.pendingUntilMs - clock.nowMs())));
         approval = (await store.get(approval.id)) ?? (await anew());
       }
     } finally {
       waiting -= 1;
+      observe.approvalWaiters(-1);
       wake.close();
+    }
+  };
+
+  /** How long after the decision its waiter goes on. Time decides, too, but tells nobody. */
+  const observeWakeUp = ({ kind, approval }: GateOutcome): void => {
+    const decision = approval.decisions.at(-1);
+    if (kind !== 'pending' && kind !== 'expired' && decision !== undefined) {
+      observe.approvalWakeUp((clock.nowMs() - decision.atMs) / 1000);
     }
   };
 

@@ -214,12 +214,12 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
       exclusively(async () => {
         const claimed = await guarded(() => db.get(`k!${key}`));
         if (claimed !== undefined) {
-          const [until = '', bound = ''] = claimed.split(' ');
-          if (Number(until) > nowMs) return bound;
+          const { until, content: bound } = object(parse(claimed), 'claim');
+          if (Number(until) > nowMs) return String(bound);
           await write([{ type: 'del', key: `x!${padded(Number(until))}!${key}` }]);
         }
         await write([
-          { type: 'put', key: `k!${key}`, value: `${untilMs} ${content}` },
+          { type: 'put', key: `k!${key}`, value: JSON.stringify({ until: untilMs, content }) },
           { type: 'put', key: `x!${padded(untilMs)}!${key}`, value: '' },
         ]);
         return content;

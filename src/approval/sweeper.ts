@@ -8,10 +8,15 @@ export interface Sweeper {
 }
 
 /**
- * Sweeps the store again and again, `everyMs` after the last sweep ended (default: 1 s). Every replica may run one. A sweep
- * that fails is logged once per outage and tried again.
+ * Sweeps the store again and again, `everyMs` after the last sweep ended (default: 1 s), and then calls `afterwards`. Every
+ * replica may run one. A sweep that fails is logged once per outage and tried again.
  */
-export function startSweeper(store: Pick<ApprovalStore, 'sweep'>, log: Log, everyMs = 1_000): Sweeper {
+export function startSweeper(
+  store: Pick<ApprovalStore, 'sweep'>,
+  log: Log,
+  everyMs = 1_000,
+  afterwards: () => Promise<void> = async () => {},
+): Sweeper {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let isClosed = false;
@@ -21,6 +26,7 @@ export function startSweeper(store: Pick<ApprovalStore, 'sweep'>, log: Log, ever
     try {
       const { settled } = await store.sweep();
       if (settled > 0) log.warn('approval transitions finished for another', { count: settled });
+      await afterwards();
       isFailing = false;
     } catch (thrown) {
       const fault = Fault.from(thrown);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createApprovalService } from '../api/approval-service.ts';
+import { createCensus } from '../approval/census.ts';
 import { createGate } from '../approval/gate.ts';
 import { createLevelStore } from '../approval/level-store.ts';
 import type { RecordedStoreDeps } from '../approval/recorded-store.ts';
@@ -118,11 +119,14 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     onTransition: async (approval, before) => {
       await audit.append(approvalEntry(approval, before));
       metrics.approvalTransition(approval.state);
+      if (before?.state === 'pending' && approval.state !== 'pending') {
+        metrics.approvalDecided(approval.state, (clock.nowMs() - approval.createdAtMs) / 1000);
+      }
       await notices.tell(approval, before);
     },
   });
   opened.add(() => store.close());
-  const sweeper = startSweeper(store, log);
+  const sweeper = startSweeper(store, log, 1_000, createCensus({ store, clock, metrics }));
   opened.add(() => sweeper.close());
   const { detector, entities } = detectorFrom(config.detection);
   const exchange = createExchangeService({
@@ -155,7 +159,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   addAuthorization(pep, { exchange, log, metrics });
   const api = createRpcServer({ log, reflectionRoot: options.protoFolder });
   const approvals = createApprovalService(
-    { store, authenticator, clock, log },
+    { store, authenticator, clock, log, metrics },
     { auditorGroups: config.access.auditorGroups, draining: lifetime.signal },
   );
   api.addService(ApprovalServiceService, approvals);

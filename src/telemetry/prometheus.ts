@@ -9,6 +9,8 @@ export interface PrometheusMetrics extends Metrics {
 }
 
 const latencyBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 60];
+const decisionBuckets = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 604_800];
+const wakeUpBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10];
 const holdBackBuckets = [0, 8, 16, 32, 64, 128, 256, 512, 1024, 4096];
 
 /**
@@ -43,6 +45,31 @@ export function createPrometheus(options: {
     'route',
     'outcome',
   ]);
+  const conflicts = counter('countersign_approval_conflicts_total', 'Decisions that came too late, by code.', ['code']);
+  const decided = new Histogram({
+    name: 'countersign_approval_decision_seconds',
+    help: 'Time from the creation of an approval to what ended its waiting.',
+    labelNames: ['how'],
+    buckets: decisionBuckets,
+    registers,
+  });
+  const wakeUp = new Histogram({
+    name: 'countersign_approval_wake_up_seconds',
+    help: 'Time from a decision to the release of a waiting request.',
+    buckets: wakeUpBuckets,
+    registers,
+  });
+  const pending = new Gauge({
+    name: 'countersign_approvals_pending',
+    help: 'Pending approvals of all replicas, by age.',
+    labelNames: ['age'],
+    registers,
+  });
+  const waiters = new Gauge({
+    name: 'countersign_approval_waiters',
+    help: 'Requests and answers that wait in-band.',
+    registers,
+  });
   const faults = counter('countersign_faults_total', 'Failures of countersign itself, by code.', ['code']);
   const durations = new Histogram({
     name: 'countersign_phase_duration_seconds',
@@ -82,6 +109,9 @@ export function createPrometheus(options: {
   const maskedOf = remembered2((phase, method) => masked.labels({ phase, method }));
   const holdOf = remembered((outcome) => holds.labels({ outcome }));
   const transitionOf = remembered((state) => transitions.labels({ state }));
+  const decidedOf = remembered((how) => decided.labels({ how }));
+  const conflictOf = remembered((code) => conflicts.labels({ code }));
+  const pendingOf = remembered((age) => pending.labels({ age }));
   const faultOf = remembered((code) => faults.labels({ code }));
   const durationOf = remembered((phase) => durations.labels({ phase }));
 
@@ -93,6 +123,11 @@ export function createPrometheus(options: {
     masked: (phase, method, count) => maskedOf(phase, method).inc(count),
     hold: (outcome) => holdOf(outcome).inc(),
     approvalTransition: (state) => transitionOf(state).inc(),
+    approvalDecided: (how, seconds) => decidedOf(how).observe(seconds),
+    approvalConflict: (kind) => conflictOf(kind).inc(),
+    approvalsPending: (age, count) => pendingOf(age).set(count),
+    approvalWaiters: (delta) => waiters.inc(delta),
+    approvalWakeUp: (seconds) => wakeUp.observe(Math.max(0, seconds)),
     latency: (phase, seconds) => durationOf(phase).observe(seconds),
     streamHoldBack: (characters) => heldBack.observe(characters),
     auditPending(records, bytes) {

@@ -42,6 +42,16 @@ export interface Metrics {
   masked(phase: 'request' | 'response', method: string, count: number): void;
   hold(outcome: 'granted' | 'pending' | 'rejected' | 'expired' | 'revoked'): void;
   approvalTransition(state: string): void;
+  /** An approval left `pending`: what ended it, and how many seconds after it was created. */
+  approvalDecided(how: string, seconds: number): void;
+  /** A decision that came too late, by the code of its refusal. */
+  approvalConflict(kind: string): void;
+  /** Pending approvals of all replicas, by age: the name of the band and how many are in it. */
+  approvalsPending(age: string, count: number): void;
+  /** Requests and answers of this process that wait in-band. */
+  approvalWaiters(delta: 1 | -1): void;
+  /** Seconds from a decision, by the clock of who took it, to the release of a waiter. */
+  approvalWakeUp(seconds: number): void;
   /** Seconds from the first message of a phase to its answer. */
   latency(phase: 'check' | 'request' | 'response' | 'policy' | 'detect' | 'audit', seconds: number): void;
   /** Characters held back when an event of a stream was released. */
@@ -74,6 +84,11 @@ export const noMetrics: Metrics = {
   masked() {},
   hold() {},
   approvalTransition() {},
+  approvalDecided() {},
+  approvalConflict() {},
+  approvalsPending() {},
+  approvalWaiters() {},
+  approvalWakeUp() {},
   latency() {},
   streamHoldBack() {},
   auditPending() {},

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createGate } from '../../src/approval/gate.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
 import type { ApprovalStore, Opening } from '../../src/approval/store.ts';
-import { silentLog } from '../../src/telemetry/telemetry.ts';
+import { noMetrics, silentLog } from '../../src/telemetry/telemetry.ts';
 import { actor, countingIds, handClock, held, terms } from '../support/approvals.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
@@ -61,7 +61,7 @@ test('starts without Redis, and finds it later', async () => {
 
 test('a waiter fails closed when Redis goes, and the decision survives a restart of Redis', async () => {
   const store = await connect('waiter');
-  const gate = createGate({ store, clock, newId: countingIds(), observe: { hold() {} } }, { pollMs: 50 });
+  const gate = createGate({ store, clock, newId: countingIds(), observe: noMetrics }, { pollMs: 50 });
   const pass = (waitS: number) => gate.pass('digest', held(), terms({ waitS }), new AbortController().signal);
   await pass(0);
   const waiting = expect(pass(20)).rejects.toMatchObject(unavailable);

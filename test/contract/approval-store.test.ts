@@ -5,7 +5,7 @@ import { createLevelStore } from '../../src/approval/level-store.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
 import type { ApprovalStore, OnTransition, Opening } from '../../src/approval/store.ts';
 import { Fault } from '../../src/lib/fault.ts';
-import { silentLog } from '../../src/telemetry/telemetry.ts';
+import { noMetrics, silentLog } from '../../src/telemetry/telemetry.ts';
 import { actor, countingIds, type HandClock, handClock, held, scratch, terms } from '../support/approvals.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
@@ -294,7 +294,7 @@ describe.each(implementations)('approval store: $name', (implementation) => {
   it('wakes a gate on one replica by a decision on another', async ({ store, another, clock }) => {
     const other = await another();
     const ids = countingIds();
-    const gate = createGate({ store, clock, newId: ids, observe: { hold() {} } }, { pollMs: 60_000 });
+    const gate = createGate({ store, clock, newId: ids, observe: noMetrics }, { pollMs: 60_000 });
     const created = new Promise<void>((resolve) => other.subscribe((hint) => hint.kind === 'changed' && resolve()));
     const outcome = gate.pass('digest', held(), terms({ waitS: 20 }), new AbortController().signal);
     await created;

@@ -1,6 +1,7 @@
 import { credentials, Metadata, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createApprovalService } from '../../../src/api/approval-service.ts';
+import type { HeldRequest } from '../../../src/approval/approval.ts';
 import { createLevelStore } from '../../../src/approval/level-store.ts';
 import type { ApprovalStore } from '../../../src/approval/store.ts';
 import {
@@ -8,15 +9,23 @@ import {
   ApprovalServiceClient,
   ApprovalServiceService,
   Change,
+  DecideBatchRequest,
+  type DecideBatchResponse,
+  type GetByRequestRequest,
+  type GetByRequestResponse,
   ListRequest,
   type ListResponse,
   State,
+  Verdict,
+  type WatchRequest,
   type WatchResponse,
 } from '../../../src/gen/countersign/approval/v1/approval.ts';
+import { DetailedStatus, RetryInfo } from '../../../src/gen/google/rpc/error_details.ts';
 import { type Authenticator, anonymous, type Subject } from '../../../src/identity/subject.ts';
 import { Fault } from '../../../src/lib/fault.ts';
 import { err, ok } from '../../../src/lib/result.ts';
-import { silentLog } from '../../../src/telemetry/telemetry.ts';
+import type { HoldTerms } from '../../../src/policy/decision.ts';
+import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 import { type HandClock, handClock, held, person, scratch, startMs, terms } from '../../support/approvals.ts';
 
 const people: Readonly<Record<string, Subject>> = {
@@ -58,7 +67,7 @@ beforeEach(async () => {
   };
   store = await createLevelStore({ directory: directory.directory, contentionMs: 20 }, { clock, onTransition });
   server = new Server();
-  const deps = { store, authenticator, clock, log: silentLog };
+  const deps = { store, authenticator, clock, log: silentLog, metrics: noMetrics };
   server.addService(
     ApprovalServiceService,
     createApprovalService(deps, { auditorGroups: ['auditors'], draining: draining.signal }),
@@ -306,6 +315,200 @@ describe('approval service', () => {
     await expect(openWatch(null, {}).ended).resolves.toBe(status.UNAUTHENTICATED);
   });
 
+  test('a watch says when it has sent all there is, and goes on where another ended', async () => {
+    await open('a');
+    const watch = openWatch('ada', {});
+    await watch.next();
+    expect(await watch.any()).toMatchObject({ change: Change.CHANGE_SYNCED, approval: undefined });
+    await decide('approve', 'ada', 'a');
+    await watch.next();
+    watch.cancel();
+    await open('b');
+    await decide('reject', 'ada', 'b');
+    await open('hidden', { approverGroups: ['operations'] });
+
+    const resumed = openWatch('ada', { resumeToken: watch.token() });
+    expect(await resumed.any()).toMatchObject({ change: Change.CHANGE_UPDATED, approval: { id: 'b', state: 3 } });
+    expect(await resumed.any()).toMatchObject({ change: Change.CHANGE_SYNCED });
+    resumed.cancel();
+  });
+
+  test.each([{ token: 'nonsense' }, { token: 'p9999999999999999' }])(
+    'a watch begins anew by $token',
+    async ({ token }) => {
+      await open('a');
+      const watch = openWatch('ada', { resumeToken: token });
+      expect(await watch.next()).toEqual([Change.CHANGE_CURRENT, 'a', State.STATE_PENDING]);
+      watch.cancel();
+    },
+  );
+
+  test('an approval in an emergency is for its own groups, needs a reason, and is flagged', async () => {
+    await open('a', { quorum: 2, breakGlassGroups: ['operations'] });
+    const force = (who: string, reason: string) =>
+      answer<{ approval: Approval | undefined }>((done) =>
+        client.breakGlass({ id: 'a', reason, requestId: '' }, token(who), done),
+      ).then(shown);
+    await expect(force('ada', 'now')).rejects.toMatchObject({
+      code: status.PERMISSION_DENIED,
+      details: 'not_break_glass: members of operations may approve this in an emergency',
+    });
+    await expect(force('olga', ' ')).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    const forced = await force('olga', 'the site is down');
+    expect(forced).toMatchObject({ state: State.STATE_APPROVED, forced: true, approvalsMissing: 0 });
+    expect(forced.decisions).toMatchObject([{ verdict: Verdict.VERDICT_BREAK_GLASS, groups: ['operations'] }]);
+  });
+
+  test('all groups have to be represented; it says which are missing', async () => {
+    await open('a', { approverGroups: ['reviewers', 'operations'], groupMatch: 'all' });
+    expect(await get('ada', 'a')).toMatchObject({ approvalsMissing: 2, groupsMissing: ['reviewers', 'operations'] });
+    expect(await decide('approve', 'ada', 'a')).toMatchObject({ approvalsMissing: 1, groupsMissing: ['operations'] });
+    await expect(decide('approve', 'bob', 'a')).rejects.toMatchObject({
+      code: status.FAILED_PRECONDITION,
+      details: 'seat_filled: it waits for members of operations',
+    });
+    expect((await decide('approve', 'olga', 'a')).state).toBe(State.STATE_APPROVED);
+  });
+
+  test('a request id makes a repetition the same decision, for this caller and this content', async () => {
+    await open('a', { quorum: 2 });
+    await open('b');
+    const first = await decide('approve', 'ada', 'a', 'fine', 'r1');
+    expect(first).toMatchObject({ version: 2, state: State.STATE_PENDING });
+    expect(await decide('approve', 'ada', 'a', ' fine ', 'r1')).toMatchObject({ version: 2 });
+    await decide('approve', 'bob', 'a', 'fine', 'r1');
+    expect(await decide('approve', 'ada', 'a', 'fine', 'r1')).toMatchObject({
+      version: 3,
+      state: State.STATE_APPROVED,
+    });
+    const reused = { code: status.FAILED_PRECONDITION, details: 'request_id_reused: it came with "approve a" first' };
+    await expect(decide('reject', 'ada', 'a', 'fine', 'r1')).rejects.toMatchObject(reused);
+    await expect(decide('approve', 'ada', 'b', 'fine', 'r1')).rejects.toMatchObject(reused);
+    await expect(decide('approve', 'ada', 'a', 'other', 'r1')).rejects.toMatchObject(reused);
+    await expect(decide('approve', 'ada', 'a', '', 'r2')).rejects.toMatchObject({
+      details: expect.stringMatching(/^already_resolved: approved: approve by bob/),
+    });
+    await expect(decide('approve', 'ada', 'a', '', 'x'.repeat(129))).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    });
+  });
+
+  test('a batch decides each for itself, and says how each went', async () => {
+    for (const id of ['a', 'b']) await open(id);
+    await open('own', { requester: 'ada' });
+    await open('hidden', { approverGroups: ['operations'] });
+    await decide('reject', 'bob', 'b');
+    const ids = ['a', 'b', 'own', 'hidden', 'none'];
+    const batch = (request: Partial<DecideBatchRequest>) =>
+      answer<DecideBatchResponse>((done) =>
+        client.decideBatch(DecideBatchRequest.fromPartial(request), token('ada'), done),
+      );
+    const request = { ids, verdict: Verdict.VERDICT_APPROVE, reason: 'all of them', requestId: 'batch' };
+    const told = ({ outcomes }: DecideBatchResponse) =>
+      outcomes.map(({ id, outcome }) => [
+        id,
+        outcome?.$case === 'approval' ? outcome.value.state : outcome?.value.details.split(':')[0],
+      ]);
+    const want = [
+      ['a', State.STATE_APPROVED],
+      ['b', 'already_resolved'],
+      ['own', 'own_request'],
+      ['hidden', 'not_found'],
+      ['none', 'not_found'],
+    ];
+    expect(told(await batch(request))).toEqual(want);
+    expect(told(await batch(request))).toEqual(want);
+    await expect(batch({ ...request, ids: ['a'] })).rejects.toMatchObject({
+      details: 'request_id_reused: it came with "approve 5 approvals" first',
+    });
+    for (const bad of [
+      { ids: [] },
+      { ids: ['a', 'a'] },
+      { verdict: Verdict.VERDICT_BREAK_GLASS },
+      { ids: many(101) },
+    ]) {
+      await expect(batch({ ...request, ...bad })).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+    }
+  });
+
+  test('a record that fails is told for each of a batch', async () => {
+    await open('a');
+    audit.failure = new Fault('audit_unavailable', 'the disk is full');
+    const request = DecideBatchRequest.fromPartial({ ids: ['a'], verdict: Verdict.VERDICT_REJECT });
+    const { outcomes } = await answer<DecideBatchResponse>((done) => client.decideBatch(request, token('ada'), done));
+    expect(outcomes).toMatchObject([
+      { outcome: { $case: 'refusal', value: { status: status.UNAVAILABLE, details: 'audit_unavailable' } } },
+    ]);
+  });
+
+  test('a requester finds what its own request waits for, and nobody else does', async () => {
+    await open('a', { held: { exchange: 'x-1' } });
+    await open('b', { held: { exchange: 'x-2' } });
+    await open('other', { requester: 'sam', held: { exchange: 'x-3' } });
+    await decide('reject', 'ada', 'b');
+    const find = (who: string, by?: GetByRequestRequest['by']) =>
+      answer<GetByRequestResponse>((done) => client.getByRequest({ by }, token(who), done)).then((found) =>
+        found.approvals.map((one) => one.id),
+      );
+    expect(await find('rita', { $case: 'exchange', value: 'x-2' })).toEqual(['b']);
+    expect(await find('rita', { $case: 'digest', value: 'a' })).toEqual(['a']);
+    expect(await find('rita')).toEqual(['a']);
+    expect(await find('ada')).toEqual([]);
+    for (const [who, value] of [
+      ['ada', 'x-1'],
+      ['rita', 'x-3'],
+      ['rita', 'none'],
+    ] as const) {
+      await expect(find(who, { $case: 'exchange', value })).rejects.toMatchObject({ code: status.NOT_FOUND });
+    }
+    await expect(find('rita', { $case: 'digest', value: 'a b' })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    });
+  });
+
+  test('a list filters and counts', async () => {
+    await open('a1', { held: { rules: ['one'], session: 's1' } });
+    clock.move(60_000);
+    await open('a2', { held: { rules: ['one', 'two'], direction: 'response' } });
+    await open('a3', { requester: 'ada', held: { resource: { ...held().resource, model: 'other' } } });
+    await decide('reject', 'bob', 'a2');
+    const found = async (query: Partial<ListRequest>) => ids(await list('ada', query));
+    expect(await found({ rule: 'one' })).toEqual(['a2', 'a1']);
+    expect(await found({ session: 's1' })).toEqual(['a1']);
+    expect(await found({ model: 'other' })).toEqual(['a3']);
+    expect(await found({ direction: 2 })).toEqual(['a2']);
+    expect(await found({ states: [State.STATE_REJECTED, State.STATE_EXPIRED] })).toEqual(['a2']);
+    expect(await found({ createdAfter: new Date(startMs + 1) })).toEqual(['a3', 'a2']);
+    expect(await found({ createdBefore: new Date(startMs + 60_000) })).toEqual(['a1']);
+    expect(await found({ mineToDecide: true })).toEqual(['a1']);
+    const { counts, countsTruncated } = await list('ada', { state: State.STATE_PENDING, withCounts: true });
+    expect([counts, countsTruncated]).toEqual([
+      [
+        { state: State.STATE_PENDING, count: 2 },
+        { state: State.STATE_REJECTED, count: 1 },
+      ],
+      false,
+    ]);
+  });
+
+  test('one caller that calls too often is told when to come back, and keeps nobody else from calling', async () => {
+    await open('a');
+    for (let calls = 0; calls < 200; calls += 1) await get('ada', 'a');
+    const refused = await get('ada', 'a').catch((error: ServiceError) => error);
+    expect(refused).toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: 'too_many_calls' });
+    const { metadata } = refused as ServiceError;
+    expect(metadata.get('grpc-retry-pushback-ms')).toEqual(['20']);
+    const [packed] = metadata.get('grpc-status-details-bin');
+    const detailed = DetailedStatus.decode(Buffer.from(packed ?? ''));
+    expect(RetryInfo.decode(detailed.details[0]?.value ?? Buffer.alloc(0))).toEqual({
+      retryDelay: { seconds: 0n, nanos: 20_000_000 },
+    });
+    await get('bob', 'a');
+    clock.move(20);
+    await get('ada', 'a');
+    await expect(get('ada', 'a')).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+  });
+
   test('a slow watcher loses no last state', async () => {
     const watch = openWatch('ada', {});
     for (let index = 0; index < 40; index += 1)
@@ -328,19 +531,18 @@ function subject(id: string, groups: readonly string[]): Subject {
 
 async function open(
   id: string,
-  changes: { approverGroups?: string[]; requester?: string; requireReason?: boolean; view?: string } = {},
+  changes: Partial<HoldTerms> & { requester?: string; view?: string; held?: Partial<HeldRequest> } = {},
 ): Promise<void> {
+  const { requester, view, held: about, ...ofTerms } = changes;
   await store.open({
     id,
     digest: id,
     held: held({
-      ...(changes.requester === undefined ? {} : { requester: person(changes.requester) }),
-      ...(changes.view === undefined ? {} : { maskedView: changes.view }),
+      ...(requester === undefined ? {} : { requester: person(requester) }),
+      ...(view === undefined ? {} : { maskedView: view }),
+      ...about,
     }),
-    terms: terms({
-      ...(changes.approverGroups === undefined ? {} : { approverGroups: changes.approverGroups }),
-      ...(changes.requireReason === undefined ? {} : { requireReason: changes.requireReason }),
-    }),
+    terms: terms(ofTerms),
   });
 }
 
@@ -365,10 +567,11 @@ async function decide(
   who: string,
   id: string,
   reason = '',
+  requestId = '',
 ): Promise<Approval> {
   return shown(
     await answer<{ approval: Approval | undefined }>((done) =>
-      client[verdict]({ id, reason, requestId: '' }, token(who), done),
+      client[verdict]({ id, reason, requestId }, token(who), done),
     ),
   );
 }
@@ -383,20 +586,32 @@ function list(who: string, query: Partial<ListRequest>): Promise<ListResponse> {
   return answer((done) => client.list(request, token(who), done));
 }
 
+function many(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `id-${index}`);
+}
+
 function ids(response: ListResponse): string[] {
   return response.approvals.map((one) => one.id);
 }
 
-function openWatch(who: string | null, query: { id?: string; group?: string }) {
+/** `next` passes over the mark that everything current was sent; `token` is the last one that came. */
+function openWatch(who: string | null, query: Partial<WatchRequest>) {
+  let reached = '';
   const call = client.watch({ id: '', group: '', resumeToken: '', ...query }, token(who));
   const ended = new Promise<status>((resolve) => call.on('status', (end) => resolve(end.code)));
   call.on('error', () => {});
   const messages = call[Symbol.asyncIterator]();
   const next = async (): Promise<[Change, string, State]> => {
+    const { change, approval } = await any();
+    if (change === Change.CHANGE_SYNCED) return next();
+    const { id, state } = shown({ approval });
+    return [change, id, state];
+  };
+  const any = async (): Promise<WatchResponse> => {
     const message: IteratorResult<WatchResponse> = await messages.next();
     if (message.done) throw new Error('the watch is over');
-    const approval = shown(message.value);
-    return [message.value.change, approval.id, approval.state];
+    if (message.value.resumeToken !== '') reached = message.value.resumeToken;
+    return message.value;
   };
-  return { next, ended, cancel: () => call.cancel() };
+  return { next, any, ended, token: () => reached, cancel: () => call.cancel() };
 }

@@ -4,6 +4,7 @@ import { createGate } from '../../../src/approval/gate.ts';
 import { createLevelStore } from '../../../src/approval/level-store.ts';
 import type { ApprovalStore } from '../../../src/approval/store.ts';
 import { Fault } from '../../../src/lib/fault.ts';
+import { noMetrics } from '../../../src/telemetry/telemetry.ts';
 import { actor, countingIds, type HandClock, handClock, held, scratch, terms } from '../../support/approvals.ts';
 
 const digest = 'd'.repeat(64);
@@ -35,7 +36,7 @@ beforeEach(async () => {
     for (const waiter of waiters) if (recorded.length >= waiter.count) waiter.done();
   };
   store = await createLevelStore({ directory: directory.directory }, { clock, onTransition });
-  const observe = { hold: (outcome: string) => void counted.push(outcome) };
+  const observe = { ...noMetrics, hold: (outcome: string) => void counted.push(outcome) };
   gate = createGate({ store, clock, newId: countingIds(), observe }, { pollMs: 60_000 });
 });
 
@@ -59,7 +60,7 @@ describe('gate', () => {
   test('ends pending at once when the process is to end', async () => {
     const end = new AbortController();
     const ending = createGate(
-      { store, clock, newId: countingIds(), observe: { hold() {} } },
+      { store, clock, newId: countingIds(), observe: noMetrics },
       { pollMs: 60_000, draining: end.signal },
     );
     const waiting = ending.pass(digest, held(), terms({ waitS: 3_600 }), forever);
@@ -147,7 +148,7 @@ describe('gate', () => {
 
   test('polls although no hint comes', async () => {
     const deaf = { ...store, subscribe: () => () => {} };
-    const polling = createGate({ store: deaf, clock, newId: countingIds(), observe: { hold() {} } }, { pollMs: 5 });
+    const polling = createGate({ store: deaf, clock, newId: countingIds(), observe: noMetrics }, { pollMs: 5 });
     const outcome = polling.pass(digest, held(), terms(), forever);
     await onRecord(1);
     await store.approve('id-000001', ada);
@@ -166,7 +167,7 @@ describe('gate', () => {
         };
       },
     };
-    const closed = createGate({ store: down, clock, newId: countingIds(), observe: { hold() {} } });
+    const closed = createGate({ store: down, clock, newId: countingIds(), observe: noMetrics });
     await expect(closed.pass(digest, held(), terms(), forever)).rejects.toMatchObject({ code: 'approval_unavailable' });
     expect(subscriptions).toBe(0);
   });

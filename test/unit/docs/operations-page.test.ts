@@ -13,6 +13,9 @@ test('the table of metrics is what is exposed, with its labels', async () => {
   metrics.masked('request', 'token', 1);
   metrics.hold('granted');
   metrics.approvalTransition('pending');
+  metrics.approvalDecided('approved', 1);
+  metrics.approvalConflict('lost_race');
+  metrics.approvalsPending('older', 1);
   metrics.latency('request', 1);
   metrics.notice('on-call', 'sent');
   metrics.failure('internal');

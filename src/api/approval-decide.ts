@@ -1,0 +1,148 @@
+import { status } from '@grpc/grpc-js';
+import type { Approval } from '../approval/approval.ts';
+import type { ApprovalStore, Intent, Outcome } from '../approval/store.ts';
+import {
+  type BatchOutcome,
+  type DecideBatchRequest,
+  type DecideBatchResponse,
+  Verdict,
+} from '../gen/countersign/approval/v1/approval.ts';
+import type { Subject } from '../identity/subject.ts';
+import type { Clock } from '../lib/clock.ts';
+import { sha256Hex } from '../lib/hash.ts';
+import { limits } from '../lib/limits.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import type { RpcStatus } from '../rpc/status.ts';
+import type { Metrics } from '../telemetry/telemetry.ts';
+import { actorOf } from './approval-access.ts';
+import { approvalMessage } from './approval-message.ts';
+import { refusalToStatus, requestIdReused } from './approval-status.ts';
+import { invalid } from './caller.ts';
+
+export interface DecidingDeps {
+  readonly store: ApprovalStore;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, 'approvalConflict'>;
+  /** The approval, if the caller may know of it. */
+  readonly visible: (subject: Subject, id: string) => Promise<Result<Approval, RpcStatus>>;
+  /** What a thrown thing is as a status; logs it. */
+  readonly faulted: (thrown: unknown) => RpcStatus;
+}
+
+/** What the calls that decide have in common. */
+export interface DecisionRequest {
+  readonly id: string;
+  readonly reason: string;
+  readonly requestId: string;
+}
+
+export type Verb = 'approve' | 'reject' | 'cancel' | 'revoke' | 'breakGlass';
+
+type Decided = Result<Approval, RpcStatus>;
+
+export interface Deciding {
+  one(subject: Subject, verb: Verb, request: DecisionRequest): Promise<Decided>;
+  batch(subject: Subject, request: DecideBatchRequest): Promise<Result<DecideBatchResponse, RpcStatus>>;
+}
+
+/** The calls that decide: who may see the approval may try, and the state machine says whether it may. */
+export function createDeciding(deps: DecidingDeps): Deciding {
+  const { store, clock, metrics, visible, faulted } = deps;
+  const decide: Readonly<Record<Verb, (id: string, intent: Intent) => Promise<Outcome>>> = {
+    approve: store.approve,
+    reject: store.reject,
+    cancel: store.cancel,
+    revoke: store.revoke,
+    breakGlass: store.breakGlass,
+  };
+
+  /** What makes a repetition the same decision; refused where the request id came with something else before. */
+  const keyOf = async (
+    subject: Subject,
+    requestId: string,
+    verb: Verb,
+    ids: readonly string[],
+    reason: string,
+  ): Promise<Result<string | null, RpcStatus>> => {
+    if (requestId === '') return ok(null);
+    if (requestId.length > limits.requestIdCharsMax) {
+      return invalid('request_id', `must have at most ${limits.requestIdCharsMax} characters`);
+    }
+    const key = sha256Hex(JSON.stringify([subject.tenant, subject.issuer, subject.id, requestId]));
+    const content = sha256Hex(JSON.stringify([verb, ids, reason]));
+    const what = `${verb} ${ids.length === 1 ? (ids[0] ?? '') : `${ids.length} approvals`}`;
+    const bound = await store.claim(key, `${content} ${what}`);
+    if (bound.startsWith(`${content} `)) return ok(key);
+    metrics.approvalConflict('request_id_reused');
+    return err(requestIdReused(bound.slice(bound.indexOf(' ') + 1)));
+  };
+
+  const decideOne = async (
+    subject: Subject,
+    verb: Verb,
+    id: string,
+    reason: string,
+    requestKey: string | null,
+  ): Promise<Decided> => {
+    const intent: Intent = {
+      by: actorOf(subject),
+      reason: reason === '' ? null : reason,
+      ...(requestKey === null ? {} : { requestKey }),
+    };
+    const outcome = await decide[verb](id, intent);
+    if (outcome.ok) return outcome;
+    const refusal = refusalToStatus(outcome.error);
+    if (isConflict(refusal)) metrics.approvalConflict(outcome.error.kind);
+    return err(refusal);
+  };
+
+  const inBatch = async (
+    subject: Subject,
+    verb: Verb,
+    id: string,
+    reason: string,
+    key: string | null,
+  ): Promise<BatchOutcome> => {
+    const decided = await visible(subject, id)
+      .then((seen) => (seen.ok ? decideOne(subject, verb, id, reason, key) : seen))
+      .catch((thrown: unknown) => err(faulted(thrown)));
+    if (decided.ok) {
+      return { id, outcome: { $case: 'approval', value: approvalMessage(decided.value, clock.nowMs()) } };
+    }
+    const { code, details } = decided.error;
+    return { id, outcome: { $case: 'refusal', value: { status: code, details } } };
+  };
+
+  return {
+    one: async (subject, verb, { id, reason, requestId }) => {
+      const seen = await visible(subject, id);
+      if (!seen.ok) return seen;
+      const key = await keyOf(subject, requestId, verb, [id], reason.trim());
+      return key.ok ? decideOne(subject, verb, id, reason.trim(), key.value) : key;
+    },
+    batch: async (subject, { ids, verdict, reason, requestId }) => {
+      const verb = verbs[verdict];
+      if (verb === undefined) return invalid('verdict', 'must be to approve, reject, cancel or revoke');
+      if (ids.length === 0 || ids.length > limits.approvalBatchMax || new Set(ids).size < ids.length) {
+        return invalid('ids', `must be 1 to ${limits.approvalBatchMax}, each once`);
+      }
+      const key = await keyOf(subject, requestId, verb, ids, reason.trim());
+      if (!key.ok) return key;
+      const outcomes = ids.map((id) => inBatch(subject, verb, id, reason.trim(), key.value));
+      return ok({ outcomes: await Promise.all(outcomes) });
+    },
+  };
+}
+
+/** An emergency is one approval at a time. */
+const verbs: Readonly<Partial<Record<Verdict, Verb>>> = {
+  [Verdict.VERDICT_APPROVE]: 'approve',
+  [Verdict.VERDICT_REJECT]: 'reject',
+  [Verdict.VERDICT_CANCEL]: 'cancel',
+  [Verdict.VERDICT_REVOKE]: 'revoke',
+};
+
+/** Somebody, or time, was quicker. */
+function isConflict({ code }: RpcStatus): boolean {
+  return code === status.FAILED_PRECONDITION || code === status.ABORTED;
+}
