@@ -204,6 +204,7 @@ function answerBody(
       key: deps.keys.placeholder,
       scope,
       entities: deps.entities,
+      ...(restorer ? { isKept: restorer.knows } : {}),
     }),
     restorer,
     recoding: deps.settings.encoding.answers,

@@ -2,7 +2,7 @@ import { type Minter, maskCharsMax } from './placeholder.ts';
 
 /**
  * Whether `[start, end)` of the text lies inside of a mask that was written before: such a finding is left alone, so that masking a
- * masked text changes nothing. `open`: the mask may go on beyond the end of a text that still grows, ask again with more of it.
+ * masked text changes nothing; or is a value that the minter keeps. `open`: the mask may go on beyond the end of a text that still grows, ask again with more of it.
  * Reads at most `maskCharsMax` characters either side.
  */
 export function isOwnMask(
@@ -13,6 +13,7 @@ export function isOwnMask(
   minter: Minter,
 ): 'ours' | 'other' | 'open' {
   if (end - start > maskCharsMax) return 'other';
+  if (minter.keeps(text.slice(start, end))) return 'ours';
   let to = start;
   while (to - start < maskCharsMax && isMaskCode(text.charCodeAt(to))) to++;
   if (to < end) return 'other';

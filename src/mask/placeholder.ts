@@ -31,6 +31,8 @@ export interface Minter {
   surrogate(entity: string, value: string): string | null;
   /** `CREDIT_CARD_HASH_` and 16 characters: equal for equal values under one key, whatever the scope. */
   hash(entity: string, value: string): string;
+  /** Whether a found value is to stay as it stands: a surrogate that will be put back. */
+  keeps(value: string): boolean;
   /**
    * Whether `[start, end)` lies inside of something that masking wrote: a keyed word of this key and scope, or a label or ending of
    * a known entity. Short texts only: it looks at all of it.
@@ -52,6 +54,7 @@ export interface MinterOptions {
   readonly entities: ReadonlySet<string>;
   /** Told of everything written for a value that can be put back in its stead (restorables.ts), also when it was before. */
   readonly onReversible?: (written: string, entity: string, value: string) => void;
+  readonly isKept?: (value: string) => boolean;
 }
 
 /** An exchange masks few distinct values but meets each in up to six copies (delta, done events, the final whole). */
@@ -136,7 +139,12 @@ export function createMinter(options: MinterOptions): Minter {
       options.onReversible?.(token, entity, value);
       return token;
     },
-    surrogate: mintSurrogate,
+    surrogate: (entity, value) => {
+      const surrogate = mintSurrogate(entity, value);
+      if (surrogate !== null) options.onReversible?.(surrogate, entity, value);
+      return surrogate;
+    },
+    keeps: options.isKept ?? (() => false),
     hash: (entity, value) => mint('hash', entity, value),
     covers: (text, start, end) => {
       masks ??= maskPattern(known());

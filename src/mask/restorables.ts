@@ -33,6 +33,8 @@ export interface Restorer {
   finder(kind: SegmentKind): PlaceholderFinder | null;
   /** The value for a placeholder, counted; null when the answer has had `limits.restoredCharsMax` characters: the rest stays masked. */
   take(found: FoundPlaceholder): string | null;
+  /** Whether this very text may be put back wherever it stands in what is said. */
+  knows(placeholder: string): boolean;
   /** In order of first appearance; every place counts. */
   counts(): readonly RestoredCount[];
 }
@@ -57,8 +59,8 @@ export function createRestorables(restorations: readonly Restoration[]): Restora
 
   return {
     add: (placeholder, entity, value) => {
-      if (value.length > limits.restorableCharsMax || !restorations.some((line) => matchesGlob(line.entity, entity)))
-        return;
+      if (Math.max(value.length, placeholder.length) > limits.restorableCharsMax) return;
+      if (!restorations.some((line) => matchesGlob(line.entity, entity))) return;
       const known = values.get(placeholder);
       if (known === undefined) {
         if (values.size < limits.restorableValuesMax) values.set(placeholder, { placeholder, entity, value });
@@ -87,6 +89,7 @@ function createRestorer(said: readonly Restorable[], inTools: readonly Restorabl
   const saidFinder = createPlaceholderFinder(said);
   const toolFinder = inTools.length === 0 ? null : createPlaceholderFinder(inTools);
   const counts = new Map<string, number>();
+  const known = new Set(said.map(({ placeholder }) => placeholder));
   let charactersLeft: number = limits.restoredCharsMax;
   return {
     finder: (kind) => (toolKinds.has(kind) ? toolFinder : saidFinder),
@@ -96,6 +99,7 @@ function createRestorer(said: readonly Restorable[], inTools: readonly Restorabl
       counts.set(entity, (counts.get(entity) ?? 0) + 1);
       return value;
     },
+    knows: (placeholder) => known.has(placeholder),
     counts: () => [...counts].map(([entity, count]) => ({ entity, count })),
   };
 }

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createDetector } from '../../../src/detect/detector.ts';
 import { limits } from '../../../src/lib/limits.ts';
+import { maskText } from '../../../src/mask/mask-text.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
-import type { Redaction } from '../../../src/mask/plan.ts';
+import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
 import { createRestorables, type Restoration, type Restorer } from '../../../src/mask/restorables.ts';
 import { createJsonStreamRestorer, createTextStreamRestorer, restoreText } from '../../../src/mask/restore-text.ts';
 import type { StreamMasker } from '../../../src/mask/stream-masker.ts';
@@ -199,6 +201,22 @@ describe('what may be put back', () => {
       ['CREDIT_CARD'],
     ]);
     expect(restorerOf([{ entity: '*' }])?.finder('tool_result')).toBeNull();
+  });
+
+  test('a surrogate, too: masking the answer leaves it as it stands until then', () => {
+    const options = { key: Buffer.alloc(32, 1), scope: 's', entities: new Set(['EMAIL_ADDRESS']) };
+    const restorables = createRestorables([{ entity: 'EMAIL_ADDRESS' }]);
+    const written = createMinter({ ...options, onReversible: restorables.add }).surrogate('EMAIL_ADDRESS', 'j@a.org');
+    const redact = [label('*')];
+    const restorer = restorables.forAnswer(redact);
+    const finder = restorer?.finder('text');
+    if (!restorer || !finder) throw new Error('nothing to restore');
+    const minter = createMinter({ ...options, isKept: restorer.knows });
+    const text = `${written} and bob@example.org`;
+    const { findings } = createDetector({ tier: 'core' }).scan(text);
+    const masked = maskText(text, findings, 'assistant', compilePlan(redact), minter).text;
+    expect(masked).toBe(`${written} and EMAIL_ADDRESS_REDACTED`);
+    expect(restoreText(masked, finder, restorer)).toBe('j@a.org and EMAIL_ADDRESS_REDACTED');
   });
 
   test('one way of writing a value, and no value where one placeholder stands for two', () => {
