@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// `npm run fuzz -- [--minutes N] [file …]`: runs every property test again and again, each round with a seed of its own. The first
-// counterexample ends it, with the command that shows it again. Without files: all tests of test/unit that state properties.
+// `npm run fuzz -- [--minutes N] [file …]`: runs every property test and every parser on mutations of its corpus (test/unit/fuzz) again and
+// again, each round with a seed of its own. The first counterexample ends it, with the command that shows it again. Without files: all tests
+// of test/unit that state properties.
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -42,5 +43,5 @@ function propertyTests() {
   const all = readdirSync(join(root, 'test', 'unit'), { recursive: true }).filter((file) => file.endsWith('.test.ts'));
   return all
     .map((file) => join('test', 'unit', file))
-    .filter((file) => readFileSync(join(root, file), 'utf8').includes('fast-check'));
+    .filter((file) => /fast-check|support\/mutation/.test(readFileSync(join(root, file), 'utf8')));
 }

@@ -66,36 +66,70 @@ export function createGzipStream(outputBytesMax: number): StreamInflater {
   };
 }
 
-/** `deflate`: the zlib format (RFC 1950), or bare DEFLATE data, which some servers send under that name. */
+/** `deflate`: the zlib format (RFC 1950), its checksum verified, or bare DEFLATE data, which some servers send under that name. */
 export function createDeflateStream(outputBytesMax: number): StreamInflater {
   const inflater = createInflater(outputBytesMax);
   let head: Buffer | null = Buffer.alloc(0);
-  let isDone = false;
+  let isZlib = false;
+  let isInflated = false;
+  let checksum = 1;
+  let trailer: Buffer = Buffer.alloc(0);
   let isEmpty = true;
+
+  function inflate(input: Buffer): Buffer | StreamFailure {
+    const inflated = inflater.push(input);
+    if (inflated.kind === 'invalid' || inflated.kind === 'too_large') return inflated.kind;
+    if (isZlib) checksum = adler32(inflated.output, checksum);
+    if (inflated.kind !== 'done') return inflated.output;
+    isInflated = true;
+    return isZlib && !isTrailerGood(inflated.rest) ? 'invalid' : inflated.output;
+  }
+
+  /** Takes what follows the data; what follows the checksum is nobody's. */
+  function isTrailerGood(rest: Uint8Array): boolean {
+    if (trailer.length < trailerBytes)
+      trailer = Buffer.concat([trailer, rest.subarray(0, trailerBytes - trailer.length)]);
+    return trailer.length < trailerBytes || trailer.readUInt32BE(0) === checksum;
+  }
+
   return {
     push: (piece) => {
-      if (piece.length === 0 || isDone) return nothing;
+      if (piece.length === 0) return nothing;
       isEmpty = false;
-      let input = piece;
-      if (head !== null) {
-        input = Buffer.concat([head, piece]);
-        if (input.length < 2) {
-          head = input;
-          return nothing;
-        }
-        head = null;
-        // RFC 1950 section 2.2: method 8, and a header that is a multiple of 31.
-        const isZlib = ((input[0] ?? 0) & 0x0f) === 8 && input.readUInt16BE(0) % 31 === 0;
-        if (isZlib) input = input.subarray(2);
-      }
-      const inflated = inflater.push(input);
-      if (inflated.kind === 'invalid' || inflated.kind === 'too_large') return inflated.kind;
-      // What follows is the zlib checksum, or nothing.
-      isDone = inflated.kind === 'done';
-      return inflated.output;
+      if (isInflated) return isZlib && !isTrailerGood(piece) ? 'invalid' : nothing;
+      if (head === null) return inflate(piece);
+      const input: Buffer = Buffer.concat([head, piece]);
+      head = input;
+      if (input.length < 2) return nothing;
+      head = null;
+      isZlib = (input.readUInt8(0) & 0x0f) === 8;
+      if (!isZlib) return inflate(input);
+      // RFC 1950 section 2.2: a header that is a multiple of 31, without a dictionary that nobody has.
+      return input.readUInt16BE(0) % 31 === 0 && (input.readUInt8(1) & 0x20) === 0
+        ? inflate(input.subarray(2))
+        : 'invalid';
     },
-    isComplete: () => isDone || isEmpty,
+    isComplete: () => isEmpty || (isInflated && (!isZlib || trailer.length === trailerBytes)),
   };
+}
+
+const trailerBytes = 4;
+
+/** RFC 1950 section 8.2. */
+function adler32(bytes: Buffer, before: number): number {
+  let a = before & 0xffff;
+  let b = before >>> 16;
+  for (let at = 0; at < bytes.length; ) {
+    // So many sums stay below 2^32.
+    const end = Math.min(at + 3_800, bytes.length);
+    for (; at < end; at++) {
+      a += bytes[at] ?? 0;
+      b += a;
+    }
+    a %= 65_521;
+    b %= 65_521;
+  }
+  return ((b << 16) | a) >>> 0;
 }
 
 const nothing: Buffer = Buffer.alloc(0);

@@ -151,6 +151,19 @@ describe('streams', () => {
     { name: 'has a wrong length', body: flipped(gzipSync(text), -1), encoding: 'gzip', want: 'unsupported_encoding' },
     { name: 'is something else', body: text, encoding: 'gzip', want: 'unsupported_encoding' },
     {
+      name: 'has a wrong sum',
+      body: flipped(deflateSync(text), -1),
+      encoding: 'deflate',
+      want: 'unsupported_encoding',
+    },
+    { name: 'has half a sum', body: deflateSync(text).subarray(0, -2), encoding: 'deflate', want: 'truncated' },
+    {
+      name: 'has a wrong header',
+      body: flipped(deflateSync(text), 1 - deflateSync(text).length),
+      encoding: 'deflate',
+      want: 'unsupported_encoding',
+    },
+    {
       name: 'has a reserved block type',
       body: Buffer.from([0x07, 0]),
       encoding: 'deflate',
