@@ -4,6 +4,7 @@ import { addApprovalsCommands } from './main/approvals-command.ts';
 import { addAuditCommands } from './main/audit-command.ts';
 import { addCheckConfigCommand } from './main/check-config-command.ts';
 import { addDemoCommand } from './main/demo-command.ts';
+import { addKeysCommands } from './main/keys-command.ts';
 import { addMaskCommand } from './main/mask-command.ts';
 import { addNoticesCommands } from './main/notices-command.ts';
 import { CliError, exitCodes, printError } from './main/output.ts';
@@ -41,6 +42,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   addCheckConfigCommand(program);
   addScanCommand(program);
   addMaskCommand(program);
+  addKeysCommands(program);
   addDemoCommand(program);
   addPolicyCommands(program);
   addApprovalsCommands(program);

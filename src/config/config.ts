@@ -27,6 +27,9 @@ export interface Config {
     readonly scope: 'session' | 'tenant' | 'request';
     /** Null: a key of this process, forgotten when it ends. */
     readonly key: Secret | null;
+    /** Null: placeholders are keyed with `key`. */
+    readonly keyFile: string | null;
+    readonly keyReloadMs: number;
   };
   readonly approval: ApprovalConfig;
   readonly notices: NoticesConfig;

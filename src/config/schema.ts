@@ -77,7 +77,15 @@ export function configSchema(base: string): z.ZodType<Config> {
           description:
             'Secret of at least 32 characters that placeholders, pseudonyms and the hand-over between Envoy filters are keyed with; replicas share it. Null: made at start, for a single process.',
         }),
+        key_file: path(base).nullable().default(null).meta({
+          description:
+            'File with keys for placeholders that can be rotated, wrapped by the key of the audit log: `countersign keys rotate` makes it. Null: placeholders are keyed with `key`.',
+        }),
+        key_reload: duration('1s', '1h').prefault('5s').meta({
+          description: 'How often `key_file` is looked at for new keys.',
+        }),
       })
+      .transform(({ scope, key, key_file, key_reload }) => ({ scope, key, keyFile: key_file, keyReloadMs: key_reload }))
       .prefault({})
       .meta({ description: 'How values are replaced.' }),
     approval: approval(base).prefault({}).meta({ description: 'Requests that wait for people.' }),

@@ -6,6 +6,7 @@ import type { TokenHeader } from '../identity/token-header.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { NewId } from '../lib/ids.ts';
 import type { Dialect, RouteFacts } from '../llm/dialect.ts';
+import type { SessionKeys } from '../mask/session-keys.ts';
 import type { Pdp } from '../policy/decision.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import type { MaskingScope } from './session.ts';
@@ -28,9 +29,9 @@ export interface ExchangeDeps {
   readonly settings: ExchangeSettings;
 }
 
-/** Derived from one configured secret, one for each purpose. */
+/** A key for each purpose. */
 export interface ExchangeKeys {
-  readonly placeholder: Uint8Array;
+  readonly placeholder: SessionKeys;
   readonly handover: Uint8Array;
   readonly pseudonym: Uint8Array;
 }

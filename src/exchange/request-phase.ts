@@ -59,7 +59,8 @@ export async function requestPhase(
     if (decision.action === 'deny') return await refuse(deps, facts, denied(decision));
 
     const restorables = decision.restore.length > 0 ? createRestorables(decision.restore) : null;
-    const minter = minterOf(deps, subject.value, session, context.id, restorables);
+    const texts = conversation.segments.map(({ text }) => text);
+    const minter = minterOf(deps, subject.value, session, context.id, texts, restorables);
     const masked = parsed ? maskBody(parsed, scans, 'input', compilePlan(decision.redact), minter) : null;
     facts = {
       ...facts,
@@ -140,11 +141,14 @@ function minterOf(
   subject: Subject,
   session: string,
   exchangeId: string,
+  texts: readonly string[],
   restorables: Restorables | null,
 ): Minter {
   const scope = placeholderScope(deps.settings.maskingScope, subject, session, exchangeId);
+  const { key, others } = deps.keys.placeholder.of(subject.tenant, scope, texts);
   return createMinter({
-    key: deps.keys.placeholder,
+    key,
+    otherKeys: others,
     scope,
     entities: deps.entities,
     ...(restorables ? { onReversible: restorables.add } : {}),

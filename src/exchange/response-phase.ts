@@ -194,6 +194,7 @@ function answerBody(
   restorer: Restorer | null,
 ): AnswerBody {
   const scope = placeholderScope(deps.settings.maskingScope, judged.subject, judged.session, judged.id);
+  const { key, others } = deps.keys.placeholder.of(judged.subject.tenant, scope, []);
   return createAnswerBody({
     route: judged.route,
     head,
@@ -201,7 +202,8 @@ function answerBody(
     detector: deps.detector,
     plan: compilePlan(decision.redact),
     minter: createMinter({
-      key: deps.keys.placeholder,
+      key,
+      otherKeys: others,
       scope,
       entities: deps.entities,
       ...(restorer ? { isKept: restorer.knows } : {}),

@@ -21,6 +21,7 @@ import { Fault } from '../lib/fault.ts';
 import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
 import { limits } from '../lib/limits.ts';
 import { createDialects } from '../llm/dialects.ts';
+import { createSessionKeys } from '../mask/session-keys.ts';
 import { addAuthorization } from '../pep/ext-authz.ts';
 import { addExternalProcessor } from '../pep/ext-proc.ts';
 import { createFileSource } from '../policy/file-source.ts';
@@ -33,7 +34,8 @@ import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
 import { openAuditKeys } from './audit-keys.ts';
 import { detectorFrom } from './detector.ts';
-import { exchangeKeys } from './keys.ts';
+import { derivedKeys } from './keys.ts';
+import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices } from './notices.ts';
 import { openSinks } from './sinks.ts';
 
@@ -129,6 +131,15 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   const sweeper = startSweeper(store, log, 1_000, createCensus({ store, clock, metrics }));
   opened.add(() => sweeper.close());
   const { detector, entities } = detectorFrom(config.detection);
+  const keys = derivedKeys(config.masking.key?.reveal() ?? null, random);
+  const { keyFile, keyReloadMs } = config.masking;
+  const placeholders = createSessionKeys(
+    { clock, entities },
+    await openPlaceholderKeys(keyFile, keys.placeholder, auditKeys),
+  );
+  if (keyFile !== null) {
+    followKeyFile(keyFile, auditKeys, { log, everyMs: keyReloadMs }, placeholders, lifetime.signal);
+  }
   const exchange = createExchangeService({
     authenticator,
     selectDialect: createDialects(config.routes),
@@ -141,7 +152,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     newId,
     log,
     metrics,
-    keys: exchangeKeys(config.masking.key?.reveal() ?? null, random),
+    keys: { ...keys, placeholder: placeholders },
     settings: {
       tokenHeader: config.identity.token,
       forwardToken: config.identity.forwardToken,

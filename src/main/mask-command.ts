@@ -77,15 +77,15 @@ interface CliMasking {
 
 async function createMasking(options: MaskOptions): Promise<CliMasking> {
   const sections = await sectionsFrom(options);
-  const [{ detectorFrom }, { createMinter }, { exchangeKeys }, { createPooledRandom }] = await Promise.all([
+  const [{ detectorFrom }, { createMinter }, { derivedKeys }, { createPooledRandom }] = await Promise.all([
     import('./detector.ts'),
     import('../mask/placeholder.ts'),
     import('./keys.ts'),
     import('../lib/ids.ts'),
   ]);
   const { detector, entities } = detectorFrom(sections.detection);
-  const { placeholder } = exchangeKeys(sections.maskingKey, createPooledRandom());
-  const minter = createMinter({ key: placeholder, scope: options.scope, entities });
+  const { placeholder } = derivedKeys(sections.maskingKey, createPooledRandom());
+  const minter = createMinter({ key: placeholder.secret, scope: options.scope, entities });
   return { detector, minter, plan: chosenPlan(options.method, options.entity) };
 }
 

@@ -48,6 +48,8 @@ export interface Minter {
 export interface MinterOptions {
   /** Secret of the tenant, at least 16 bytes. */
   readonly key: Uint8Array;
+  /** Keys of other times (session-keys.ts): nothing is written with them, but what they wrote is known for ours. */
+  readonly otherKeys?: readonly Uint8Array[];
   /** What a placeholder means something in: the session's id. */
   readonly scope: string;
   /** Names that the detector can report; only words that begin with one of them are taken for ours. */
@@ -65,6 +67,7 @@ const surrogateRoundsMax = 64;
 export function createMinter(options: MinterOptions): Minter {
   const { scope } = options;
   const hmac = lazily(() => createTextHmac(options.key));
+  const others = (options.otherKeys ?? []).map((key) => lazily(() => createTextHmac(key)));
   /** Made when the first value or suspicious word comes: most exchanges have none. */
   let words: ReadonlySet<string> | null = null;
   let masks: RegExp | null = null;
@@ -118,9 +121,11 @@ export function createMinter(options: MinterOptions): Minter {
 
   function isGenuine(shape: KeyedWord): boolean {
     const { form, word, id, check } = shape;
-    return form === 'token'
-      ? keyed(hmac(), ['placeholder-check', scope, word, id], checkChars) === check
-      : keyed(hmac(), ['hash-check', word, id], hashCheckChars) === check;
+    const [fields, chars] =
+      form === 'token'
+        ? [['placeholder-check', scope, word, id], checkChars]
+        : [['hash-check', word, id], hashCheckChars];
+    return [hmac, ...others].some((keyedBy) => keyed(keyedBy(), fields, chars) === check);
   }
 
   function known(): ReadonlySet<string> {

@@ -54,7 +54,7 @@ test('the least there can be is right, and everything else has its default', () 
     },
     policy: { bundle: '/etc/bundle.tar.gz', reloadMs: 5_000, headers: [] },
     detection: { tier: 'core', countries: null, custom: [], allow: [] },
-    masking: { scope: 'session', key: null },
+    masking: { scope: 'session', key: null, keyFile: null, keyReloadMs: 5_000 },
     approval: {
       store: { kind: 'embedded', directory: '/etc/data/approvals' },
       maxWaitMs: 50_000,

@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/lib/clock.ts';
 import { Fault } from '../../../src/lib/fault.ts';
 import { ok } from '../../../src/lib/result.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
+import { createSessionKeys } from '../../../src/mask/session-keys.ts';
 import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 
 function deps(recorded: AuditEntry[]): ExchangeDeps {
@@ -33,7 +34,13 @@ function deps(recorded: AuditEntry[]): ExchangeDeps {
     newId: () => 'exchange-1',
     log: silentLog,
     metrics: noMetrics,
-    keys: { placeholder: key, handover: key, pseudonym: key },
+    keys: {
+      placeholder: createSessionKeys({ clock: systemClock, entities: new Set() }, [
+        { id: 'k', secret: key, fromMs: 0 },
+      ]),
+      handover: key,
+      pseudonym: key,
+    },
     settings: {
       tokenHeader: { header: 'x-token', scheme: null },
       forwardToken: false,
