@@ -1,9 +1,10 @@
-import { createPublicKey, type KeyObject, verify as verifySignature } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createProblemList, type ProblemList, readOptional, sha256, type VerifyProblem } from './verify-problems.ts';
+import { checkSignature, type NoteKey, parseNoteKey, parseSignedCheckpoint } from './verify-note.ts';
+import { createProblemList, type ProblemList, readOptional, type VerifyProblem } from './verify-problems.ts';
 import { checkRecords } from './verify-records.ts';
-import { checkGrowth, checkTree } from './verify-tree.ts';
+import { type CheckedTree, checkGrowth, checkTree } from './verify-tree.ts';
+import { judge, type TrustPolicy, type TrustReport } from './verify-trust.ts';
 
 export type { VerifyProblem } from './verify-problems.ts';
 
@@ -14,6 +15,8 @@ export interface VerifyOptions {
    * taken, and the report proves only that the log agrees with itself.
    */
   readonly verifierKey?: string;
+  /** A trust policy instead of a key: the logs that are known, and the witnesses that must have cosigned. */
+  readonly trust?: TrustPolicy;
   /** A checkpoint of this log that was kept elsewhere: proves that the log only grew since. */
   readonly since?: string;
 }
@@ -22,6 +25,8 @@ export interface VerifyReport {
   readonly origin: string;
   /** Where the verifier key came from. */
   readonly key: 'given' | 'beside the log';
+  /** What witnesses say, when a policy asks for them. */
+  readonly witnessed: WitnessReport | null;
   /** Intact records in the segments. */
   readonly records: number;
   /** Records that are not there any more, as the record itself says. */
@@ -51,23 +56,30 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const problems = createProblemList();
   const { directory } = options;
   const keyText = options.verifierKey ?? (await readOptional(join(directory, 'log.vkey')))?.toString() ?? '';
-  const key = parseVerifierKey(keyText.replace(/\n$/, ''));
-  if (key === null) {
+  const given = parseNoteKey(keyText.replace(/\n$/, ''));
+  if (options.trust === undefined && given?.algorithm !== 'ed25519') {
     const place = options.verifierKey === undefined ? 'log.vkey' : 'verifier key';
     problems.add('tree', place, 'it is not a verifier key (name+hash+key)');
   }
-  const checkpoint = await readHead(directory, key, problems);
+  const keys = options.trust?.logs ?? (given?.algorithm === 'ed25519' ? [given] : []);
+  const checkpoint = await readHead(directory, keys, problems);
+  const { key } = checkpoint;
   const tree = await checkTree(directory, checkpoint, problems);
   const since = options.since;
   if (since !== undefined && key !== null) {
-    const old = parseCheckpoint(since, key);
+    const old = signedHead(since, [key]);
     if (typeof old === 'string') problems.add('tree', 'earlier checkpoint', old);
     else await checkGrowth(old, checkpoint, tree, problems);
   }
+  const witnessed =
+    options.trust === undefined || options.trust.quorum === null
+      ? null
+      : await checkWitnessed(directory, options.trust, tree, problems);
   const records = await checkRecords(directory, key?.name ?? null, checkpoint.size, tree.bundle, problems);
   return {
     origin: key?.name ?? '',
-    key: options.verifierKey === undefined ? 'beside the log' : 'given',
+    key: options.verifierKey === undefined && options.trust === undefined ? 'beside the log' : 'given',
+    witnessed,
     records: records.count,
     expired: records.expired,
     overdue: records.overdue,
@@ -79,59 +91,68 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   };
 }
 
+export interface WitnessReport {
+  readonly hasQuorum: boolean;
+  /** Records under the cosigned checkpoint. */
+  readonly size: number;
+  readonly witnesses: TrustReport['witnesses'];
+}
+
 export interface Head {
   readonly size: number;
   readonly root: Buffer;
 }
 
-interface VerifierKey {
-  readonly name: string;
-  readonly id: Buffer;
-  readonly key: KeyObject;
-}
-
-async function readHead(directory: string, key: VerifierKey | null, problems: ProblemList): Promise<Head> {
-  const none: Head = { size: 0, root: Buffer.alloc(0) };
+async function readHead(directory: string, keys: readonly NoteKey[], problems: ProblemList): Promise<SignedHead> {
+  const none: SignedHead = { size: 0, root: Buffer.alloc(0), key: keys[0] ?? null };
   const note = await readFile(join(directory, 'checkpoint')).catch(() => null);
   if (note === null) {
     problems.add('tree', 'checkpoint', 'there is none');
     return none;
   }
-  if (key === null) return none;
-  const head = parseCheckpoint(note.toString(), key);
+  if (keys.length === 0) return none;
+  const head = signedHead(note.toString(), keys);
   if (typeof head !== 'string') return head;
   problems.add('tree', 'checkpoint', head);
   return none;
 }
 
-/** C2SP signed-note: `<name>+<8 hex digits>+<base64 of algorithm byte and key>`; Ed25519 only. */
-function parseVerifierKey(text: string): VerifierKey | null {
-  const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/.exec(text);
-  if (!match) return null;
-  const [, name = '', id = '', encoded = ''] = match;
-  const bytes = Buffer.from(encoded, 'base64');
-  if (bytes.length !== 33 || bytes[0] !== 1 || bytes.toString('base64') !== encoded) return null;
-  if (sha256(Buffer.concat([Buffer.from(`${name}\n`), bytes])).toString('hex', 0, 4) !== id) return null;
-  // RFC 8410: the prefix of an Ed25519 SubjectPublicKeyInfo.
-  const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes.subarray(1)]);
-  return { name, id: Buffer.from(id, 'hex'), key: createPublicKey({ key: der, format: 'der', type: 'spki' }) };
+interface SignedHead extends Head {
+  /** Whose signature it bears. */
+  readonly key: NoteKey | null;
 }
 
-/** A checkpoint signed by this key, or what is wrong with it. Strict: these exact lines and nothing else. */
-function parseCheckpoint(note: string, key: VerifierKey): Head | string {
-  const match = /^((.+)\n(0|[1-9][0-9]*)\n([A-Za-z0-9+/]{43}=)\n)\n((?:\u2014 .+\n)+)$/.exec(note);
-  if (!match) return 'it is not a signed checkpoint';
-  const [, body = '', origin = '', size = '', root = '', signatures = ''] = match;
-  if (origin !== key.name) return `it is of another log: ${origin}`;
-  const rootBytes = Buffer.from(root, 'base64');
-  if (rootBytes.toString('base64') !== root || !Number.isSafeInteger(Number(size)))
-    return 'its size or root is malformed';
-  for (const line of signatures.trimEnd().split('\n')) {
-    const [, name = '', encoded = ''] = /^\u2014 (\S+) (\S+)$/.exec(line) ?? [];
-    const blob = Buffer.from(encoded, 'base64');
-    if (name !== key.name || blob.toString('base64') !== encoded || !blob.subarray(0, 4).equals(key.id)) continue;
-    if (!verifySignature(null, Buffer.from(body), key.key, blob.subarray(4))) return 'its signature does not verify';
-    return { size: Number(size), root: rootBytes };
+/** A checkpoint signed by one of these keys, or what is wrong with it. */
+function signedHead(note: string, keys: readonly NoteKey[]): SignedHead | string {
+  const checkpoint = parseSignedCheckpoint(note);
+  if (typeof checkpoint === 'string') return checkpoint;
+  const key = keys.find(({ name }) => name === checkpoint.origin);
+  if (key === undefined) return `it is of another log: ${checkpoint.origin}`;
+  const { size, root } = checkpoint;
+  const verdict = checkSignature(checkpoint, key);
+  if (verdict.kind === 'signed') return { size, root, key };
+  return verdict.kind === 'bad' ? 'its signature does not verify' : `it bears no signature by the key of ${key.name}`;
+}
+
+/** The checkpoint that witnesses have cosigned: it must be of this log, under its tree, and have the policy's quorum. */
+async function checkWitnessed(
+  directory: string,
+  trust: TrustPolicy,
+  tree: CheckedTree,
+  problems: ProblemList,
+): Promise<WitnessReport> {
+  const place = 'checkpoint.witnessed';
+  const note = (await readOptional(join(directory, place))) ?? (await readOptional(join(directory, 'checkpoint')));
+  const checkpoint = parseSignedCheckpoint(note?.toString() ?? '');
+  if (typeof checkpoint === 'string') {
+    problems.add('tree', place, checkpoint);
+    return { hasQuorum: false, size: 0, witnesses: [] };
   }
-  return `it bears no signature by the key of ${key.name}`;
+  const report = judge(checkpoint, trust);
+  if (report.log === null) problems.add('tree', place, 'it is not signed by a log of the policy');
+  else if (!report.hasQuorum) problems.add('tree', place, 'too few witnesses have cosigned it');
+  if (!(await tree.rootAt(checkpoint.size))?.equals(checkpoint.root)) {
+    problems.add('tree', place, 'the log is not the one that was cosigned');
+  }
+  return { hasQuorum: report.hasQuorum, size: checkpoint.size, witnesses: report.witnesses };
 }

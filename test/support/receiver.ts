@@ -14,6 +14,8 @@ export type Reply =
   | {
       readonly status: number;
       readonly body?: unknown;
+      /** Instead of a body in JSON. */
+      readonly text?: string;
       readonly headers?: Readonly<Record<string, string>>;
     }
   | 'reset'
@@ -42,7 +44,7 @@ export async function startReceiver(reply: (request: ReceivedRequest) => Reply):
       if (answer === 'reset') incoming.socket.resetAndDestroy();
       else if (answer === 'drip') response.writeHead(200, { 'content-length': '100000' }).write('{');
       else if (answer !== 'hang') {
-        const text = answer.body === undefined ? '' : JSON.stringify(answer.body);
+        const text = answer.body === undefined ? (answer.text ?? '') : JSON.stringify(answer.body);
         response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers }).end(text);
       }
     });

@@ -45,6 +45,7 @@ describe('verify', () => {
     expect({ ...report, root: '' }).toEqual({
       origin: testOrigin,
       key: 'given',
+      witnessed: null,
       records: 564,
       checkpointed: 564,
       expired: 0,
