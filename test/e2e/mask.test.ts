@@ -78,6 +78,30 @@ describe('mask', () => {
     expect(stdout).toBe(`note to EMAIL_ADDRESS_REDACTED, thanks\n`.repeat(lines));
   });
 
+  test('keys rotate and list: the keys of placeholders, wrapped by the audit log’s key', async () => {
+    const config = join(scratch, 'service.yaml');
+    const secret = (byte: number): string => Buffer.alloc(32, byte).toString('base64');
+    const auditKeys = (kek: number): string => JSON.stringify({ kek: secret(kek), signing: secret(2) });
+    writeFileSync(join(scratch, 'audit-keys.json'), auditKeys(1));
+    writeFileSync(join(scratch, 'bundle.tar.gz'), '');
+    writeFileSync(
+      config,
+      'policy: { bundle: bundle.tar.gz }\naudit: { key_file: audit-keys.json }\nmasking: { key_file: placeholder-keys.json }\n',
+    );
+    const rotated = await cli(['keys', 'rotate', '--config', config, '--json']);
+    expect([rotated.code, rotated.stderr]).toEqual([0, '']);
+    const second = await cli(['keys', 'rotate', '--config', config, '--in', '12h', '--json']);
+    const [first, later] = [...jsonLines(rotated.stdout), ...jsonLines(second.stdout)];
+    expect(Date.parse(String(later?.['from'])) - Date.parse(String(first?.['from']))).toBeGreaterThan(11 * 3_600_000);
+    const listed = await cli(['keys', 'list', '--config', config, '--json']);
+    expect([listed.code, jsonLines(listed.stdout)]).toEqual([
+      0,
+      [first, later].map((key) => ({ id: key?.['id'], from: key?.['from'], kek: expect.any(String), opens: true })),
+    ]);
+    writeFileSync(join(scratch, 'audit-keys.json'), auditKeys(3));
+    expect((await cli(['keys', 'list', '--config', config])).code).toBe(1);
+  });
+
   test.each([
     ['--method', 'shred'],
     ['--entity', 'CREDIT_CARD'],
