@@ -6,6 +6,8 @@ export const limits = {
   inflateRatioMax: 200,
   jsonDepthMax: 256,
   jsonValuesMax: 500_000,
+  /** Texts of one JSON body: detection and policy look at each. */
+  bodyTextsMax: 65_536,
   /** Texts of one form: fields, names of files, lines of a file of JSON lines. */
   formTextsMax: 65_536,
   /** JSON inside a JSON string inside a JSON string … */

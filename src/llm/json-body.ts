@@ -1,3 +1,4 @@
+import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { type Conversation, emptyConversation, type Segment } from './conversation.ts';
 import type { BodyError, ParsedBody } from './dialect.ts';
@@ -10,7 +11,8 @@ import { type FoundText, type Host, type Walk, walkBody } from './walk.ts';
 export type Summary = Omit<Conversation, 'segments' | 'uninspected'>;
 
 /**
- * Reads a JSON body by a shape, which may be chosen by what the body holds; an empty body says nothing. `rewrite` splices the replacements
+ * Reads a JSON body by a shape, which may be chosen by what the body holds; an empty body says nothing. More than `limits.bodyTextsMax` texts
+ * are `too_many_values`. `rewrite` splices the replacements
  * into the source, strings inside strings included, drops what repeats a changed text (shape `repeats`), and leaves every other byte
  * alone. Texts sealed by a signature are not changed.
  */
@@ -27,6 +29,9 @@ export function readJsonBody(
   if (!root.ok) return err(root.error);
   const chosen = typeof shape === 'function' ? shape(source.value, root.value) : shape;
   const walk = walkBody(source.value, root.value, chosen, budget);
+  if (walk.isFull) {
+    return err({ kind: 'too_many_values', message: `the body has more than ${limits.bodyTextsMax} texts` });
+  }
   return ok({
     conversation: {
       ...summarize(source.value, root.value),

@@ -41,10 +41,12 @@ export function createOpenAiAudio(): Dialect {
       }));
     },
     // `response_format` may ask for plain text, SRT or WebVTT, and not every server gives those a media type of their own.
-    readResponse: (body) =>
-      /^\s*[[{]/.test(body.toString('latin1', 0, 64)) || body.length === 0
-        ? readJsonBody(body, response, () => summary)
-        : plain.readResponse(body),
+    readResponse: (body) => {
+      const read = readJsonBody(body, response, () => summary);
+      const isPlain =
+        !read.ok && read.error.kind === 'invalid_json' && !/^\s*[[{]/.test(body.toString('latin1', 0, 64));
+      return isPlain ? plain.readResponse(body) : read;
+    },
     openStream: () => openJsonStream({ shape: eventShape(), base: () => '', endings: endingsOf }),
     errorEvent: (error, place) => errorEventIn(place, 'error', { type: 'error', ...openAiError(error) }),
   };

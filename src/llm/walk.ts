@@ -61,11 +61,13 @@ export interface Walk {
   readonly texts: readonly FoundText[];
   readonly uninspected: readonly Uninspected[];
   readonly repeats: readonly Repeat[];
+  /** There are more texts than `limits.bodyTextsMax`; those beyond were not looked for. */
+  readonly isFull: boolean;
 }
 
-/** Finds every text of a whole body. Strings that hold JSON documents are opened, to `limits.nestedJsonDepthMax`. */
+/** Finds every text of a whole body (see `isFull`). Strings that hold JSON documents are opened, to `limits.nestedJsonDepthMax`. */
 export function walkBody(source: string, root: JsonNode, shape: Shape, budget: JsonBudget): Walk {
-  const walk: Walking = { isStream: false, budget, texts: [], uninspected: [], repeats: [] };
+  const walk: Walking = { isStream: false, budget, texts: [], uninspected: [], repeats: [], isFull: false };
   visit({ walk, source, host: null }, root, shape, {
     pointer: '',
     role: 'unknown',
@@ -78,7 +80,7 @@ export function walkBody(source: string, root: JsonNode, shape: Shape, budget: J
 
 /** Finds every text of one event of a stream. Pointers begin with `base` and serve as keys of running texts. */
 export function walkEvent(source: string, root: JsonNode, shape: Shape, base: string): Walk {
-  const walk: Walking = { isStream: true, budget: null, texts: [], uninspected: [], repeats: [] };
+  const walk: Walking = { isStream: true, budget: null, texts: [], uninspected: [], repeats: [], isFull: false };
   const place: Place = { pointer: base, role: 'unknown', scope: -1, within: base, isSealed: false };
   visit({ walk, source, host: null }, root, shape, place);
   return walk;
@@ -91,6 +93,7 @@ interface Walking extends Walk {
   readonly texts: FoundText[];
   readonly uninspected: Uninspected[];
   readonly repeats: Repeat[];
+  isFull: boolean;
 }
 
 /** The document in which the walk is: the body itself, or one inside a string. */
@@ -110,6 +113,7 @@ interface Place {
 }
 
 function visit(document: Document, node: JsonNode, shape: Shape, place: Place): void {
+  if (document.walk.isFull) return;
   switch (node.type) {
     case 'string':
       visitString(document, node, shape, place);
@@ -287,6 +291,10 @@ function addText(
 
 function addFound(document: Document, node: JsonNode, shape: Shape, place: Place, value: string): void {
   const { walk, host } = document;
+  if (!walk.isStream && walk.texts.length >= limits.bodyTextsMax) {
+    walk.isFull = true;
+    return;
+  }
   walk.texts.push({
     pointer: place.pointer,
     role: place.role,

@@ -1,6 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
+import { limits } from '../../../src/lib/limits.ts';
 import { createA2a } from '../../../src/llm/a2a.ts';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
 import { createBedrock } from '../../../src/llm/bedrock.ts';
@@ -187,6 +188,16 @@ describe('what a body says of itself', () => {
   ])('a transcript is read, be it $name', ({ body, want }) => {
     const read = createOpenAiAudio().readResponse(Buffer.from(body));
     expect(read).toMatchObject({ ok: true, value: { conversation: { segments: want } } });
+  });
+
+  test('more texts than the bound are an outcome', () => {
+    const texts = (count: number) => Buffer.from(JSON.stringify({ input: Array.from({ length: count }, () => 'x') }));
+    const read = (count: number) => createOpenAiResponses().readRequest(texts(count), route('/v1/responses'));
+    expect(read(limits.bodyTextsMax).ok).toBe(true);
+    expect(read(limits.bodyTextsMax + 1)).toEqual({
+      ok: false,
+      error: { kind: 'too_many_values', message: 'the body has more than 65536 texts' },
+    });
   });
 
   test('an empty body says nothing', () => {
