@@ -1,0 +1,174 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { findRecords, type StoredRecord } from '../audit/read.ts';
+import { readPublished } from '../audit/sinks/log-tail.ts';
+import { proveRecord } from '../audit/tlog-proof.ts';
+import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
+import { type ProofReport, parseTlogProof, verifyProof } from '../audit/verify-proof.ts';
+import { parseTrustPolicy, type TrustPolicy } from '../audit/verify-trust.ts';
+import { witnessedPath } from '../audit/witness/witnessing.ts';
+import { mustBeLog } from './audit-records.ts';
+import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
+
+/** `countersign audit prove|verify-proof|export`: evidence for somebody who has nothing of the log. */
+export function addAuditProofCommands(audit: Command): void {
+  audit
+    .command('prove')
+    .description('a proof that a record is in the log, complete in itself (C2SP tlog-proof)')
+    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<id>', 'id of a record')
+    .option('-o, --out <file>', 'file to write; without it standard output')
+    .action(async (folder: string, id: string, options: { out?: string }) => {
+      mustBeLog(folder);
+      const record = (await findRecords(folder, id)).find((each) => each.id === id);
+      if (record === undefined) throw new CliError(`There is no record ${id}. \`audit show\` lists their ids.`);
+      const proof = await proofOf(folder, record);
+      if (options.out) writeFileSync(options.out, proof);
+      else process.stdout.write(proof);
+    });
+
+  audit
+    .command('verify-proof')
+    .description('check such a proof offline; exit code 1 when it does not hold')
+    .argument('<file>', 'the proof')
+    .option('--key <file>', "the log's verifier key, as you were given it")
+    .option('--trust <file>', 'a trust policy (C2SP tlog-policy) instead: logs, witnesses, quorum')
+    .option('--json', 'as JSON')
+    .action((file: string, options: { key?: string; trust?: string; json?: boolean }) => {
+      const proof = parseTlogProof(readText(file));
+      if (typeof proof === 'string') throw new CliError(`${file} does not hold: ${proof}.`);
+      const report = verifyProof(proof, trustFrom(options));
+      printReport(report, options.json ?? false);
+      if (report.problems.length > 0) process.exitCode = exitCodes.no;
+    });
+
+  audit
+    .command('export')
+    .description(
+      'evidence about an exchange, a session or a record: manifests, ciphertexts, proofs, and how to check them',
+    )
+    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<id>', 'id of an exchange, a session or a record')
+    .requiredOption('-o, --out <folder>', 'folder to make')
+    .option('--trust <file>', 'a trust policy to put beside it')
+    .action(async (folder: string, id: string, options: { out: string; trust?: string }) => {
+      mustBeLog(folder);
+      const records = await findRecords(folder, id);
+      if (records.length === 0) throw new CliError(`There is nothing on record about ${id}.`);
+      await mkdir(options.out);
+      const put = (name: string, content: string | Uint8Array): void => writeFileSync(join(options.out, name), content);
+      for (const record of records) {
+        const name = String(record.sequence).padStart(12, '0');
+        put(`${name}.manifest.json`, record.manifestBytes);
+        if (record.sealed.length > 0) put(`${name}.sealed`, record.sealed);
+        put(`${name}.tlog-proof`, await proofOf(folder, record));
+      }
+      put('checkpoint', (await readPublished(folder))?.note ?? '');
+      put('log.vkey', readText(join(folder, 'log.vkey')));
+      if (options.trust) put('trust.txt', readText(options.trust));
+      put('README.txt', instructions(records, options.trust !== undefined));
+      printLine(`${records.length} records in ${options.out}`);
+    });
+}
+
+/** With the witnesses' word where it covers the record, else with the log's alone. */
+async function proofOf(folder: string, record: StoredRecord): Promise<string> {
+  const published = await readPublished(folder);
+  const witnessed = readOptional(witnessedPath(folder));
+  for (const note of [witnessed, published?.note]) {
+    if (note === undefined || note === null || published === null) continue;
+    const proof = await proveRecord(folder, record, note, published.size);
+    if (proof !== null) return proof;
+  }
+  throw new CliError(`Record ${record.id} is not under a signed checkpoint yet. Try again in a second.`);
+}
+
+/** The policy of `--trust`, or one that knows the log of `--key` alone. */
+export function trustFrom(options: { readonly key?: string; readonly trust?: string }): TrustPolicy {
+  if (options.trust !== undefined) {
+    const policy = parseTrustPolicy(readText(options.trust));
+    if (typeof policy !== 'string') return policy;
+    throw new CliError(`${options.trust} is no trust policy: ${policy}.`, exitCodes.usage);
+  }
+  if (options.key === undefined) throw new CliError('Give --key or --trust: whom do you trust?', exitCodes.usage);
+  const key = parseNoteKey(readText(options.key).trim());
+  if (key?.algorithm === 'ed25519') return { logs: [key], witnesses: [], quorum: null };
+  throw new CliError(`${options.key} is not a log's verifier key (name+hash+key).`, exitCodes.usage);
+}
+
+function printReport(report: ProofReport, isJson: boolean): void {
+  const { proof, manifest, problems, witnesses } = report;
+  const before =
+    witnesses.length === 0 ? null : new Date(Math.min(...witnesses.map((w) => w.timeS)) * 1000).toISOString();
+  if (isJson) {
+    printJson({
+      ok: problems.length === 0,
+      origin: proof.checkpoint.origin,
+      index: proof.index,
+      size: proof.checkpoint.size,
+      root: proof.checkpoint.root.toString('base64'),
+      witnesses: witnesses.map(({ name, timeS }) => ({ name, time: new Date(timeS * 1000).toISOString() })),
+      existed_before: before,
+      manifest: manifest === null ? null : JSON.parse(JSON.stringify(manifest)),
+      problems,
+    });
+    return;
+  }
+  const lines = [
+    `log         ${proof.checkpoint.origin}`,
+    `record      ${proof.index} of ${proof.checkpoint.size}`,
+    `manifest    ${proof.extra.toString()}`,
+    ...witnesses.map(
+      ({ name, timeS }) => `witness     ${name}, ${new Date(timeS * 1000).toISOString()} by its own clock`,
+    ),
+    ...problems.map((problem) => `PROBLEM     ${problem}`),
+    problems.length === 0
+      ? `proved${before === null ? '' : `: it existed before ${before}`}`
+      : 'NOT proved: what is shown above is only what the file says',
+  ];
+  printLine(printable(lines.join('\n')));
+}
+
+function instructions(records: readonly StoredRecord[], hasTrust: boolean): string {
+  const [first] = records;
+  const name = String(first?.sequence ?? 0).padStart(12, '0');
+  return `Evidence from a countersign audit log.
+
+<number>.manifest.json   what is on record, its exact bytes; commits to the sealed texts by hash
+<number>.sealed          the sealed texts: ciphertext, opened only by who holds the keys
+<number>.tlog-proof      that the record is in the log: C2SP tlog-proof, complete in itself
+checkpoint               the log's signed head when this was made
+log.vkey                 the log's key as this folder says it; trust only one that reached you another way
+${hasTrust ? 'trust.txt                whom to trust: C2SP tlog-policy\n' : ''}
+With countersign:
+  countersign audit verify-proof ${name}.tlog-proof ${hasTrust ? '--trust trust.txt' : '--key log.vkey'}
+
+Without it, for each record (RFC 6962, SHA-256):
+  c       = base64url(SHA-256("countersign/v1/manifest" 0x00 manifest))
+  leaf    = {"c":"<c>","i":"<id of the manifest>","k":"<its kind>","v":1}
+  hash    = SHA-256(0x00 leaf); then up to the root with the hashes of the proof, by its index and the checkpoint's size
+  root    = the third line of the checkpoint, which is signed by the key in log.vkey (C2SP signed-note, Ed25519)
+  sealed  = SHA-256 of the .sealed file is "ct" of "bodies" in the manifest
+Go's golang.org/x/mod/sumdb/note and tlog (note.Open, tlog.CheckRecord) do the middle part. A whole copy of the log's
+folder can be checked by any reader of C2SP tlog-tiles, such as Tessera's fsck.
+`;
+}
+
+export function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new CliError(`${file} cannot be read.`, exitCodes.usage);
+  }
+}
+
+function readOptional(file: string): string | null {
+  try {
+    const text = readFileSync(file, 'utf8');
+    return typeof parseSignedCheckpoint(text) === 'string' ? null : text;
+  } catch {
+    return null;
+  }
+}
