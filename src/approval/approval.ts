@@ -22,7 +22,8 @@ export interface HeldRequest {
     readonly dialect: string;
     readonly model: string | null;
   };
-  readonly direction: 'request' | 'response';
+  /** `reveal`: no exchange; an auditor wants sealed texts of a record opened. */
+  readonly direction: 'request' | 'response' | 'reveal';
   readonly exchange: string;
   readonly session: string;
   readonly rules: readonly string[];

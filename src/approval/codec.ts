@@ -15,7 +15,7 @@ export const states: readonly ApprovalState[] = [
 const verdicts: readonly DecisionMade['verdict'][] = ['approve', 'reject', 'revoke', 'cancel', 'break_glass'];
 const matches: readonly HoldTerms['groupMatch'][] = ['any', 'all'];
 const kinds: readonly HeldRequest['requesterKind'][] = ['human', 'service', 'anonymous'];
-const directions: readonly HeldRequest['direction'][] = ['request', 'response'];
+const directions: readonly HeldRequest['direction'][] = ['request', 'response', 'reveal'];
 
 /** JSON of an approval, as stores keep it. */
 export function encodeApproval(approval: Approval): string {

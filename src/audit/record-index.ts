@@ -26,6 +26,7 @@ export interface IndexedRecord {
 
 /** All that is given must fit. Newest first. */
 export interface RecordQuery {
+  readonly tenant?: string;
   readonly exchange?: string;
   readonly session?: string;
   readonly subject?: string;
@@ -80,7 +81,7 @@ export function rowOf(record: StoredRecord): IndexedRecord {
     kind: record.kind,
     exchange: record.exchange,
     session: record.session,
-    tenant: text(caller['tenant']),
+    tenant: text(caller['tenant']) || text(facts['tenant']),
     subject: text(caller['pseudonym']) || text(facts['subject']),
     models: distinct([facts['model']]),
     rules: distinct([...array(decision['rules']), ...array(facts['rules'])]),
@@ -95,8 +96,9 @@ export function rowOf(record: StoredRecord): IndexedRecord {
 
 /** Whether a row is what was asked for, time and place included. */
 export function fits(row: IndexedRecord, query: RecordQuery): boolean {
-  const { exchange, session, subject, rule, model, entity, kind, fromMs, untilMs, from, before } = query;
+  const { tenant, exchange, session, subject, rule, model, entity, kind, fromMs, untilMs, from, before } = query;
   return (
+    (tenant === undefined || row.tenant === tenant) &&
     (exchange === undefined || row.exchange === exchange) &&
     (session === undefined || row.session === session) &&
     (subject === undefined || row.subject === subject) &&

@@ -40,6 +40,8 @@ function hourOf(epoch: string): number | null {
 
 /** What a legal hold covers: all that is given must fit; nothing given: everything. */
 export interface HoldScope {
+  /** Whose records; the tenant of whoever ordered it. */
+  readonly tenant?: string;
   readonly subject?: string;
   readonly session?: string;
   readonly exchange?: string;

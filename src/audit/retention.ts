@@ -16,6 +16,7 @@ import type { SubjectKeys } from './subject-keys.ts';
 /** Who wants something held, released or erased, as verified, and why. */
 export interface Order {
   readonly by: { readonly issuer: string; readonly id: string };
+  readonly tenant: string;
   readonly groups: readonly string[];
   readonly reason: string;
 }
@@ -257,7 +258,8 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
     id: string,
     order: Order,
   ): Promise<Result<{ readonly record: string; readonly erased: number }, 'not_found'>> {
-    if (!holds.has(id)) return err('not_found');
+    const scope = holds.get(id);
+    if (scope === undefined || (scope.tenant ?? order.tenant) !== order.tenant) return err('not_found');
     const record = await put('release', { hold: id, ...orderFacts(order) });
     holds.delete(id);
     let erased = 0;
@@ -300,21 +302,23 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
   };
 }
 
-function orderFacts({ by, groups, reason }: Order): JsonObject {
-  return { by: { issuer: by.issuer, id: by.id }, groups, reason };
+function orderFacts({ by, tenant, groups, reason }: Order): JsonObject {
+  return { by: { issuer: by.issuer, id: by.id }, tenant, groups, reason };
 }
 
 function orderOf(facts: JsonObject): Order {
   const by = isJsonObject(facts['by']) ? facts['by'] : {};
   return {
     by: { issuer: text(by['issuer']), id: text(by['id']) },
+    tenant: text(facts['tenant']),
     groups: texts(facts['groups']),
     reason: text(facts['reason']),
   };
 }
 
-function scopeFacts({ subject, session, exchange, fromMs, untilMs }: HoldScope): JsonObject {
+function scopeFacts({ tenant, subject, session, exchange, fromMs, untilMs }: HoldScope): JsonObject {
   return {
+    ...(tenant === undefined ? {} : { tenant }),
     ...(subject === undefined ? {} : { subject }),
     ...(session === undefined ? {} : { session }),
     ...(exchange === undefined ? {} : { exchange }),
@@ -325,8 +329,9 @@ function scopeFacts({ subject, session, exchange, fromMs, untilMs }: HoldScope):
 
 function scopeOf(value: JsonValue | undefined): HoldScope {
   if (!isJsonObject(value)) return {};
-  const { subject, session, exchange, from, until } = value;
+  const { tenant, subject, session, exchange, from, until } = value;
   return {
+    ...(typeof tenant === 'string' ? { tenant } : {}),
     ...(typeof subject === 'string' ? { subject } : {}),
     ...(typeof session === 'string' ? { session } : {}),
     ...(typeof exchange === 'string' ? { exchange } : {}),

@@ -16,7 +16,12 @@ export function sessionOf(head: RequestHead, header: string, conversation: Conve
 export type MaskingScope = 'session' | 'tenant' | 'request';
 
 /** Length-prefixed, so that no two scopes share bytes. */
-export function placeholderScope(scope: MaskingScope, subject: Subject, session: string, exchangeId: string): string {
+export function placeholderScope(
+  scope: MaskingScope,
+  subject: Pick<Subject, 'tenant' | 'issuer' | 'id'>,
+  session: string,
+  exchangeId: string,
+): string {
   const parts =
     scope === 'tenant'
       ? ['tenant', subject.tenant]
@@ -27,7 +32,10 @@ export function placeholderScope(scope: MaskingScope, subject: Subject, session:
 }
 
 /** Stands for a caller in what leaves the sealed part of the record; keyed, so that it cannot be guessed back. */
-export function pseudonym(key: Uint8Array, subject: Subject): string {
+export function pseudonym(
+  key: Uint8Array,
+  subject: Pick<Subject, 'authenticated' | 'tenant' | 'issuer' | 'id'>,
+): string {
   if (!subject.authenticated) return 'anonymous';
   const parts = [subject.tenant, subject.issuer, subject.id]
     .map((part) => `${Buffer.byteLength(part)}:${part}`)

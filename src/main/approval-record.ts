@@ -12,6 +12,8 @@ export function approvalEntry(approval: Approval, before: Approval | null): Audi
     facts: {
       approval: approval.id,
       digest: approval.digest,
+      tenant: held.tenant,
+      ...(held.direction === 'request' ? {} : { direction: held.direction }),
       from: before?.state ?? null,
       to: approval.state,
       version: approval.version,

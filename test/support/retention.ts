@@ -15,6 +15,7 @@ import type { ManualClock } from './manual-clock.ts';
 export const dayMs = 86_400_000;
 export const officer: Order = {
   by: { issuer: 'https://idp.example.com', id: 'olga' },
+  tenant: 'acme',
   groups: ['officers'],
   reason: 'asked for by letter',
 };

@@ -64,6 +64,8 @@ export const Direction = {
   DIRECTION_REQUEST: 1,
   /** DIRECTION_RESPONSE - The model's answer is held. */
   DIRECTION_RESPONSE: 2,
+  /** DIRECTION_REVEAL - Neither: an auditor wants sealed texts of a record opened. */
+  DIRECTION_REVEAL: 3,
 } as const;
 
 export type Direction = typeof Direction[keyof typeof Direction];
@@ -72,6 +74,7 @@ export namespace Direction {
   export type DIRECTION_UNSPECIFIED = typeof Direction.DIRECTION_UNSPECIFIED;
   export type DIRECTION_REQUEST = typeof Direction.DIRECTION_REQUEST;
   export type DIRECTION_RESPONSE = typeof Direction.DIRECTION_RESPONSE;
+  export type DIRECTION_REVEAL = typeof Direction.DIRECTION_REVEAL;
 }
 
 /** What a decision says. */

@@ -141,7 +141,7 @@ export interface GetProofRequest {
 export interface GetProofResponse {
   /** The record's exact manifest, to which the leaf commits. */
   manifest: Buffer;
-  /** A C2SP tlog-proof: index, hashes, and the signed checkpoint that they lead to. */
+  /** A C2SP tlog-proof: the manifest, its index, hashes, and the signed checkpoint that they lead to. */
   proof: string;
   /** The verifier key of the log, for convenience: an auditor has it by another way. */
   verifierKey: string;

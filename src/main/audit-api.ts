@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AuditRoles } from '../api/audit-access.ts';
+import { createAuditService } from '../api/audit-service.ts';
+import type { Gate } from '../approval/approval.ts';
+import type { AuditLog } from '../audit/entry.ts';
+import { nodeFs } from '../audit/fs-port.ts';
+import type { AuditKeys } from '../audit/keys.ts';
+import { layout } from '../audit/layout.ts';
+import { openLevelIndex } from '../audit/level-index.ts';
+import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
+import type { RecordIndex } from '../audit/record-index.ts';
+import { createRetention, type Retention } from '../audit/retention.ts';
+import { readPosition } from '../audit/sinks/cursor.ts';
+import { readPublished } from '../audit/sinks/log-tail.ts';
+import { createSteadyClock } from '../audit/steady-clock.ts';
+import type { SubjectKeys } from '../audit/subject-keys.ts';
+import { proveRecord } from '../audit/tlog-proof.ts';
+import { verifyInThread } from '../audit/verify-worker.ts';
+import type { Config } from '../config/config.ts';
+import { type PlaceholderDeps, placeholderValue } from '../exchange/placeholder-value.ts';
+import { pseudonym } from '../exchange/session.ts';
+import type { AuditServiceServer } from '../gen/countersign/audit/v1/audit.ts';
+import type { Authenticator } from '../identity/subject.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Fault } from '../lib/fault.ts';
+import type { Log } from '../telemetry/telemetry.ts';
+import { sinkSpecs } from './sinks.ts';
+
+export interface AuditApiDeps {
+  readonly log: AuditLog;
+  readonly keys: AuditKeys;
+  readonly subjects: SubjectKeys;
+  readonly authenticator: Authenticator;
+  readonly gate: Gate;
+  readonly clock: Clock;
+  readonly observe: Log;
+  readonly pseudonymKey: Uint8Array;
+  readonly placeholders: PlaceholderDeps;
+}
+
+/** The index, retention at work, and the service over both. */
+export interface AuditApi {
+  readonly service: AuditServiceServer;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens what stands around the log: first of all it finishes every erasure and expiry that is on record, before anything is served.
+ * Null when nobody has a role and nothing is to expire: then none of it is needed.
+ */
+export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<AuditApi | null> {
+  const { directory, retention: kept } = config.audit;
+  const { access } = config;
+  const isWanted = hasRoles(access) || kept.bodiesMs !== null || kept.metadataMs !== null;
+  if (!isWanted) return null;
+  const index = await openLevelIndex(join(directory, 'index'), directory);
+  const retention = createRetention(
+    {
+      directory,
+      fs: nodeFs,
+      log: deps.log,
+      index,
+      subjects: deps.subjects,
+      time: createSteadyClock(nodeFs, directory, deps.clock, kept.settleMs),
+      neededFrom: () => neededFrom(config.audit),
+      observe: deps.observe,
+    },
+    kept,
+  );
+  await retention.start();
+  const stopLooking = look(retention, index, kept.checkMs, deps.observe);
+  const service = createAuditService(
+    {
+      authenticator: deps.authenticator,
+      index,
+      retention,
+      log: deps.log,
+      gate: deps.gate,
+      observe: deps.observe,
+      read: (row) => readRecordAt(directory, row.segment, row.offset),
+      prove: (record) => prove(directory, record),
+      verifierKey: readFileSync(layout.verifierKey(directory), 'utf8').trim(),
+      verify: () => verifyInThread({ directory }),
+      open: (record) => openBodies(directory, record, deps.keys),
+      valueOf: (record, bodies, placeholder) => placeholderValue(deps.placeholders, record, bodies, placeholder),
+      pseudonymOf: (person) => pseudonym(deps.pseudonymKey, { authenticated: true, ...person }),
+    },
+    { ...access, approverGroups: access.reveal.approverGroups, approvalTtlMs: access.reveal.ttlMs },
+  );
+  return {
+    service,
+    close: async () => {
+      await stopLooking();
+      await index.close();
+    },
+  };
+}
+
+async function prove(directory: string, record: StoredRecord): Promise<string | null> {
+  const published = await readPublished(directory);
+  return published === null ? null : proveRecord(directory, record, published.note, published.size);
+}
+
+/** The first record that one of the sinks has yet to deliver. */
+function neededFrom(config: Config['audit']): number {
+  const places = sinkSpecs(config).map(({ name }) => readPosition(nodeFs, config.sinkDirectory, name)?.next ?? 0);
+  return Math.min(Number.MAX_SAFE_INTEGER, ...places);
+}
+
+function hasRoles({ readerGroups, auditorGroups, officerGroups }: AuditRoles): boolean {
+  return readerGroups.length + auditorGroups.length + officerGroups.length > 0;
+}
+
+/** How often the index takes in what is new, so that a list has little to catch up with. */
+const catchUpMs = 5_000;
+
+/** Looks for what is past its time, and keeps the index near the log's end. Returns what ends it and waits for what is under way. */
+function look(retention: Retention, index: RecordIndex, checkMs: number, observe: Log): () => Promise<void> {
+  let under: Promise<unknown> = Promise.resolve();
+  const run = (act: () => Promise<unknown>) => () => {
+    under = Promise.all([
+      under,
+      act().catch((thrown: unknown) => {
+        const { code, message } = Fault.from(thrown);
+        observe.error('audit retention failed', { code, reason: message });
+      }),
+    ]);
+  };
+  const timers = [setInterval(run(retention.expire), checkMs), setInterval(run(index.catchUp), catchUpMs)];
+  return async () => {
+    for (const timer of timers) clearInterval(timer);
+    await under;
+  };
+}
