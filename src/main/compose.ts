@@ -13,6 +13,7 @@ import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { createExchangeService } from '../exchange/service.ts';
 import { ApprovalServiceService } from '../gen/countersign/approval/v1/approval.ts';
+import { AuditServiceService } from '../gen/countersign/audit/v1/audit.ts';
 import { createJwks } from '../identity/jwks.ts';
 import { createJwtAuthenticator } from '../identity/jwt-authenticator.ts';
 
@@ -32,6 +33,7 @@ import { createHttpEndpoint } from '../telemetry/http-endpoint.ts';
 import { createPinoLog, type PinoLog } from '../telemetry/pino-log.ts';
 import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
+import { openAuditApi } from './audit-api.ts';
 import { openAuditKeys } from './audit-keys.ts';
 import { detectorFrom } from './detector.ts';
 import { derivedKeys } from './keys.ts';
@@ -140,13 +142,15 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   if (keyFile !== null) {
     followKeyFile(keyFile, auditKeys, { log, everyMs: keyReloadMs }, placeholders, lifetime.signal);
   }
+  const gate = createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal });
+  const selectDialect = createDialects(config.routes);
   const exchange = createExchangeService({
     authenticator,
-    selectDialect: createDialects(config.routes),
+    selectDialect,
     detector,
     entities,
     pdp,
-    gate: createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal }),
+    gate,
     audit: sealForSubjects(audit, subjects),
     clock,
     newId,
@@ -174,6 +178,27 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     { auditorGroups: config.access.auditorGroups, draining: lifetime.signal },
   );
   api.addService(ApprovalServiceService, approvals);
+  const auditApi = await openAuditApi(config, {
+    log: audit,
+    keys: auditKeys,
+    subjects,
+    authenticator,
+    gate,
+    clock,
+    observe: log,
+    pseudonymKey: keys.pseudonym,
+    placeholders: {
+      detector,
+      entities,
+      selectDialect,
+      keysOf: placeholders.all,
+      maskingScope: config.masking.scope,
+    },
+  });
+  if (auditApi !== null) {
+    opened.add(auditApi.close);
+    api.addService(AuditServiceService, auditApi.service);
+  }
   let isStopping = false;
   const http = createHttpEndpoint(
     { metrics, log, readiness: () => readiness(isStopping, audit, pdp) },
