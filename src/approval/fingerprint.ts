@@ -19,6 +19,8 @@ export interface Fingerprinted {
   readonly conversation: Conversation;
   /** The whole body, content encoding removed. */
   readonly body: Uint8Array;
+  /** Binds an answer to the one exchange that it is the answer of; absent: a request, which may be repeated. */
+  readonly exchange?: string;
 }
 
 const domain = 'countersign/approval/fingerprint/v2';
@@ -54,6 +56,7 @@ export function fingerprint(input: Fingerprinted): string {
   text('dialect', held.resource.dialect);
   text('model', held.resource.model);
   text('direction', held.direction);
+  if (input.exchange !== undefined) text('exchange', input.exchange);
   text('policy', held.policyRevision);
 
   list('rules', sorted(held.rules));

@@ -66,11 +66,17 @@ const staleHeaders = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-d
  * text passes and is reported as such.
  */
 export function createAnswerBody(options: AnswerBodyOptions): AnswerBody {
-  const mediaType = (options.head.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  const framing = options.dialect.streamFraming?.(options.route, mediaType) ?? framingOf(mediaType);
-  if (framing) return streamed(options, framing);
-  if (mediaType === '' || mediaType === 'application/json' || mediaType.endsWith('+json')) return whole(options);
-  return passed(options);
+  const kind = answerKind(options.route, options.head, options.dialect);
+  if (kind === 'json') return whole(options);
+  return kind === 'binary' ? passed(options) : streamed(options, kind);
+}
+
+/** How an answer is read: the framing of a stream, `json`, or `binary` for what is no text. */
+export function answerKind(route: RouteFacts, head: ResponseHead, dialect: Dialect): StreamFraming | 'json' | 'binary' {
+  const mediaType = (head.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const framing = dialect.streamFraming?.(route, mediaType) ?? framingOf(mediaType);
+  if (framing) return framing;
+  return mediaType === '' || mediaType === 'application/json' || mediaType.endsWith('+json') ? 'json' : 'binary';
 }
 
 function framingOf(mediaType: string): StreamFraming | null {

@@ -1,7 +1,7 @@
 import type { Approval, HeldRequest } from '../approval/approval.ts';
 import { fingerprint } from '../approval/fingerprint.ts';
 import type { Scan } from '../detect/finding.ts';
-import { anonymous } from '../identity/subject.ts';
+import { anonymous, type Subject } from '../identity/subject.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -10,10 +10,11 @@ import { maskText } from '../mask/mask-text.ts';
 import type { Minter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
 import type { Decision, HoldTerms, PinnedPolicy } from '../policy/decision.ts';
+import type { ExchangeContext, JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { RequestHead } from './exchange.ts';
 import type { RequestFacts } from './records.ts';
-import { held, type Refusal, reasonRequired } from './replies.ts';
+import { held, heldAnswer, noTimeToApprove, type Refusal, reasonRequired } from './replies.ts';
 
 /** Why a held request does not go on: what governs it, if anything does, and what the caller is told. */
 export interface NotApproved {
@@ -32,7 +33,16 @@ export async function awaitApproval(
 ): Promise<Result<Approval, NotApproved>> {
   if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
   const terms = { ...decision.hold, waitS: Math.min(decision.hold.waitS, deps.settings.holdWaitMsMax / 1000) };
-  const request = heldRequest(deps, facts, policy, decision, minter);
+  const { context, session, scans } = facts;
+  const request = heldRequest(deps, decision, minter, {
+    context,
+    session,
+    subject: facts.subject ?? anonymous,
+    conversation: facts.conversation ?? emptyConversation,
+    scans,
+    direction: 'request',
+    policyRevision: policy.revision,
+  });
   if (terms.requireRequesterReason && (request.requesterReason ?? '').trim() === '') {
     return err({ approval: null, refusal: reasonRequired() });
   }
@@ -42,6 +52,61 @@ export async function awaitApproval(
     approval: outcome.approval,
     refusal: held(outcome.kind, outcome.approval),
   });
+}
+
+/** An answer that has arrived whole. */
+export interface ArrivedAnswer {
+  readonly conversation: Conversation;
+  readonly scans: readonly Scan[];
+  /** Content encoding removed. */
+  readonly plain: Buffer;
+  /** How long the gateway has waited for a word about it. */
+  readonly elapsedMs: number;
+}
+
+/** Seconds in which a waiter sees that time is over, before the gateway gives up. */
+const expiryMarginS = 1;
+
+/**
+ * The same for an answer. Its approval is for this very exchange and lives no longer than the wait: when that is over the
+ * answer is gone, and there is nothing left that a grant could release.
+ */
+export async function awaitAnswerApproval(
+  deps: ExchangeDeps,
+  exchange: JudgedExchange,
+  answer: ArrivedAnswer,
+  decision: Decision,
+  minter: Minter,
+  signal: AbortSignal,
+): Promise<Result<Approval, NotApproved>> {
+  if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
+  const leftS = (deps.settings.holdWaitMsMax - answer.elapsedMs) / 1000 - expiryMarginS;
+  const ttlS = Math.min(decision.hold.ttlS, decision.hold.waitS, leftS);
+  if (ttlS <= 0) return err({ approval: null, refusal: noTimeToApprove() });
+  const terms = { ...decision.hold, ttlS, waitS: ttlS + expiryMarginS, grant: { ...decision.hold.grant, uses: 1 } };
+  const { subject, session, policy } = exchange;
+  const request = heldRequest(deps, decision, minter, {
+    context: exchange,
+    session,
+    subject,
+    conversation: answer.conversation,
+    scans: answer.scans,
+    direction: 'response',
+    policyRevision: policy.revision,
+  });
+  const digest = fingerprint({
+    held: request,
+    method: exchange.head.method,
+    query: exchange.head.path.split('?')[1] ?? '',
+    terms,
+    redactions: decision.redact,
+    conversation: answer.conversation,
+    body: answer.plain,
+    exchange: exchange.id,
+  });
+  const outcome = await deps.gate.pass(digest, request, terms, signal);
+  if (outcome.kind === 'granted') return ok(outcome.approval);
+  return err({ approval: outcome.approval, refusal: heldAnswer(outcome.kind, outcome.approval) });
 }
 
 function digestOf(facts: RequestFacts, request: HeldRequest, decision: Decision, terms: HoldTerms): string {
@@ -56,16 +121,19 @@ function digestOf(facts: RequestFacts, request: HeldRequest, decision: Decision,
   });
 }
 
-function heldRequest(
-  deps: ExchangeDeps,
-  facts: RequestFacts,
-  policy: PinnedPolicy,
-  decision: Decision,
-  minter: Minter,
-): HeldRequest {
-  const { context } = facts;
-  const subject = facts.subject ?? anonymous;
-  const conversation = facts.conversation ?? emptyConversation;
+/** What is held, of a request or of an answer. */
+interface HeldFacts {
+  readonly context: ExchangeContext;
+  readonly session: string;
+  readonly subject: Subject;
+  readonly conversation: Conversation;
+  readonly scans: readonly Scan[];
+  readonly direction: HeldRequest['direction'];
+  readonly policyRevision: string;
+}
+
+function heldRequest(deps: ExchangeDeps, decision: Decision, minter: Minter, facts: HeldFacts): HeldRequest {
+  const { context, subject, conversation } = facts;
   const counts = new Map<string, number>();
   for (const { findings } of facts.scans) {
     for (const { entity } of findings) counts.set(entity, (counts.get(entity) ?? 0) + 1);
@@ -86,7 +154,7 @@ function heldRequest(
       dialect: conversation.dialect,
       model: conversation.model?.toWellFormed() ?? null,
     },
-    direction: 'request',
+    direction: facts.direction,
     exchange: context.id,
     session: facts.session,
     rules: decision.rules,
@@ -94,7 +162,7 @@ function heldRequest(
     requesterReason: reasonOf(deps, context.head, minter),
     findings: [...counts].map(([entity, count]) => ({ entity, count })),
     maskedView: maskedView(conversation, facts.scans, minter),
-    policyRevision: policy.revision,
+    policyRevision: facts.policyRevision,
   };
 }
 

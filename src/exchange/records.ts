@@ -90,6 +90,8 @@ export interface ResponseFacts {
   readonly status: number | null;
   readonly contentType: string;
   readonly decision: Decision | null;
+  /** The approval of the answer itself, where policy wanted one. */
+  readonly approval?: Approval | null;
   readonly found: readonly FindingCount[];
   readonly restored: readonly RestoredCount[];
   readonly uninspected: readonly string[];
@@ -123,6 +125,7 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
       content_type: mediaType,
       ...answerMembers(facts.answer),
       ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
+      ...(facts.approval ? { approval: approvalFacts(facts.approval) } : {}),
       masked: countFacts(facts.found),
       ...(facts.restored.length > 0
         ? { restored: facts.restored.map(({ entity, count }) => ({ entity, count })) }
@@ -180,15 +183,7 @@ function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
     detectors: deps.detector.revision,
     findings: conversation ? findingFacts(conversation, facts.scans) : [],
     masked: countFacts(facts.masked),
-    ...(approval
-      ? {
-          approval: {
-            id: approval.id,
-            state: approval.state,
-            digest: approval.digest,
-          },
-        }
-      : {}),
+    ...(approval ? { approval: approvalFacts(approval) } : {}),
     ...(trace ? { trace: { id: trace.traceId, span: trace.parentId } } : {}),
     source: head.source.address,
     t: {
@@ -196,6 +191,10 @@ function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
       decided: String(deps.clock.nowNs()),
     },
   };
+}
+
+function approvalFacts({ id, state, digest }: Approval): JsonObject {
+  return { id, state, digest };
 }
 
 /** Groups and roles in clear (they influenced the decision), the person by pseudonym; who it is stands in the sealed part. */

@@ -126,6 +126,30 @@ export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', appro
   };
 }
 
+/**
+ * The same of an answer. There is nothing pending for the caller: an answer whose time is over is gone, whoever might still
+ * have agreed.
+ */
+export function heldAnswer(kind: Parameters<typeof held>[0], approval: Approval): Refusal {
+  const refusal = held(kind === 'pending' ? 'expired' : kind, approval);
+  const messages = {
+    approval_rejected: `Approval ${approval.id} of the model's answer was rejected, so it was discarded.`,
+    approval_revoked: `Approval ${approval.id} of the model's answer was revoked, so it was discarded.`,
+  };
+  const late = `Nobody agreed to the model's answer in time (approval ${approval.id}), so it was discarded. Another try asks the model anew.`;
+  return { ...refusal, message: Object.entries(messages).find(([code]) => code === refusal.code)?.[1] ?? late };
+}
+
+/** The policy holds the answer, and leaves nobody the time to agree to it. */
+export function noTimeToApprove(): Refusal {
+  return {
+    status: 403,
+    code: 'approval_not_possible',
+    message: "The model's answer needs approval, and there was no time left to wait for it, so it was discarded.",
+    details: {},
+  };
+}
+
 /** The policy wants the requester to say why, and the request says nothing. */
 export function reasonRequired(): Refusal {
   return {

@@ -1,19 +1,21 @@
+import type { Scan } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import { createAnswerWatch } from '../llm/answer-facts.ts';
-import { emptyConversation } from '../llm/conversation.ts';
+import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { createMinter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
 import type { Restorer } from '../mask/restorables.ts';
 import type { FindingCount } from '../mask/tally.ts';
-import type { Decision } from '../policy/decision.ts';
+import type { Decision, PolicyInput } from '../policy/decision.ts';
 import { buildPolicyInput } from '../policy/input.ts';
 import { type AnswerBody, createAnswerBody, type Released } from './answer-body.ts';
 import { createCapture } from './capture.ts';
 import type { JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { AbortCause, HeaderChanges, Reply, ResponseEnd, ResponseHead, ResponsePhase } from './exchange.ts';
+import { type AnswerRelease, createHeldAnswer, type HeldAnswer } from './held-answer.ts';
 import { outcomeEntry } from './records.ts';
 import { denied, faultRefusal, type Refusal, replyOf } from './replies.ts';
 import { placeholderScope } from './session.ts';
@@ -27,8 +29,8 @@ const nothing: Buffer = Buffer.alloc(0);
 
 /**
  * The response half of an exchange. One decision when the headers of the answer are known (its masking plan governs text that has not
- * arrived yet); then the body as it flows, or whole where only the whole can be judged; then the durable outcome, and only
- * after it the last byte. Never throws here: what goes wrong becomes a refusal.
+ * arrived yet); then the body as it flows, or whole where only the whole can be judged or where policy holds it; then the
+ * durable outcome, and only after it the last byte. Never throws here: what goes wrong becomes a refusal.
  */
 export function createResponsePhase(
   deps: ExchangeDeps,
@@ -44,19 +46,35 @@ export function createResponsePhase(
   let body: AnswerBody | null = null;
   let restorer: Restorer | null = null;
   let refusal: Refusal | null = null;
+  let held: HeldAnswer | null = null;
+  const gone = new AbortController();
   let firstByteNs: bigint | null = null;
   let bytesReceived = 0;
   let bytesReleased = 0;
   let isRecorded = false;
 
   try {
-    decision = decide(deps, judged, head);
-    if (decision.action === 'allow') {
+    const asked = deps.clock.monoNs();
+    decision = judged.policy.evaluate(policyInput(deps, judged, head, null));
+    deps.metrics.latency('policy', Number(deps.clock.monoNs() - asked) / 1e9);
+    if (decision.action === 'hold') body = held = heldAnswer();
+    else if (decision.action === 'allow') {
       restorer = judged.restorables?.forAnswer(decision.redact) ?? null;
-      body = answerBody(deps, judged, head, decision, restorer);
+      body = answerRelease(deps, judged, head, decision, restorer).body;
     } else refusal = denied(decision);
   } catch (thrown) {
     refusal = failed(thrown);
+  }
+
+  /** Policy wants to see the answer whole, or people to. */
+  function heldAnswer(): HeldAnswer {
+    return createHeldAnswer(deps, judged, head, {
+      bodyBytesMax: bodyBytesMax(deps),
+      decide: async (conversation, scans) =>
+        judged.policy.decide(policyInput(deps, judged, head, { conversation, scans })),
+      release: (final) => answerRelease(deps, judged, head, final, judged.restorables?.forAnswer(final.redact) ?? null),
+      signal: gone.signal,
+    });
   }
 
   function failed(thrown: unknown): Refusal {
@@ -82,6 +100,7 @@ export function createResponsePhase(
     isRecorded = true;
     onEnd();
     const found = body?.counts() ?? [];
+    const final = held?.judged();
     const { output, released, isTruncated } = capture.taken();
     await deps.audit.append(
       outcomeEntry(deps, {
@@ -91,9 +110,10 @@ export function createResponsePhase(
         code: refusal?.code ?? null,
         status: head.status,
         contentType,
-        decision,
+        decision: final?.decision ?? decision,
+        approval: final?.approval ?? null,
         found,
-        restored: restorer?.counts() ?? [],
+        restored: (final?.restorer ?? restorer)?.counts() ?? [],
         uninspected: body?.uninspected() ?? [],
         answer: firstByteNs === null ? null : watch.facts(),
         firstByteNs,
@@ -137,7 +157,8 @@ export function createResponsePhase(
         if (rest.ok) tail = release(rest.value);
         else refusal = rest.error;
       }
-      deps.metrics.decision('response', refusal ? 'deny' : 'allow');
+      const wasHeld = held?.judged()?.decision.action === 'hold';
+      deps.metrics.decision('response', wasHeld ? 'hold' : refusal ? 'deny' : 'allow');
       await record(refusal ? 'refused' : 'complete');
       deps.metrics.latency('response', Number(deps.clock.monoNs() - opened) / 1e9);
       return {
@@ -153,32 +174,35 @@ export function createResponsePhase(
       return body.breakOff(dialect.errorEvent({ ...refuse(fault), exchange: judged.id }, place));
     },
     failureReply: (fault) => replyOf(refuse(fault), judged.dialect, judged.id),
-    recordCut: (why) => record(refusal ? 'fault' : why),
+    recordCut: (why) => {
+      gone.abort();
+      return record(refusal ? 'fault' : why);
+    },
   };
 }
 
-function decide(deps: ExchangeDeps, judged: JudgedExchange, head: ResponseHead): Decision {
-  const started = deps.clock.monoNs();
-  const decision = judged.policy.evaluate(
-    buildPolicyInput({
-      phase: 'response',
-      exchange: {
-        id: judged.id,
-        session: judged.session,
-        receivedNs: judged.receivedNs,
-      },
-      subject: judged.subject,
-      head: judged.head,
-      policyHeaders: deps.settings.policyHeaders,
-      // The answer's own text has not arrived; what the request was stays known.
-      conversation: { ...emptyConversation, ...about(judged) },
-      scans: [],
-      status: head.status,
-    }),
-  );
-  deps.metrics.latency('policy', Number(deps.clock.monoNs() - started) / 1e9);
-  // A hold of an answer is not offered here: what policy wants held is not let through.
-  return decision.action === 'hold' ? { ...decision, action: 'deny' } : decision;
+/** `arrived`: the answer's text, once it is there; what the request was stays known before. */
+function policyInput(
+  deps: ExchangeDeps,
+  judged: JudgedExchange,
+  head: ResponseHead,
+  arrived: { readonly conversation: Conversation; readonly scans: readonly Scan[] } | null,
+): PolicyInput {
+  return buildPolicyInput({
+    phase: 'response',
+    exchange: {
+      id: judged.id,
+      session: judged.session,
+      receivedNs: judged.receivedNs,
+    },
+    subject: judged.subject,
+    head: judged.head,
+    policyHeaders: deps.settings.policyHeaders,
+    conversation: arrived?.conversation ?? { ...emptyConversation, ...about(judged) },
+    scans: arrived?.scans ?? [],
+    status: head.status,
+    isComplete: arrived !== null,
+  });
 }
 
 function about(judged: JudgedExchange): Pick<typeof emptyConversation, 'dialect' | 'operation' | 'model' | 'stream'> {
@@ -186,34 +210,40 @@ function about(judged: JudgedExchange): Pick<typeof emptyConversation, 'dialect'
   return { dialect, operation, model, stream };
 }
 
-function answerBody(
+function answerRelease(
   deps: ExchangeDeps,
   judged: JudgedExchange,
   head: ResponseHead,
   decision: Decision,
   restorer: Restorer | null,
-): AnswerBody {
+): AnswerRelease {
   const scope = placeholderScope(deps.settings.maskingScope, judged.subject, judged.session, judged.id);
   const { key, others } = deps.keys.placeholder.of(judged.subject.tenant, scope, []);
-  return createAnswerBody({
+  const minter = createMinter({
+    key,
+    otherKeys: others,
+    scope,
+    entities: deps.entities,
+    ...(restorer ? { isKept: restorer.knows } : {}),
+  });
+  const body = createAnswerBody({
     route: judged.route,
     head,
     dialect: judged.dialect,
     detector: deps.detector,
     plan: compilePlan(decision.redact),
-    minter: createMinter({
-      key,
-      otherKeys: others,
-      scope,
-      entities: deps.entities,
-      ...(restorer ? { isKept: restorer.knows } : {}),
-    }),
+    minter,
     restorer,
     recoding: deps.settings.encoding.answers,
-    bodyBytesMax: Math.min(deps.settings.bodyBytesMax, limits.bodyBytesMax),
+    bodyBytesMax: bodyBytesMax(deps),
     exchangeId: judged.id,
     onHeldBack: deps.metrics.streamHoldBack,
   });
+  return { body, restorer, minter };
+}
+
+function bodyBytesMax(deps: ExchangeDeps): number {
+  return Math.min(deps.settings.bodyBytesMax, limits.bodyBytesMax);
 }
 
 function noChanges(judged: JudgedExchange): HeaderChanges {

@@ -33,6 +33,8 @@ export interface PolicyInput {
     readonly stream: boolean;
     /** Status of the model's answer; response phase only. */
     readonly status?: number;
+    /** Whether the answer has arrived whole, so that `conversation` and `findings` are the answer's; response phase only. */
+    readonly complete?: boolean;
   };
   readonly conversation: {
     readonly segments: readonly {

@@ -18,6 +18,8 @@ export interface PolicyFacts {
   readonly scans: readonly Scan[];
   /** HTTP status of the model's answer; null in the request phase. */
   readonly status: number | null;
+  /** Whether the answer's text has arrived; response phase only. */
+  readonly isComplete?: boolean;
   readonly approval?: PolicyInput['approval'];
 }
 
@@ -63,7 +65,7 @@ export function buildPolicyInput(facts: PolicyFacts): PolicyInput {
       operation: conversation.operation,
       model: conversation.model,
       stream: conversation.stream,
-      ...(status === null ? {} : { status }),
+      ...(status === null ? {} : { status, complete: facts.isComplete === true }),
     },
     conversation: {
       segments: conversation.segments.map(({ pointer, role, kind, text }) => ({ pointer, role, kind, text })),

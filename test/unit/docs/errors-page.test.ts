@@ -61,6 +61,8 @@ function refusals(): replies.Refusal[] {
     ...keys(bodyErrors).map((kind) => replies.unreadableResponse({ kind, message: '' })),
     ...keys(holds).map((kind) => replies.held(kind, approval())),
     replies.unauthenticated('expired'),
+    ...keys(holds).map((kind) => replies.heldAnswer(kind, approval())),
+    replies.noTimeToApprove(),
     replies.reasonRequired(),
     replies.maskingNotPossible(),
     replies.signedText(),
