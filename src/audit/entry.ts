@@ -15,6 +15,7 @@ export type EntryKind =
   | 'erase'
   | 'erase_deferred'
   | 'recovery'
+  | 'beacon'
   | 'close';
 
 /** One thing to put on record. The log adds id, times of its own, nonce, sequence number and commitment. */

@@ -1,6 +1,7 @@
 import type { EmailChannel, NoticeRoute, WebhookChannel } from '../approval/notice/route.ts';
 import type { RedisTarget } from '../approval/redis-client.ts';
 import type { SinkSpec, SinkTarget } from '../audit/sinks/sink-spec.ts';
+import type { TrustedWitness } from '../audit/verify-trust.ts';
 import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { JwksOptions } from '../identity/keys.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
@@ -144,6 +145,7 @@ export interface AuditConfig {
   readonly keyFile: string | null;
   readonly createKeyFile: boolean;
   readonly sinks: readonly SinkConfig[];
+  readonly witnesses: readonly TrustedWitness[];
   /** Where sinks keep their cursors and dead letters. */
   readonly sinkDirectory: string;
   /** Null: the key-encryption key lies with the signing key. */

@@ -16,6 +16,7 @@ import { identitySection } from './identity-section.ts';
 import { noticesSection } from './notices-section.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { sinksSection } from './sinks-section.ts';
+import { witnessesSection } from './witness-section.ts';
 import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
 
 /**
@@ -421,6 +422,9 @@ function audit(base: string) {
       sinks: sinksSection(base).default([]).meta({
         description: 'Where copies of the record go. They are sent from the log; no request waits for them.',
       }),
+      witnesses: witnessesSection().default([]).meta({
+        description: 'Who cosigns checkpoints, so that the log cannot be rewritten even with its key.',
+      }),
       sink_directory: path(base)
         .prefault('data/sinks')
         .meta({ description: 'Where sinks keep how far they have got, and their dead letters.' }),
@@ -432,6 +436,7 @@ function audit(base: string) {
         keyFile: given.key_file,
         createKeyFile: given.create_key_file,
         sinks: given.sinks,
+        witnesses: given.witnesses,
         sinkDirectory: given.sink_directory,
         kek: given.kek,
         previousKeyFiles: given.previous_key_files,

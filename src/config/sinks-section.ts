@@ -92,7 +92,7 @@ function sink(base: string) {
 }
 
 /** A credential goes over it, and what people do: in clear only on this machine. */
-function serviceUrl() {
+export function serviceUrl(): z.ZodType<string, string> {
   return z
     .url({ protocol: /^https?$/, error: 'must be an http: or https: URL' })
     .max(2_048)

@@ -40,6 +40,7 @@ import { derivedKeys } from './keys.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices } from './notices.ts';
 import { openSinks } from './sinks.ts';
+import { openWitnesses, refuseRollback } from './witnesses.ts';
 
 /** The service, running. */
 export interface Service {
@@ -85,6 +86,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   const auditKeys = await openAuditKeys(config.audit, process.env, random);
   const sinks = openSinks(config.audit, { version: options.version, newId, log, metrics });
   opened.add(sinks.close);
+  await refuseRollback(config.audit);
   const audit = await openFileLog({
     directory: config.audit.directory,
     origin: config.audit.origin,
@@ -96,6 +98,8 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);
+  const witnesses = openWitnesses(config.audit, audit, { log, metrics });
+  opened.add(witnesses.close);
   const subjects = await openSubjectKeys({
     directory: config.audit.directory,
     keys: auditKeys,

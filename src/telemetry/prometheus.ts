@@ -99,6 +99,12 @@ export function createPrometheus(options: {
     'countersign_audit_sink_missed_total',
     'Records gone from the log before a sink had them.',
   );
+  const witnessSeconds = new Gauge({
+    name: 'countersign_audit_witness_lag_seconds',
+    help: 'Time since a witness has last cosigned a checkpoint.',
+    labelNames: ['witness'] as const,
+    registers,
+  });
   const open = gauge('countersign_exchanges_open', 'Exchanges between their request and their outcome.');
 
   const noticesWaiting = gauge('countersign_notices_waiting', 'Notices that are not delivered yet.');
@@ -143,6 +149,7 @@ export function createPrometheus(options: {
       sinkDead.set({ sink }, deadLetters);
       sinkMissed.set({ sink }, missed);
     },
+    auditWitness: (witness, lagSeconds) => witnessSeconds.set({ witness }, lagSeconds),
     failure: (code) => faultOf(code).inc(),
     exchangesOpen: (delta) => open.inc(delta),
   };

@@ -62,6 +62,8 @@ export interface Metrics {
   noticesWaiting(count: number): void;
   /** How an audit sink does; `deadLetters` counts from the beginning of its life. */
   auditSink(status: AuditSinkStatus): void;
+  /** Seconds since a witness of the audit log has last cosigned. */
+  auditWitness(witness: string, lagSeconds: number): void;
   failure(code: FaultCode): void;
   exchangesOpen(delta: 1 | -1): void;
 }
@@ -95,6 +97,7 @@ export const noMetrics: Metrics = {
   notice() {},
   noticesWaiting() {},
   auditSink() {},
+  auditWitness() {},
   failure() {},
   exchangesOpen() {},
 };

@@ -67,6 +67,7 @@ test('the least there can be is right, and everything else has its default', () 
       keyFile: null,
       createKeyFile: false,
       sinks: [],
+      witnesses: [],
       sinkDirectory: '/etc/data/sinks',
       kek: null,
       previousKeyFiles: [],
