@@ -1,7 +1,11 @@
 import type { Command } from 'commander';
 import { findRecords, lastRecords, readRecords, type StoredRecord } from '../audit/read.ts';
+import { addAuditOrderCommands } from './audit-orders.ts';
 import { addAuditProofCommands } from './audit-prove.ts';
 import { mustBeLog, recordJson, recordLine } from './audit-records.ts';
+import { addAuditReplayCommand } from './audit-replay.ts';
+import { addAuditReportCommand } from './audit-report.ts';
+import { addAuditRopaCommand } from './audit-ropa.ts';
 import { addAuditSearchCommands } from './audit-search.ts';
 import { addAuditSinkCommands } from './audit-sinks.ts';
 import { addAuditVerifyCommand } from './audit-verify.ts';
@@ -53,9 +57,13 @@ export function addAuditCommands(program: Command): void {
 
   addAuditVerifyCommand(audit);
   addAuditProofCommands(audit);
+  addAuditReplayCommand(audit);
   addAuditSearchCommands(audit);
   addAuditSinkCommands(audit, () => program.version() ?? '0');
   addAuditWitnessCommand(audit);
+  addAuditReportCommand(audit);
+  addAuditRopaCommand(audit);
+  addAuditOrderCommands(audit);
 }
 
 function bodyLines(record: StoredRecord): string {

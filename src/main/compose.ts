@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createApprovalService } from '../api/approval-service.ts';
 import { createCensus } from '../approval/census.ts';
 import { createGate } from '../approval/gate.ts';
@@ -25,6 +26,7 @@ import { createDialects } from '../llm/dialects.ts';
 import { createSessionKeys } from '../mask/session-keys.ts';
 import { addAuthorization } from '../pep/ext-authz.ts';
 import { addExternalProcessor } from '../pep/ext-proc.ts';
+import { keepBundle } from '../policy/bundle-store.ts';
 import { createFileSource } from '../policy/file-source.ts';
 import { loadPolicy } from '../policy/opa-wasm.ts';
 import { createPdp, type ReloadingPdp } from '../policy/pdp.ts';
@@ -265,7 +267,10 @@ function createOpened(): Opened {
 async function startPdp(config: Config, audit: FileLog, log: PinoLog, signal: AbortSignal): Promise<ReloadingPdp> {
   const pdp = createPdp({
     source: createFileSource(config.policy.bundle),
-    load: loadPolicy,
+    load: async (bundle) => {
+      await keepBundle(join(config.audit.directory, 'policies'), bundle);
+      return loadPolicy(bundle);
+    },
     onLoaded: (revision, previous) => {
       log.info('policy loaded', { revision });
       const facts = { revision, previous, event: 'loaded' };

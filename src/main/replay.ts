@@ -1,0 +1,146 @@
+import type { OpenedBody, StoredRecord } from '../audit/read.ts';
+import type { Config } from '../config/config.ts';
+import type { Detector } from '../detect/finding.ts';
+import { inspect } from '../exchange/inspect.ts';
+import { anonymous, type Subject } from '../identity/subject.ts';
+import { Fault } from '../lib/fault.ts';
+import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { emptyConversation } from '../llm/conversation.ts';
+import type { RouteFacts } from '../llm/dialect.ts';
+import { createDialects } from '../llm/dialects.ts';
+import type { Decision, PinnedPolicy, PolicyInput } from '../policy/decision.ts';
+import { buildPolicyInput } from '../policy/input.ts';
+
+/** A decision taken again. */
+export interface Replayed {
+  readonly recorded: JsonObject;
+  readonly again: JsonObject;
+  /** Members of the decision that differ; empty: the same. */
+  readonly differs: readonly string[];
+  /** Why a difference may come from something else than the policy; empty: nothing of the kind. */
+  readonly caveats: readonly string[];
+}
+
+/** The record of a decision: an intent, or the refusal that was the only record. */
+export function isDecided({ kind, facts }: StoredRecord): boolean {
+  return (kind === 'intent' || (kind === 'outcome' && facts['final'] === true)) && isJsonObject(facts['decision']);
+}
+
+/**
+ * Takes the request's decision again from what is on record: the sealed original, the sealed caller, the time of arrival,
+ * under a policy of the caller's choice. What is not on record (headers that policy may see, Envoy's metadata) is empty,
+ * which `caveats` says when the policy may read it. Throws Fault `internal` when the record holds no original.
+ */
+export async function decideAgain(
+  record: StoredRecord,
+  bodies: readonly OpenedBody[],
+  policy: { readonly pinned: PinnedPolicy; readonly reads: readonly string[] | null },
+  { config, detector }: { readonly config: Config; readonly detector: Detector },
+): Promise<Replayed> {
+  const { facts } = record;
+  const body = (name: string): OpenedBody | undefined => bodies.find((each) => each.name === name);
+  const original = body('prompt_original');
+  const capture = object(facts['decision'])['capture'];
+  if (original === undefined && capture !== 'full') {
+    throw new Fault('internal', 'the original was not kept, as policy said (capture)');
+  }
+  const headers = new Map(original === undefined ? [] : [['content-type', original.mediaType]]);
+  const method = text(facts['method']);
+  const path = text(facts['path']);
+  const route: RouteFacts = { method, path, header: (name) => headers.get(name) ?? null };
+  const dialect = createDialects(config.routes)(route, route.header('content-type'));
+  const parsed =
+    original === undefined || original.content.length === 0 ? null : dialect.readRequest(original.content, route);
+  if (parsed !== null && !parsed.ok)
+    throw new Fault('internal', `the original cannot be read: ${parsed.error.message}`);
+  const conversation = parsed?.value.conversation ?? emptyConversation;
+  const scans = await inspect(detector, conversation.segments);
+  const input = buildPolicyInput({
+    phase: 'request',
+    exchange: {
+      id: record.exchange,
+      session: record.session,
+      receivedNs: BigInt(text(object(facts['t'])['received']) || '0'),
+    },
+    subject: subjectOf(body('caller')),
+    head: {
+      method,
+      path,
+      host: text(facts['host']),
+      headers,
+      source: { address: text(facts['source']), principal: null },
+      destination: '',
+      contextExtensions: {},
+      metadata: {},
+    },
+    policyHeaders: config.policy.headers,
+    conversation,
+    scans,
+    status: null,
+  });
+  const recorded = object(facts['decision']);
+  const again = comparable(await policy.pinned.decide(input));
+  const differs = Object.keys(again).filter((name) => !isSame(again[name], recorded[name]));
+  return { recorded, again, differs, caveats: caveatsOf(record, input, policy.reads, detector) };
+}
+
+/** The members that a decision is on record with. */
+function comparable(decision: Decision): JsonObject {
+  return {
+    action: decision.action,
+    rules: decision.rules,
+    reasons: decision.reasons.map(({ rule, message }) => ({ rule, message })),
+    redact: decision.redact.map(
+      ({ entity, method, roles, minScore }): JsonValue => ({
+        entity,
+        method,
+        ...(roles ? { roles } : {}),
+        ...(minScore === undefined ? {} : { min_score: minScore }),
+      }),
+    ),
+    labels: decision.labels,
+    capture: decision.capture,
+  };
+}
+
+function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
+  return canonicalJson(one ?? null) === canonicalJson(other ?? null);
+}
+
+/** Parts of the policy's input that a record does not hold. */
+const unrecorded = ['http', 'envoy'] as const;
+
+function caveatsOf(
+  record: StoredRecord,
+  input: PolicyInput,
+  reads: readonly string[] | null,
+  detector: Detector,
+): string[] {
+  const caveats: string[] = [];
+  for (const part of unrecorded) {
+    const mayRead = reads === null || reads.some((name) => name === part || name.startsWith(`${part}.`));
+    if (mayRead) caveats.push(`the policy may read input.${part}, which is not on record`);
+  }
+  if (record.facts['detectors'] !== detector.revision) caveats.push('the detectors are not those of then');
+  const count = (rows: readonly { readonly count: JsonValue | undefined }[]): number =>
+    rows.reduce((sum, row) => sum + (typeof row.count === 'number' ? row.count : 0), 0);
+  const then = record.facts['findings'];
+  const before = Array.isArray(then) ? count(then.filter(isJsonObject).map((row) => ({ count: row['count'] }))) : 0;
+  const now = count(input.findings);
+  if (before !== now) caveats.push(`${now} findings where ${before} are on record`);
+  return caveats;
+}
+
+function subjectOf(caller: OpenedBody | undefined): Subject {
+  if (caller === undefined) return anonymous;
+  const value: Partial<Subject> = JSON.parse(caller.content.toString());
+  return { ...anonymous, ...value };
+}
+
+function object(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
