@@ -74,6 +74,8 @@ export interface AccessConfig {
   readonly auditorGroups: readonly string[];
   readonly readerGroups: readonly string[];
   readonly officerGroups: readonly string[];
+  /** Calls of one caller to the API: so many a second in the long run, four times as many at once. */
+  readonly callsPerSecond: number;
   /** Without approver groups an auditor may reveal alone. */
   readonly reveal: RevealConfig;
 }

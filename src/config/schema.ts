@@ -132,12 +132,17 @@ export function configSchema(base: string): z.ZodType<Config> {
         officer_groups: distinct(text, 64).prefault([]).meta({
           description: 'Data protection officers: their members read records, hold and release, and erase by subject.',
         }),
+        calls_per_second: z.int().min(1).max(10_000).default(50).meta({
+          description:
+            'How often one caller may call the approval API in the long run; four times as often at once. A batch counts once for each approval.',
+        }),
         reveal: revealSection().prefault({}).meta({ description: 'How sealed texts are opened for auditors.' }),
       })
-      .transform(({ auditor_groups, reader_groups, officer_groups, reveal }) => ({
+      .transform(({ auditor_groups, reader_groups, officer_groups, calls_per_second, reveal }) => ({
         auditorGroups: auditor_groups,
         readerGroups: reader_groups,
         officerGroups: officer_groups,
+        callsPerSecond: calls_per_second,
         reveal,
       }))
       .prefault({})

@@ -181,7 +181,11 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   const api = createRpcServer({ log, reflectionRoot: options.protoFolder });
   const approvals = createApprovalService(
     { store, authenticator, clock, log, metrics },
-    { auditorGroups: config.access.auditorGroups, draining: lifetime.signal },
+    {
+      auditorGroups: config.access.auditorGroups,
+      rate: { perSecond: config.access.callsPerSecond, burst: 4 * config.access.callsPerSecond },
+      draining: lifetime.signal,
+    },
   );
   api.addService(ApprovalServiceService, approvals);
   const auditApi = await openAuditApi(config, {
