@@ -15,6 +15,8 @@ import type { Secret } from './secret.ts';
  */
 export interface Config {
   readonly listen: { readonly pep: Listener; readonly api: Listener; readonly http: Listener };
+  /** Null: no gateway asks by HTTP. */
+  readonly gateways: GatewaysConfig | null;
   readonly identity: IdentityConfig;
   readonly policy: {
     readonly bundle: string;
@@ -43,6 +45,11 @@ export interface Config {
   /** The longest prefix that fits speaks for the path. */
   readonly routes: readonly { readonly pathPrefix: string; readonly dialect: string }[];
   readonly envoy: { readonly messageTimeoutMs: number };
+}
+
+export interface GatewaysConfig {
+  readonly listen: Listener;
+  readonly key: Secret;
 }
 
 export interface Listener {

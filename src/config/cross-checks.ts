@@ -28,14 +28,18 @@ function warning(path: SettingPath, message: string, fix: string): Complaint {
   return { severity: 'warning', path, message, fix };
 }
 
-function ports({ listen }: Config): Complaint[] {
+function ports({ listen, gateways }: Config): Complaint[] {
   const found: Complaint[] = [];
-  const entries = Object.entries(listen);
+  const entries = [...Object.entries(listen), ...(gateways === null ? [] : [['gateways', gateways.listen] as const])];
   entries.forEach(([name, one], index) => {
     const taken = entries.slice(0, index).find(([, other]) => overlaps(one, other));
     if (taken === undefined) return;
     found.push(
-      error(['listen', name, 'address'], `has the port of listen.${taken[0]}`, 'Give each listener a port of its own.'),
+      error(
+        name === 'gateways' ? ['gateways', 'listen', 'address'] : ['listen', name, 'address'],
+        `has the port of listen.${taken[0]}`,
+        'Give each listener a port of its own.',
+      ),
     );
   });
   return found;
@@ -169,12 +173,14 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
       ),
     );
   };
-  for (const [name, { tls }] of Object.entries(config.listen)) {
-    if (tls === null) continue;
-    readable(['listen', name, 'tls', 'cert_file'], tls.certFile);
-    readable(['listen', name, 'tls', 'key_file'], tls.keyFile);
-    readable(['listen', name, 'tls', 'client_ca_file'], tls.clientCaFile);
-  }
+  const tlsFiles = (path: readonly string[], { tls }: Listener): void => {
+    if (tls === null) return;
+    readable([...path, 'tls', 'cert_file'], tls.certFile);
+    readable([...path, 'tls', 'key_file'], tls.keyFile);
+    readable([...path, 'tls', 'client_ca_file'], tls.clientCaFile);
+  };
+  for (const [name, one] of Object.entries(config.listen)) tlsFiles(['listen', name], one);
+  if (config.gateways !== null) tlsFiles(['gateways', 'listen'], config.gateways.listen);
   config.identity.issuers.forEach(({ jwks }, index) => {
     if (jwks.source.kind === 'file') readable(['identity', 'issuers', index, 'jwks', 'file'], jwks.source.path);
   });

@@ -16,14 +16,15 @@ import { identitySection } from './identity-section.ts';
 import { noticesSection } from './notices-section.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { sinksSection } from './sinks-section.ts';
-import { witnessesSection } from './witness-section.ts';
 import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
+import { witnessesSection } from './witness-section.ts';
 
 /**
  * Where secrets stand. There a value is written as a reference (`${env:NAME}`, `${file:path}`), never in the file itself;
  * check.ts refuses it otherwise.
  */
 export const secretPaths: readonly string[] = [
+  'gateways.key',
   'masking.key',
   'approval.store.redis.password',
   'approval.store.redis.sentinel.password',
@@ -55,6 +56,17 @@ export function configSchema(base: string): z.ZodType<Config> {
       .meta({
         description: 'Addresses to listen on. Away from loopback an address needs `tls`, or `allow_plaintext`.',
       }),
+    gateways: z
+      .strictObject({
+        listen: listener(base, '127.0.0.1:9194', 'Where they ask.'),
+        key: secret(16).meta({
+          description:
+            'What a gateway shows in `x-countersign-key` (or `x-api-key`), at least 16 characters; a reference.',
+        }),
+      })
+      .nullable()
+      .default(null)
+      .meta({ description: 'Gateways that ask by HTTP instead of Envoy: LiteLLM, agentgateway. Null: none.' }),
     identity: identitySection(base).prefault({}).meta({ description: 'Who is asking.' }),
     policy: z
       .strictObject({

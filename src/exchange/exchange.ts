@@ -55,6 +55,8 @@ export type RequestVerdict =
 export interface RequestPhaseOptions {
   /** ext_authz cannot rewrite a body: a decision that demands masking is then a deny with code `masking_not_possible`. */
   readonly canRewrite: boolean;
+  /** Whether it will see how the exchange goes on: else the intent may stay the only record. Absent: as `canRewrite`. */
+  readonly isFollowed?: boolean;
   /**
    * The object that ext_authz's verdict on this same exchange put into Envoy-written dynamic metadata (`handover` of the
    * forward verdict), found by ext_proc in `metadata_context`; null: decide. Sealed with a MAC, so a forged one is refused.

@@ -38,7 +38,7 @@ export async function forward(
     kind: 'forward',
     body: facts.sent && (await encoded(deps, facts, facts.sent)),
     headers: upstreamHeaders(deps.settings, facts.context.head.headers, facts.sent !== null),
-    exchange: openExchange(deps, judged, options.canRewrite),
+    exchange: openExchange(deps, judged, options.isFollowed ?? options.canRewrite),
     handover: options.canRewrite ? {} : handoverOf(deps, facts, subject, conversation, policy, decision),
   };
 }

@@ -48,16 +48,20 @@ export function nothingKnown(context: ExchangeContext, body: Buffer | null): Req
 }
 
 /**
- * The record that must be durable before anything leaves. ext_authz (`canRewrite` false) sees no answer: its intent may stay the only
- * record, which `final` says; where ext_proc stands behind it, that one records the outcome.
+ * The record that must be durable before anything leaves. ext_authz and guardrails (`isFollowed` false) see no answer: their intent may
+ * stay the only record, which `final` says; where ext_proc stands behind ext_authz, that one records the outcome.
  */
-export function intentEntry(deps: ExchangeDeps, facts: RequestFacts, { canRewrite }: RequestPhaseOptions): AuditEntry {
+export function intentEntry(
+  deps: ExchangeDeps,
+  facts: RequestFacts,
+  { canRewrite, isFollowed = canRewrite }: Pick<RequestPhaseOptions, 'canRewrite' | 'isFollowed'>,
+): AuditEntry {
   return {
     kind: 'intent',
     exchange: facts.context.id,
     session: facts.session,
     ...subjectMember(deps, facts.subject),
-    facts: canRewrite ? requestFacts(deps, facts) : { ...requestFacts(deps, facts), final: true },
+    facts: isFollowed ? requestFacts(deps, facts) : { ...requestFacts(deps, facts), final: true },
     bodies: requestBodies(facts),
   };
 }

@@ -4,8 +4,11 @@ import type { RequestVerdict } from './exchange.ts';
 import { type RequestFacts, refusalEntry } from './records.ts';
 import { faultRefusal, type Refusal, replyOf } from './replies.ts';
 
+/** A verdict that nothing goes on. */
+export type Refused = Extract<RequestVerdict, { readonly kind: 'reply' }>;
+
 /** Answers in the model's place, once that is on record. */
-export async function refuse(deps: ExchangeDeps, facts: RequestFacts, refusal: Refusal): Promise<RequestVerdict> {
+export async function refuse(deps: ExchangeDeps, facts: RequestFacts, refusal: Refusal): Promise<Refused> {
   await deps.audit.append(refusalEntry(deps, facts, refusal));
   count(deps, facts, facts.decision?.action === 'hold' ? 'hold' : 'deny');
   deps.log.info('request refused', {
@@ -22,7 +25,7 @@ export async function refuse(deps: ExchangeDeps, facts: RequestFacts, refusal: R
 }
 
 /** Whatever broke: nothing is forwarded, the caller hears it in its dialect, the record (if it can be written) says what it was. */
-export async function failClosed(deps: ExchangeDeps, facts: RequestFacts, thrown: unknown): Promise<RequestVerdict> {
+export async function failClosed(deps: ExchangeDeps, facts: RequestFacts, thrown: unknown): Promise<Refused> {
   const fault = Fault.from(thrown);
   const refusal = faultRefusal(fault);
   deps.metrics.failure(fault.code);

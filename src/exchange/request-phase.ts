@@ -1,5 +1,4 @@
 import type { Subject } from '../identity/subject.ts';
-import { tokenFromHeaders } from '../identity/token-header.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import { createMinter, type Minter } from '../mask/placeholder.ts';
@@ -7,6 +6,7 @@ import { compilePlan } from '../mask/plan.ts';
 import { createRestorables, type Restorables } from '../mask/restorables.ts';
 import type { Decision, PinnedPolicy } from '../policy/decision.ts';
 import { buildPolicyInput } from '../policy/input.ts';
+import { authenticate } from './authenticate.ts';
 import { type ExchangeContext, openContext } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { RequestHead, RequestPhaseOptions, RequestVerdict } from './exchange.ts';
@@ -91,21 +91,6 @@ export async function requestPhase(
 function withoutBody(context: ExchangeContext, { isBodyWithheld }: RequestPhaseOptions): Conversation {
   if (!isBodyWithheld) return emptyConversation;
   return { ...emptyConversation, dialect: context.dialect.id, uninspected: [{ pointer: '', kind: 'body' }] };
-}
-
-function authenticate(
-  deps: ExchangeDeps,
-  head: RequestHead,
-  signal: AbortSignal,
-): ReturnType<typeof deps.authenticator.authenticate> {
-  return deps.authenticator.authenticate(
-    {
-      token: tokenFromHeaders(head.headers, deps.settings.tokenHeader),
-      principal: head.source.principal,
-      xfcc: head.headers.get('x-forwarded-client-cert') ?? null,
-    },
-    signal,
-  );
 }
 
 async function decide(

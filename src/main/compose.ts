@@ -12,6 +12,8 @@ import { type FileLog, openFileLog } from '../audit/file-log.ts';
 import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { createAnswerService } from '../exchange/answer-service.ts';
+import type { ExchangeDeps } from '../exchange/deps.ts';
 import { createExchangeService } from '../exchange/service.ts';
 import { ApprovalServiceService } from '../gen/countersign/approval/v1/approval.ts';
 import { AuditServiceService } from '../gen/countersign/audit/v1/audit.ts';
@@ -24,8 +26,16 @@ import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
 import { limits } from '../lib/limits.ts';
 import { createDialects } from '../llm/dialects.ts';
 import { createSessionKeys } from '../mask/session-keys.ts';
+import {
+  agentgatewayPaths,
+  createAgentgatewayAnswerHandler,
+  createAgentgatewayRequestHandler,
+} from '../pep/agentgateway-http.ts';
 import { addAuthorization } from '../pep/ext-authz.ts';
 import { addExternalProcessor } from '../pep/ext-proc.ts';
+import type { GuardrailDeps } from '../pep/guardrail.ts';
+import { createGuardrailServer, type GuardrailServer, type GuardrailServerDeps } from '../pep/guardrail-server.ts';
+import { createLiteLlmHandler, liteLlmPath } from '../pep/litellm-http.ts';
 import { keepBundle } from '../policy/bundle-store.ts';
 import { createFileSource } from '../policy/file-source.ts';
 import { loadPolicy } from '../policy/opa-wasm.ts';
@@ -46,7 +56,13 @@ import { openWitnesses, refuseRollback } from './witnesses.ts';
 
 /** The service, running. */
 export interface Service {
-  readonly addresses: { readonly pep: string; readonly api: string; readonly http: string };
+  readonly addresses: {
+    readonly pep: string;
+    readonly api: string;
+    readonly http: string;
+    /** Absent: not configured. */
+    readonly gateways?: string;
+  };
   /** Takes no more exchanges, lets those in flight finish, closes the record. Idempotent. */
   stop(): Promise<void>;
 }
@@ -150,7 +166,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   }
   const gate = createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal });
   const selectDialect = createDialects(config.routes);
-  const exchange = createExchangeService({
+  const exchangeDeps: ExchangeDeps = {
     authenticator,
     selectDialect,
     detector,
@@ -173,7 +189,8 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
       holdWaitMsMax: config.approval.maxWaitMs,
       encoding: config.encoding,
     },
-  });
+  };
+  const exchange = createExchangeService(exchangeDeps);
 
   const pep = createRpcServer({ log, reflectionRoot: options.protoFolder });
   addExternalProcessor(pep, { exchange, log, metrics });
@@ -215,9 +232,21 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     { ...address(config.listen.http), tls: tlsOf(config.listen.http, readTls) },
   );
 
+  const gateways = createGateways(config, {
+    exchange,
+    answers: createAnswerService(exchangeDeps),
+    sessionHeader: config.session.header,
+    log,
+    metrics,
+  });
+
   opened.add(() => http.close());
   opened.add(async () => {
-    const [outcome] = await Promise.all([pep.drain(options.drainMs), api.drain(options.drainMs)]);
+    const [outcome] = await Promise.all([
+      pep.drain(options.drainMs),
+      api.drain(options.drainMs),
+      gateways?.close(options.drainMs),
+    ]);
     if (outcome === 'cut') log.warn('exchanges were cut at the end of the drain time');
   });
 
@@ -225,6 +254,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     await pep.listen(listenAddress(config.listen.pep), tlsOf(config.listen.pep, rpcTls)),
     await api.listen(listenAddress(config.listen.api), tlsOf(config.listen.api, rpcTls)),
     await http.start(),
+    (await gateways?.start()) ?? 0,
   ];
   pep.setServing(true);
   api.setServing(true);
@@ -241,12 +271,31 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
       pep: `${config.listen.pep.host}:${ports[0]}`,
       api: `${config.listen.api.host}:${ports[1]}`,
       http: `${config.listen.http.host}:${ports[2]}`,
+      ...(config.gateways ? { gateways: `${config.gateways.listen.host}:${ports[3]}` } : {}),
     },
     stop: () => {
       stopped ??= stop();
       return stopped;
     },
   };
+}
+
+/** Where gateways ask by HTTP; null: they are not to. */
+function createGateways(
+  { gateways }: Config,
+  { log, metrics, ...deps }: GuardrailDeps & Omit<GuardrailServerDeps, 'handlers'>,
+): GuardrailServer | null {
+  if (gateways === null) return null;
+  const handlers = new Map([
+    [liteLlmPath, createLiteLlmHandler(deps)],
+    [agentgatewayPaths.request, createAgentgatewayRequestHandler(deps)],
+    [agentgatewayPaths.answer, createAgentgatewayAnswerHandler(deps)],
+  ]);
+  const { listen, key } = gateways;
+  return createGuardrailServer(
+    { handlers, log, metrics },
+    { ...address(listen), tls: tlsOf(listen, readTls), key: key.reveal() },
+  );
 }
 
 /** What has been opened, to be closed in the opposite order. */

@@ -75,6 +75,7 @@ test('the least there can be is right, and everything else has its default', () 
       retention: { metadataMs: null, bodiesMs: null, checkMs: 3_600_000, settleMs: 172_800_000 },
     },
     limits: { bodyBytesMax: 16_777_216 },
+    gateways: null,
     encoding: { requests: 'identity', answers: 'identity' },
     session: { header: 'x-session-id' },
     access: {
