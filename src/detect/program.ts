@@ -5,6 +5,8 @@ import { compileContext } from './context.ts';
 import { compileDfa, type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
 import { literalPrefixes } from './literal-prefix.ts';
 import { buildNumberGates, type NumberGate } from './number-gate.ts';
+import { createRoamer, type Roamer } from './roamer.ts';
+import { compileRoaming } from './roaming-rules.ts';
 import type { Rule } from './rule.ts';
 import { buildWindows, type Windows } from './windows.ts';
 
@@ -17,26 +19,26 @@ export interface Program {
   readonly reaches: readonly Reach[];
   /** The rules that begin at runs of digits. */
   readonly numberGates: readonly NumberGate[];
-  readonly roaming: readonly RoamingRule[];
-  /** Exact values that are no findings. */
-  readonly allow: ReadonlySet<string>;
-}
-
-/** A rule without anchors, tried from every place: what a pattern from configuration becomes. */
-export interface RoamingRule {
-  readonly rule: CompiledRule;
-  /** What every match begins with; may be empty. */
-  readonly prefix: string;
+  /** What else goes through a text: one for each text. */
+  readonly roamers: readonly (() => Roamer)[];
+  /** Values that are no findings. */
+  readonly allow: AllowList;
 }
 
 export interface ProgramExtras {
-  readonly roaming?: readonly RoamingRule[];
-  readonly allow?: ReadonlySet<string>;
+  /** Rules without anchors, tried from every place: what patterns from configuration become. */
+  readonly roaming?: readonly CompiledRule[];
+  /** Lists of words, each with the order of its findings among others of the same quality. */
+  readonly lists?: readonly ((order: number) => () => Roamer)[];
+  readonly allow?: AllowList;
 }
+
+/** Which values are never findings. */
+export type AllowList = Pick<ReadonlySet<string>, 'has' | 'size'>;
 
 export function compileProgram(
   rules: readonly Rule[],
-  { roaming = [], allow = new Set() }: ProgramExtras = {},
+  { roaming = [], lists = [], allow = new Set() }: ProgramExtras = {},
 ): Program {
   const entries: AnchorEntry[] = [];
   const atNumbers: number[] = [];
@@ -77,8 +79,19 @@ export function compileProgram(
     windows: buildWindows(compiled, entries, numberGates),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
     allow,
-    roaming: roaming.map((each, index) => ({ ...each, rule: { ...each.rule, order: rules.length + index } })),
+    roamers: roamersOf(roaming, lists, rules.length),
   };
+}
+
+function roamersOf(
+  roaming: readonly CompiledRule[],
+  lists: NonNullable<ProgramExtras['lists']>,
+  order: number,
+): readonly (() => Roamer)[] {
+  const roamers = lists.map((list, index) => list(order + roaming.length + index));
+  if (roaming.length === 0) return roamers;
+  const compiled = compileRoaming(roaming.map((rule, index) => ({ ...rule, order: order + index })));
+  return [() => createRoamer(compiled), ...roamers];
 }
 
 function compileReach(

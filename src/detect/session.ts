@@ -17,7 +17,6 @@ import type { StreamFinding, StreamScan } from './finding.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
-import { createRoamer } from './roamer.ts';
 import { contextCharsMax } from './rule.ts';
 import { append, createRunningText, dropFirst } from './running-text.ts';
 
@@ -51,7 +50,7 @@ export function createSession(program: Program): Session {
   /** The unbounded token whose pieces are being reported. */
   let swallowed: Attempt | null = null;
   let reported = 0;
-  const roamers = program.roaming.map(createRoamer);
+  const roamers = program.roamers.map((open) => open());
   const anchorScan = createAnchorScan(program, begin);
 
   function settle(attempt: Attempt, last: boolean): void {

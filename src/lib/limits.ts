@@ -21,6 +21,11 @@ export const limits = {
   /** Running texts (choice, block, tool call) of one stream. */
   streamKeysMax: 1024,
   findingsMax: 10_000,
+  /** Texts whose findings of an external recogniser are remembered, exchanges' texts that wait for a turn, and bounds of its answers. */
+  recognisedTextsMax: 4_096,
+  recogniserWaitersMax: 1_024,
+  recogniserAnswerBytesMax: 4_194_304,
+  recogniserFindingsMax: 2_000,
   /** Sessions whose masking key this process remembers; the least lately used ones are forgotten first. */
   maskingSessionsMax: 65_536,
   /** Masking keys in use at one time, the retired ones included, and the bytes of the file that they stand in. */
@@ -34,6 +39,8 @@ export const limits = {
   customPatternCharsMax: 2_048,
   /** A match of such a pattern ends here, whatever its quantifiers say; a stream never holds back more for it. */
   customMatchCharsMax: 256,
+  /** Steps a character that such a pattern may take on texts made to cost it much. */
+  customStepsMax: 64,
   /** States of the automaton that such a pattern becomes. */
   customStatesMax: 4_096,
   /** A gRPC message from Envoy: a buffered body with its framing. */

@@ -6,6 +6,8 @@ import { createDetector } from '../../../src/detect/detector.ts';
 import type { Finding } from '../../../src/detect/finding.ts';
 import { compileProgram } from '../../../src/detect/program.ts';
 import { createSession } from '../../../src/detect/session.ts';
+import { validatorNames } from '../../../src/detect/validators/named.ts';
+import { customPatterns } from '../../support/custom-patterns.ts';
 
 function custom(pattern: string, more: Partial<CustomPattern> = {}): CustomPattern {
   return { id: 'employee', entity: 'EMPLOYEE', pattern, score: 0.8, context: [], ...more };
@@ -35,6 +37,7 @@ describe('admission', () => {
     { name: 'assertion inside', pattern: 'a\\b-b', problem: /has \^, \$ or \\b inside/ },
     { name: 'assertion in one branch only', pattern: '(?:\\ba|b)', problem: /has \^, \$ or \\b inside/ },
     { name: 'too many states', pattern: '[ab]*a[ab]{14}c', problem: /too complex/ },
+    { name: 'costly', pattern: '[a-z]{200}x', problem: /steps a character on a text such as "a/ },
     { name: 'too long', pattern: 'a'.repeat(3_000), problem: /longer than 2048/ },
   ])('refuses $name', ({ pattern, problem }) => {
     const result = admitPatterns([custom(pattern)]);
@@ -96,6 +99,83 @@ describe('matching', () => {
       { numRuns: 300, seed: 11 },
     );
   });
+});
+
+describe('tried before they are used', () => {
+  const badge = custom('B\\d{7}', { validator: 'luhn' });
+
+  test('examples that hold', () => {
+    const examples = { positive: ['badge B1234566'], negative: ['badge B1234567', 'B12'] };
+    expect(admitPatterns([{ ...badge, examples }]).ok).toBe(true);
+  });
+
+  test('examples that do not hold are named by their places', () => {
+    const examples = { positive: ['B1234566', 'B1234567'], negative: ['none', 'B1234566'] };
+    const result = admitPatterns([{ ...badge, examples }]);
+    expect(result.ok ? [] : result.error).toEqual([
+      { id: 'employee', problem: 'is not found by the pattern', part: ['examples', 'positive', 1] },
+      { id: 'employee', problem: 'is found by the pattern', part: ['examples', 'negative', 1] },
+    ]);
+  });
+
+  test.each([
+    { validator: 'luhn', right: '4111-1111-1111-1111', wrong: '4111-1111-1111-1112' },
+    { validator: 'iban', right: 'DE89 3704 0044 0532 0130 00', wrong: 'DE89 3704 0044 0532 0130 01' },
+    { validator: 'mod97', right: 'ABC12392', wrong: 'ABC12399' },
+    { validator: 'verhoeff', right: '2363', wrong: '2364' },
+    { validator: 'mod11_10', right: '33392005961', wrong: '33392005962' },
+    { validator: 'mod11', right: '0-306-40615-2', wrong: '0-306-40615-3' },
+    { validator: 'entropy', right: 'k8Jq2ZpX', wrong: 'aaaabbbb' },
+    { validator: 'random', right: 'k8Jq2ZpXw0Rt', wrong: 'production-mode' },
+    { validator: 'not_placeholder', right: 'Wq83kPz', wrong: '${TOKEN}' },
+  ] as const)('validator $validator', ({ validator, right, wrong }) => {
+    const patterns = admitted(custom('^[A-Za-z0-9${}][A-Za-z0-9${} -]+[A-Za-z0-9${}]$', { validator }));
+    expect([found(patterns, right), found(patterns, wrong)]).toEqual([[right], []]);
+  });
+
+  test('every validator has a case', () => {
+    expect(validatorNames).toHaveLength(9);
+  });
+});
+
+test('many patterns together find what each finds alone, whole and in pieces', () => {
+  const patterns = customPatterns(48);
+  const each = patterns.map((pattern) => compileProgram([], { roaming: admitted(pattern).rules }));
+  const all = compileProgram([], { roaming: admitted(...patterns).rules });
+  const samples = [
+    ...[
+      'AAA-123456',
+      'project bhlx',
+      'QK12345Z',
+      '123-45-3',
+      'jo.e@ecs.example.com',
+      'fjd_0123456789ab',
+      'cost center 12346',
+    ],
+    ...['host-7a.corp', 'AAA-12345', 'plain words', 'host-7.intern', 'zz_top@x.example.com', 'host-15.internal'],
+  ];
+  const text = fc.array(fc.constantFrom(...samples), { maxLength: 8 }).map((parts) => parts.join(' '));
+  fc.assert(
+    fc.property(text, fc.array(fc.nat(200), { maxLength: 12 }), (given, places) => {
+      const whole = createSession(all).feed(given, true).findings;
+      const session = createSession(all);
+      const cuts = [...new Set(places.map((place) => place % (given.length + 1)))].sort((a, b) => a - b);
+      const pieces = [...cuts, given.length].map((cut, i) => given.slice(cuts[i - 1] ?? 0, cut));
+      const piecewise = [
+        ...pieces.flatMap((piece) => session.feed(piece, false).findings),
+        ...session.feed('', true).findings,
+      ];
+      expect(piecewise).toEqual(whole);
+      const singly = each.flatMap((one) =>
+        createSession(one)
+          .feed(given, true)
+          .findings.map(({ start, end }) => `${start}-${end}`),
+      );
+      for (const { start, end } of whole) expect(singly).toContain(`${start}-${end}`);
+      expect(whole.length > 0).toBe(singly.length > 0);
+    }),
+    { numRuns: 25, seed: 5 },
+  );
 });
 
 test('allowed values are no findings', () => {

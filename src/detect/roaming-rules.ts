@@ -1,0 +1,121 @@
+import type { CompiledRule } from './compiled-rule.ts';
+import { dead, step, wideSymbolOf } from './dfa.ts';
+
+/**
+ * Rules without anchors, as one automaton that reads each unit of a text once and knows which of them may end there. It is built
+ * as texts need it; what is built serves all texts.
+ */
+export interface RoamingRules {
+  readonly rules: readonly CompiledRule[];
+  /** The state before any text, and where no match that began goes on. */
+  readonly start: number;
+  /** The state behind `unit`. */
+  next(state: number, unit: number): number;
+  /** Rules of which a match may end in a state; `none` where there is none. */
+  ends(state: number): readonly number[];
+}
+
+export const none: readonly number[] = [];
+
+/** States kept; beyond, they are forgotten and built anew. */
+const statesMax = 4_096;
+const unknown = -1;
+
+/** A place in one rule's automaton. */
+interface Thread {
+  readonly index: number;
+  readonly state: number;
+}
+
+export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
+  const { classOf, units } = classes(rules);
+  const width = units.length;
+  /** What begins with a unit of each class. */
+  const begun = units.map((unit) => advanceAll(rules, allStarts(rules), unit));
+  let rows: Int32Array[] = [];
+  let threads: (readonly Thread[])[] = [];
+  let ends: (readonly number[])[] = [];
+  let known = new Map<string, number>();
+
+  function stateOf(members: readonly Thread[]): number {
+    const key = members.map(({ index, state }) => `${index}:${state}`).join();
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const ended = members.filter(({ index, state }) => state >= (rules[index]?.value.accepting ?? 0));
+    rows.push(new Int32Array(width).fill(unknown));
+    threads.push(members);
+    ends.push(ended.length === 0 ? none : [...new Set(ended.map(({ index }) => index))]);
+    known.set(key, rows.length - 1);
+    return rows.length - 1;
+  }
+
+  function reset(): void {
+    [rows, threads, ends, known] = [[], [], [], new Map()];
+    stateOf([]);
+  }
+
+  function build(state: number, symbol: number): number {
+    const unit = units[symbol] ?? 0;
+    const members = new Map<string, Thread>();
+    for (const thread of [...advanceAll(rules, threads[state] ?? [], unit), ...(begun[symbol] ?? [])]) {
+      members.set(`${thread.index}:${thread.state}`, thread);
+    }
+    const sorted = [...members.values()].sort((a, b) => a.index - b.index || a.state - b.state);
+    // What is forgotten includes the state that we come from: nothing is noted of the step then.
+    if (rows.length >= statesMax) {
+      reset();
+      return stateOf(sorted);
+    }
+    const target = stateOf(sorted);
+    const row = rows[state];
+    if (row) row[symbol] = target;
+    return target;
+  }
+
+  reset();
+  return {
+    rules,
+    start: 0,
+    next: (state, unit) => {
+      const symbol = classOf[unit] ?? 0;
+      const target = rows[state]?.[symbol] ?? unknown;
+      return target !== unknown ? target : build(state, symbol);
+    },
+    ends: (state) => ends[state] ?? none,
+  };
+}
+
+function allStarts(rules: readonly CompiledRule[]): readonly Thread[] {
+  return rules.map(({ value }, index) => ({ index, state: value.start }));
+}
+
+function advanceAll(rules: readonly CompiledRule[], threads: readonly Thread[], unit: number): Thread[] {
+  const advanced: Thread[] = [];
+  for (const { index, state } of threads) {
+    const rule = rules[index];
+    const target = rule ? step(rule.value, state, unit) : dead;
+    if (target !== dead) advanced.push({ index, state: target });
+  }
+  return advanced;
+}
+
+/** Units that no rule tells apart are of one class; `units` has one of each. */
+function classes(rules: readonly CompiledRule[]): { readonly classOf: Uint16Array; readonly units: readonly number[] } {
+  const classOf = new Uint16Array(0x10000);
+  const units: number[] = [];
+  const known = new Map<string, number>();
+  const cuts = new Set<number>([0x80]);
+  for (const { value } of rules) for (const unit of value.wideFrom) cuts.add(unit);
+  const wide = [...cuts].filter((unit) => unit >= 0x80).sort((a, b) => a - b);
+  const note = (unit: number): number => {
+    const key = rules.map(({ value }) => (unit < 0x80 ? (value.ascii[unit] ?? 0) : wideSymbolOf(value, unit))).join();
+    const id = known.get(key) ?? units.push(unit) - 1;
+    known.set(key, id);
+    return id;
+  };
+  for (let unit = 0; unit < 0x80; unit++) classOf[unit] = note(unit);
+  wide.forEach((from, i) => {
+    classOf.fill(note(from), from, wide[i + 1] ?? 0x10000);
+  });
+  return { classOf, units };
+}
