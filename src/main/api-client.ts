@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type ChannelCredentials, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { ApprovalServiceClient } from '../gen/countersign/approval/v1/approval.ts';
+import { AuditServiceClient } from '../gen/countersign/audit/v1/audit.ts';
 import { CliError, exitCodes } from './output.ts';
 
 /** Options of every command that talks to a running service. */
@@ -33,6 +34,16 @@ export function openApprovals(options: ApiOptions): {
     client: new ApprovalServiceClient(options.api, channel(options)),
     metadata,
   };
+}
+
+/** The same for the record. */
+export function openAudit(options: ApiOptions): {
+  readonly client: AuditServiceClient;
+  readonly metadata: Metadata;
+} {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${token(options)}`);
+  return { client: new AuditServiceClient(options.api, channel(options)), metadata };
 }
 
 function token(options: ApiOptions): string {
