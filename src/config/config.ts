@@ -94,6 +94,20 @@ export interface DetectionConfig {
   readonly custom: readonly CustomDetector[];
   /** Exact values that are never findings. */
   readonly allow: readonly string[];
+  /** Null: not used. */
+  readonly presidio: PresidioConfig | null;
+}
+
+export interface PresidioConfig {
+  readonly url: string;
+  readonly language: string;
+  readonly entities: readonly string[];
+  readonly scoreThreshold: number;
+  readonly roles: readonly string[];
+  readonly timeoutMs: number;
+  readonly concurrency: number;
+  readonly charactersMax: number;
+  readonly onFailure: 'deny' | 'ignore';
 }
 
 export interface CustomDetector {

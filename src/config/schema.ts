@@ -10,14 +10,15 @@ import type {
   CustomDetector,
   DetectionConfig,
   Listener,
+  PresidioConfig,
   RedisConfig,
 } from './config.ts';
 import { identitySection } from './identity-section.ts';
 import { noticesSection } from './notices-section.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { sinksSection } from './sinks-section.ts';
-import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
 import { witnessesSection } from './witness-section.ts';
+import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
 
 /**
  * Where secrets stand. There a value is written as a reference (`${env:NAME}`, `${file:path}`), never in the file itself;
@@ -286,8 +287,57 @@ function detection() {
       allow: distinct(text, 1_024)
         .prefault([])
         .meta({ description: 'Exact values that are never findings, such as published test card numbers.' }),
+      presidio: presidio().nullable().default(null).meta({
+        description: 'Presidio Analyzer, asked about requests as well, for names and places; null: not used.',
+      }),
     })
     .transform((given): DetectionConfig => given);
+}
+
+function presidio() {
+  return z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/, error: 'must be an http: or https: URL' })
+        .meta({ description: 'Where it listens, such as `http://127.0.0.1:5002`.' }),
+      language: z
+        .string()
+        .regex(/^[a-z]{2,3}$/, 'must be a language such as en')
+        .default('en')
+        .meta({ description: 'Language of the texts, as Presidio calls it.' }),
+      entities: distinct(text, 64)
+        .prefault(['PERSON', 'LOCATION'])
+        .meta({ description: 'What it is asked for, by Presidio’s names; policy speaks of them by these.' }),
+      score_threshold: z.number().min(0).max(1).default(0.5).meta({ description: 'Least score of a finding.' }),
+      roles: z
+        .array(z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'unknown']))
+        .default(['user', 'tool', 'unknown'])
+        .meta({ description: 'Only texts of these roles are sent to it.' }),
+      timeout: duration('10ms', '30s')
+        .prefault('2s')
+        .meta({ description: 'Longest wait of one request, for all of its texts.' }),
+      concurrency: z.int().min(1).max(64).default(4).meta({ description: 'Calls of this process at one time.' }),
+      characters: z.int().min(1_000).max(limits.bodyBytesMax).default(100_000).meta({
+        description: 'Characters of one request that it has not seen before; more counts as a failure.',
+      }),
+      on_failure: z.enum(['deny', 'ignore']).default('deny').meta({
+        description:
+          '`deny`: without its word a request is refused. `ignore`: it goes on, and policy sees the uninspected part `recogniser`.',
+      }),
+    })
+    .transform(
+      (given): PresidioConfig => ({
+        url: given.url,
+        language: given.language,
+        entities: given.entities,
+        scoreThreshold: given.score_threshold,
+        roles: given.roles,
+        timeoutMs: given.timeout,
+        concurrency: given.concurrency,
+        charactersMax: given.characters,
+        onFailure: given.on_failure,
+      }),
+    );
 }
 
 function approval(base: string) {

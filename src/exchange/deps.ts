@@ -9,6 +9,7 @@ import type { Dialect, RouteFacts } from '../llm/dialect.ts';
 import type { SessionKeys } from '../mask/session-keys.ts';
 import type { Pdp } from '../policy/decision.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
+import type { ExternalRecognition } from './recognise.ts';
 import type { MaskingScope } from './session.ts';
 
 /** All that the two phases stand on. Built once by the composition root; holds no state of any exchange. */
@@ -16,7 +17,9 @@ export interface ExchangeDeps {
   readonly authenticator: Authenticator;
   readonly selectDialect: (route: RouteFacts, contentType: string | null) => Dialect;
   readonly detector: Detector;
-  /** Names that the detector can report. */
+  /** Asked as well about requests; null: nobody is. */
+  readonly recognition: ExternalRecognition | null;
+  /** Names that detector and recogniser can report. */
   readonly entities: ReadonlySet<string>;
   readonly pdp: Pdp;
   readonly gate: Gate;

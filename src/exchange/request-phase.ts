@@ -15,6 +15,7 @@ import { continueHandedOver } from './handed-over.ts';
 import { awaitApproval } from './hold.ts';
 import { inspect } from './inspect.ts';
 import { readRequest } from './read-request.ts';
+import { recognise } from './recognise.ts';
 import { intentEntry, nothingKnown, type RequestFacts } from './records.ts';
 import { count, failClosed, refuse } from './refuse.ts';
 import { denied, maskingNotPossible, signedText, unauthenticated, unreadableRequest } from './replies.ts';
@@ -44,14 +45,15 @@ export async function requestPhase(
     const read = readRequest(deps.settings.bodyBytesMax, context, body);
     if (!read.ok) return await refuse(deps, facts, unreadableRequest(read.error));
     const { parsed, plain } = read.value;
-    const conversation = parsed?.conversation ?? withoutBody(context, options);
-    const session = sessionOf(head, deps.settings.sessionHeader, conversation, context.id);
-    facts = { ...facts, conversation, session, original: plain };
+    const said = parsed?.conversation ?? withoutBody(context, options);
+    const session = sessionOf(head, deps.settings.sessionHeader, said, context.id);
+    facts = { ...facts, conversation: said, session, original: plain };
 
     const inspecting = deps.clock.monoNs();
-    const scans = await inspect(deps.detector, conversation.segments);
+    const scanned = await inspect(deps.detector, said.segments);
+    const { conversation, scans } = await recognise(deps.recognition, said, scanned, signal);
     deps.metrics.latency('detect', Number(deps.clock.monoNs() - inspecting) / 1e9);
-    facts = { ...facts, scans };
+    facts = { ...facts, conversation, scans };
 
     const policy = deps.pdp.current();
     const decision = await decide(deps, policy, facts, subject.value);

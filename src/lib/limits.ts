@@ -39,6 +39,12 @@ export const limits = {
   customPatternCharsMax: 2_048,
   /** A match of such a pattern ends here, whatever its quantifiers say; a stream never holds back more for it. */
   customMatchCharsMax: 256,
+  /** Entries of one list of words, and the length of one. */
+  dictionaryWordsMax: 100_000,
+  dictionaryCharsMax: 128,
+  /** Lists of words, and entries of the lists of what is allowed. */
+  dictionariesMax: 32,
+  allowedMax: 10_000,
   /** Steps a character that such a pattern may take on texts made to cost it much. */
   customStepsMax: 64,
   /** States of the automaton that such a pattern becomes. */

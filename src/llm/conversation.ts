@@ -36,6 +36,7 @@ export interface Uninspected {
     | 'encrypted'
     | 'binary'
     | 'body'
+    | 'recogniser'
     | 'unknown';
 }
 

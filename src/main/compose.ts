@@ -47,7 +47,7 @@ import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
 import { openAuditApi } from './audit-api.ts';
 import { openAuditKeys } from './audit-keys.ts';
-import { detectorFrom } from './detector.ts';
+import { detectorFrom, recognitionFrom } from './detector.ts';
 import { derivedKeys } from './keys.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices } from './notices.ts';
@@ -154,7 +154,9 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   opened.add(() => store.close());
   const sweeper = startSweeper(store, log, 1_000, createCensus({ store, clock, metrics }));
   opened.add(() => sweeper.close());
-  const { detector, entities } = detectorFrom(config.detection);
+  const { detector, entities: detected } = detectorFrom(config.detection);
+  const recognition = recognitionFrom(config.detection.presidio);
+  const entities = new Set([...detected, ...(recognition?.recogniser.entities ?? [])]);
   const keys = derivedKeys(config.masking.key?.reveal() ?? null, random);
   const { keyFile, keyReloadMs } = config.masking;
   const placeholders = createSessionKeys(
@@ -170,6 +172,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     authenticator,
     selectDialect,
     detector,
+    recognition,
     entities,
     pdp,
     gate,

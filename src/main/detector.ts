@@ -1,8 +1,11 @@
-import type { DetectionConfig } from '../config/config.ts';
+import type { DetectionConfig, PresidioConfig } from '../config/config.ts';
 import { type AdmittedPatterns, admitPatterns } from '../detect/custom-pattern.ts';
 import { createDetector } from '../detect/detector.ts';
+import { createExternalRecogniser } from '../detect/external-recogniser.ts';
 import type { Detector } from '../detect/finding.ts';
+import { createPresidio } from '../detect/presidio-http.ts';
 import { rules } from '../detect/rules/catalogue.ts';
+import type { ExternalRecognition } from '../exchange/recognise.ts';
 import { Fault } from '../lib/fault.ts';
 
 /** A detector as configured, for the service and for the commands that read texts. */
@@ -24,6 +27,16 @@ export function detectorFrom({ tier, countries, custom, allow }: DetectionConfig
     detector: createDetector({ tier, countries, custom: patterns, allow }),
     entities: new Set([...kinds.values()].map(({ entity }) => entity)),
     kinds,
+  };
+}
+
+/** Presidio as configured; null: not used. */
+export function recognitionFrom(presidio: PresidioConfig | null): ExternalRecognition | null {
+  if (presidio === null) return null;
+  return {
+    recogniser: createExternalRecogniser(createPresidio(presidio), presidio),
+    roles: new Set(presidio.roles),
+    onFailure: presidio.onFailure,
   };
 }
 

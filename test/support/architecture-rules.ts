@@ -46,4 +46,4 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
 
 /** Files that touch a network, a disk or a foreign engine: only the composition root and tests import them. */
 export const adapter: RegExp =
-  /(redis-store|level-store|level-index|file-spool|http-post|smtp-mailer|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary|vault-kek|aws-kms-kek|gcp-kms-kek)\.ts$/;
+  /(redis-store|level-store|level-index|file-spool|http-post|smtp-mailer|opa-wasm|jwks|file-log|bundle-files|file-source|opa-binary|presidio-http|vault-kek|aws-kms-kek|gcp-kms-kek)\.ts$/;

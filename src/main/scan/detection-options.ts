@@ -64,7 +64,7 @@ function withOptions(base: DetectionConfig, { tier, country }: DetectionOptions)
   };
 }
 
-const noConfig: DetectionConfig = { tier: 'core', countries: null, custom: [], allow: [] };
+const noConfig: DetectionConfig = { tier: 'core', countries: null, custom: [], allow: [], presidio: null };
 
 async function load<Section extends TextSection>(
   file: string,

@@ -53,7 +53,7 @@ test('the least there can be is right, and everything else has its default', () 
       cache: { ttlMs: 60_000, entriesMax: 4_096 },
     },
     policy: { bundle: '/etc/bundle.tar.gz', reloadMs: 5_000, headers: [] },
-    detection: { tier: 'core', countries: null, custom: [], allow: [] },
+    detection: { tier: 'core', countries: null, custom: [], allow: [], presidio: null },
     masking: { scope: 'session', key: null, keyFile: null, keyReloadMs: 5_000 },
     approval: {
       store: { kind: 'embedded', directory: '/etc/data/approvals' },

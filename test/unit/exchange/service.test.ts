@@ -17,6 +17,7 @@ function deps(recorded: AuditEntry[]): ExchangeDeps {
     authenticator: { authenticate: async () => ok(anonymous) },
     selectDialect: createDialects(),
     detector: createDetector({ tier: 'core' }),
+    recognition: null,
     entities: new Set(),
     pdp: {
       current: () => {
