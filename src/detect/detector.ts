@@ -1,9 +1,11 @@
 import { sha256Hex } from '../lib/hash.ts';
+import type { Allowed } from './allow-list.ts';
 import type { AdmittedPatterns } from './custom-pattern.ts';
 import { createDecodingDetector } from './decoding-detector.ts';
+import type { AdmittedDictionary, Dictionary } from './dictionary.ts';
 import type { Decoding } from './escapes.ts';
 import type { Detector, Finding, StreamFinding } from './finding.ts';
-import { compileProgram } from './program.ts';
+import { type AllowList, compileProgram } from './program.ts';
 import type { Rule } from './rule.ts';
 import { rules as catalogue } from './rules/catalogue.ts';
 import { createSession } from './session.ts';
@@ -14,8 +16,10 @@ export interface DetectorOptions {
   /** ISO 3166 codes: only these countries' extended rules. Null or absent: all. */
   readonly countries?: readonly string[] | null;
   readonly custom?: AdmittedPatterns;
-  /** Exact values that are never findings, such as published test numbers. Private keys and JWTs cannot be allowed. */
-  readonly allow?: readonly string[];
+  /** Lists of words, made ready, with what they were made from. */
+  readonly dictionaries?: readonly { readonly source: Dictionary; readonly list: AdmittedDictionary }[];
+  /** What is never a finding, such as published test numbers. Private keys and JWTs cannot be allowed. */
+  readonly allow?: readonly string[] | { readonly source: Allowed; readonly list: AllowList };
   /** Encodings that are undone for a second look; absent: none. */
   readonly decode?: Decoding;
 }
@@ -23,7 +27,11 @@ export interface DetectorOptions {
 /** Builds the detector; compiles all rules once (some tens of milliseconds). */
 export function createDetector(options: DetectorOptions): Detector {
   const rules = catalogue.filter((rule) => isWanted(rule, options));
-  const program = compileProgram(rules, { roaming: options.custom?.rules ?? [], allow: new Set(options.allow) });
+  const program = compileProgram(rules, {
+    roaming: options.custom?.rules ?? [],
+    lists: (options.dictionaries ?? []).map(({ list }) => list),
+    allow: allowListOf(options.allow),
+  });
   const detector: Detector = {
     revision: revisionOf(rules, options),
     scan: (text) => ({ findings: createSession(program).feed(text, true).findings.map(withoutContinuation) }),
@@ -41,19 +49,27 @@ function isWanted(rule: Rule, { tier, countries }: DetectorOptions): boolean {
   return tier === 'extended' && (!rule.country || !countries || countries.includes(rule.country));
 }
 
+function allowListOf(allow: DetectorOptions['allow']): AllowList {
+  return allow !== undefined && 'list' in allow ? allow.list : new Set(allow);
+}
+
 function withoutContinuation({ continuation: _, ...finding }: StreamFinding): Finding {
   return finding;
 }
 
 /** Same rules, same settings, same revision. */
-function revisionOf(rules: readonly Rule[], { tier, countries, custom, allow, decode }: DetectorOptions): string {
+function revisionOf(
+  rules: readonly Rule[],
+  { tier, countries, custom, dictionaries, allow, decode }: DetectorOptions,
+): string {
   const settings = {
     rules,
     tier,
     countries: countries ?? null,
     custom: custom?.patterns ?? [],
-    allow: allow ?? [],
-    decode,
+    dictionaries: (dictionaries ?? []).map(({ source }) => source),
+    allow: allow !== undefined && 'list' in allow ? allow.source : (allow ?? []),
+    decode: decode ?? null,
   };
   const printable = JSON.stringify(settings, (key, value: unknown) => {
     if (key === 'examples') return undefined;
