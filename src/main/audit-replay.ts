@@ -1,5 +1,7 @@
+import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { layout } from '../audit/layout.ts';
 import type { StoredRecord } from '../audit/read.ts';
 import type { Config } from '../config/config.ts';
 import { Fault } from '../lib/fault.ts';
@@ -44,6 +46,7 @@ export function addAuditReplayCommand(audit: Command): void {
       }
       const loaded = await configFrom(options.config);
       const folder = options.folder ?? loaded.audit.directory;
+      if (options.folder !== undefined) freeCopy(options.folder, loaded.audit.directory);
       const config: Config = { ...loaded, audit: { ...loaded.audit, directory: folder } };
       const { decideRecords } = await import('./replay-records.ts');
       const since = options.since === undefined ? null : timeNs(options.since);
@@ -73,6 +76,13 @@ export function addAuditReplayCommand(audit: Command): void {
       const isDifferent = rows.some(({ result }) => result.differs.length > 0);
       process.exitCode = isDifferent ? exitCodes.no : missing > 0 ? exitCodes.unreachable : exitCodes.done;
     });
+}
+
+/** A copy brings the lock of a running writer along: its own, byte for byte, which holds nothing here. */
+function freeCopy(copy: string, original: string): void {
+  const [there, here] = [layout.lock(copy), layout.lock(original)];
+  if (!existsSync(there) || !existsSync(here) || realpathSync(there) === realpathSync(here)) return;
+  if (readFileSync(there, 'utf8') === readFileSync(here, 'utf8')) rmSync(there);
 }
 
 interface Row {

@@ -1,0 +1,193 @@
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { webhookSignature } from '../../src/audit/sinks/webhook-sink.ts';
+import { type CliProcess, type CliResult, cli, jsonLines, startCli } from '../support/cli.ts';
+import { eventually } from '../support/eventually.ts';
+import { policyVariant } from '../support/policy-variant.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { freePorts, root, startTestStack, type TestStack } from '../support/stack.ts';
+
+const card = '4111 1111 1111 1111';
+const secret = ['webhook', 'secret', 'of', 'the', 'test'].join('-');
+const session = { headers: { 'x-session-id': 'session-e2e' } };
+
+const noChat = `# METADATA
+# title: No chat
+# description: Refuses every chat.
+package countersign.rules.no_chat
+
+deny contains {"message": "no chat"} if input.resource.operation == "chat"
+`;
+
+let stack: TestStack;
+let receiver: Receiver;
+let witness: CliProcess;
+let folder: string;
+let exchange: string;
+
+function inFolder(name: string): string {
+  return join(stack.dataFolder, name);
+}
+
+/** With what the service's configuration refers to. */
+function withConfig(args: readonly string[]): Promise<CliResult> {
+  return cli(['audit', ...args, '--config', inFolder('countersign.yaml')], {
+    env: {
+      COUNTERSIGN_DATA: stack.dataFolder,
+      COUNTERSIGN_BUNDLE: join(root, '.cache', 'policy', 'bundle.tar.gz'),
+      COUNTERSIGN_JWKS: inFolder('jwks.json'),
+      COUNTERSIGN_TEST_SECRET: secret,
+    },
+  });
+}
+
+beforeAll(async () => {
+  receiver = await startReceiver(() => ({ status: 200 }));
+  process.env['COUNTERSIGN_TEST_SECRET'] = secret;
+  stack = await startTestStack({
+    serviceConfig: (yaml) =>
+      yaml.replace(
+        /^audit:\n/m,
+        `audit:
+  sink_directory: \${env:COUNTERSIGN_DATA}/sinks
+  sinks:
+    - { name: hook, batch: { wait: 0s }, webhook: { url: "${receiver.url}", secret: "\${env:COUNTERSIGN_TEST_SECRET}" } }
+    - { name: lines, format: ecs, file: { path: "\${env:COUNTERSIGN_DATA}/ecs.jsonl" } }
+`,
+      ),
+  });
+  folder = inFolder('audit');
+  const answer = await stack.chat(`my card is ${card}`, session);
+  exchange = answer.headers.get('x-countersign-exchange') ?? '';
+  await answer.text();
+  await (await stack.chat('and what else?', session)).text();
+});
+afterAll(async () => {
+  witness?.child.kill('SIGTERM');
+  await stack?.stop();
+  await receiver?.close();
+});
+
+describe('the record of a running service', () => {
+  test('reaches its sinks, signed and without the card', async () => {
+    const outcome = await eventually('the outcome at the webhook', () => {
+      const events = receiver.requests.flatMap(({ body }) => JSON.parse(body));
+      return events.find(
+        ({ metadata, unmapped }) => metadata.correlation_uid === exchange && unmapped.audit.kind === 'outcome',
+      );
+    });
+    expect(outcome).toMatchObject({ class_uid: 6003, action_id: 4, api: { service: { name: 'openai' } } });
+    for (const { headers, body } of receiver.requests) {
+      expect(body).not.toContain('4111');
+      const [, seconds, signature] = /^t=(\d+),v1=(.+)$/.exec(String(headers['countersign-signature'])) ?? [];
+      expect(signature).toBe(webhookSignature(secret, Number(seconds), body));
+    }
+    await eventually('lines in the file', () => (existsSync(inFolder('ecs.jsonl')) ? true : undefined));
+    const listed = await withConfig(['sink', 'list', '--json']);
+    expect(jsonLines(listed.stdout).map((row) => [Reflect.get(row, 'sink'), Reflect.get(row, 'dead_letters')])).toEqual(
+      [
+        ['hook', 0],
+        ['lines', 0],
+      ],
+    );
+    const metrics = await (await fetch(`${stack.http}/metrics`)).text();
+    expect(metrics).toMatch(/countersign_audit_sink_lag_records\{sink="hook"\} \d+/);
+  });
+
+  test('can be sent again', async () => {
+    const before = receiver.requests.length;
+    const again = await withConfig(['sink', 'replay', '--sink', 'hook', '--from', '2026-01-01T00:00:00Z']);
+    expect([again.code, again.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^\d+ events delivered, 0 refused for good\n$/),
+    ]);
+    const ids = (from: number, to?: number): string[] =>
+      receiver.requests
+        .slice(from, to)
+        .flatMap(({ body }) => JSON.parse(body).map(({ metadata }: never) => Reflect.get(metadata, 'uid')));
+    expect(ids(before)).toEqual(expect.arrayContaining(ids(0, before).filter((id) => !id.startsWith('checkpoint'))));
+  });
+
+  test('is found, and a session followed', async () => {
+    const found = await cli(['audit', 'search', folder, '--entity', 'CREDIT_CARD', '--kind', 'intent', '--json']);
+    expect(jsonLines(found.stdout).map((row) => Reflect.get(row, 'exchange'))).toEqual([exchange]);
+    expect((await cli(['audit', 'search', folder, '--code', 'no_such'])).code).toBe(1);
+    expect((await cli(['audit', 'sessions', folder])).stdout).toMatch(/session-e2e .* 2 +0 +1 +0 /);
+    const story = await cli(['audit', 'sessions', folder, 'session-e2e']);
+    expect(story.stdout).toMatch(/asked scripted-1: sent on, masked/);
+    expect(story.stdout).toMatch(/masked {4}CREDIT_CARD x1 \(token\)/);
+    expect(story.stdout).toMatch(/answered: complete, status 200/);
+  });
+
+  test('is proved to somebody who has nothing but the key', async () => {
+    const shown = await cli(['audit', 'show', folder, exchange, '--json']);
+    const [intent] = jsonLines(shown.stdout);
+    const id = String(Reflect.get(intent ?? {}, 'id'));
+    const proof = inFolder('one.tlog-proof');
+    await eventually('a proof', async () => {
+      const made = await cli(['audit', 'prove', folder, id, '--out', proof]);
+      return made.code === 0 ? true : undefined;
+    });
+    cpSync(join(folder, 'log.vkey'), inFolder('given.vkey'));
+    const held = await cli(['audit', 'verify-proof', proof, '--key', inFolder('given.vkey')]);
+    expect([held.code, held.stdout]).toEqual([0, expect.stringContaining('proved')]);
+    writeFileSync(proof, readFileSync(proof, 'utf8').replace(/^index \d+/m, 'index 0'));
+    expect((await cli(['audit', 'verify-proof', proof, '--key', inFolder('given.vkey')])).code).toBe(1);
+    expect((await cli(['audit', 'verify-proof', proof])).code).toBe(2);
+
+    const bundle = inFolder('evidence');
+    const exported = await cli(['audit', 'export', folder, exchange, '--out', bundle]);
+    expect([exported.code, exported.stdout]).toEqual([0, expect.stringMatching(/^\d+ records in /)]);
+    expect(readFileSync(join(bundle, 'README.txt'), 'utf8')).toContain('countersign audit verify-proof');
+  });
+
+  test('is cosigned by a witness, which an auditor can ask for', async () => {
+    const [port] = await freePorts(1);
+    witness = startCli([
+      ...['audit', 'witness', '--log', join(folder, 'log.vkey'), '--name', 'witness.example/w1'],
+      ...['--key', inFolder('witness.key'), '--state', inFolder('witness'), '--listen', `127.0.0.1:${port}`],
+    ]);
+    const key = await eventually('the key of the witness', () => /verifier key {2}(\S+)\n/.exec(witness.stdout())?.[1]);
+    await eventually('its address', () => (witness.stdout().includes('serves') ? true : undefined));
+    const note = readFileSync(join(folder, 'checkpoint'), 'utf8');
+    const answer = await fetch(`http://127.0.0.1:${port}/add-checkpoint`, { method: 'POST', body: `old 0\n\n${note}` });
+    expect(answer.status).toBe(200);
+    const copy = inFolder('copy');
+    cpSync(folder, copy, { recursive: true });
+    writeFileSync(join(copy, 'checkpoint.witnessed'), `${note}${await answer.text()}`);
+    const trust = inFolder('trust.txt');
+    writeFileSync(
+      trust,
+      `log ${readFileSync(join(folder, 'log.vkey'), 'utf8').trim()}\nwitness w1 ${key}\nquorum w1\n`,
+    );
+    const verified = await cli(['audit', 'verify', copy, '--trust', trust]);
+    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('witness     w1 at ')]);
+    expect((await cli(['audit', 'verify', folder, '--trust', trust])).code).toBe(1);
+    for (const level of ['1', '2', '3']) expect((await cli(['audit', 'verify', copy, '--level', level])).code).toBe(0);
+    const plain = await withConfig(['verify', copy, '--level', '5']);
+    expect([plain.code, plain.stdout]).toEqual([
+      0,
+      expect.stringMatching(/plaintext {3}\d+ records opened, 0 without a key/),
+    ]);
+    expect((await cli(['audit', 'verify', copy, '--level', '9'])).code).toBe(2);
+  });
+
+  test('decides again what was decided, and shows what another policy would change', async () => {
+    const copy = inFolder('replayed');
+    cpSync(folder, copy, { recursive: true });
+    const same = await withConfig(['replay', exchange, '--folder', copy, '--reason', 'ticket 7', '--json']);
+    expect([same.code, jsonLines(same.stdout)]).toEqual([
+      0,
+      [expect.objectContaining({ exchange, same: true, differs: [] })],
+    ]);
+    const access = await cli(['audit', 'search', copy, '--kind', 'access', '--json']);
+    expect(access.stdout).toContain('ticket 7');
+
+    const strict = await policyVariant({ files: { 'rules/no_chat/no_chat.rego': noChat } });
+    const flips = await withConfig(['replay', '--folder', copy, '--reason', 'what if', '--policy', strict.bundle]);
+    expect(flips.stdout).toMatch(/allow -> deny/);
+    expect([flips.code, flips.stdout]).toEqual([1, expect.stringMatching(/2 decided again: 0 the same, 2 different/)]);
+    strict.remove();
+  });
+});
