@@ -48,16 +48,17 @@ const serverOptions = {
  */
 export function createGuardrailServer(deps: GuardrailServerDeps, options: GuardrailServerOptions): GuardrailServer {
   const key = sha256(options.key);
+  let isClosing = false;
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     answer(deps, key, request, gone.signal).then(
-      (reply) => send(response, reply),
+      (reply) => send(response, reply, isClosing),
       (thrown: unknown) => {
         const fault = Fault.from(thrown);
         deps.metrics.failure(fault.code);
         deps.log.error('a gateway got no verdict', { code: fault.code, reason: fault.message });
-        send(response, failed(500, fault.code));
+        send(response, failed(500, fault.code), isClosing);
       },
     );
   };
@@ -76,6 +77,7 @@ export function createGuardrailServer(deps: GuardrailServerDeps, options: Guardr
       }),
     close: (drainMs) =>
       new Promise((resolve) => {
+        isClosing = true;
         const cut = setTimeout(() => server.closeAllConnections(), drainMs);
         server.close(() => {
           clearTimeout(cut);
@@ -160,7 +162,7 @@ function headersOf(request: IncomingMessage, key: Uint8Array): ReadonlyMap<strin
   return headers;
 }
 
-function send(response: ServerResponse, { status, body }: Reply): void {
+function send(response: ServerResponse, { status, body }: Reply, isClosing: boolean): void {
   if (response.destroyed) return;
   const text = JSON.stringify(body);
   response.writeHead(status, {
@@ -168,7 +170,7 @@ function send(response: ServerResponse, { status, body }: Reply): void {
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     // A body that is too large is not read to its end.
-    ...(status === 200 ? {} : { connection: 'close' }),
+    ...(status === 200 && !isClosing ? {} : { connection: 'close' }),
   });
   response.end(text);
 }
