@@ -56,25 +56,38 @@ export function createDeciding(deps: DecidingDeps): Deciding {
     breakGlass: store.breakGlass,
   };
 
-  /** What makes a repetition the same decision; refused where the request id came with something else before. */
-  const keyOf = async (
-    subject: Subject,
-    requestId: string,
-    verb: Verb,
-    ids: readonly string[],
+  /**
+   * Decides under the caller's request id: refused where that came with something else before. A call of which nothing came
+   * (`isVoid`) leaves the id free, so that no more of them are kept than there are decisions.
+   */
+  const once = async <T>(
+    call: {
+      readonly subject: Subject;
+      readonly requestId: string;
+      readonly verb: Verb;
+      readonly ids: readonly string[];
+    },
     reason: string,
-  ): Promise<Result<string | null, RpcStatus>> => {
-    if (requestId === '') return ok(null);
+    decideAll: (requestKey: string | null) => Promise<Result<T, RpcStatus>>,
+    isVoid: (decided: Result<T, RpcStatus>) => boolean,
+  ): Promise<Result<T, RpcStatus>> => {
+    const { subject, requestId, verb, ids } = call;
+    if (requestId === '') return decideAll(null);
     if (requestId.length > limits.requestIdCharsMax) {
       return invalid('request_id', `must have at most ${limits.requestIdCharsMax} characters`);
     }
     const key = sha256Hex(JSON.stringify([subject.tenant, subject.issuer, subject.id, requestId]));
-    const content = sha256Hex(JSON.stringify([verb, ids, reason]));
-    const what = `${verb} ${ids.length === 1 ? (ids[0] ?? '') : `${ids.length} approvals`}`;
-    const bound = await store.claim(key, `${content} ${what}`);
-    if (bound.startsWith(`${content} `)) return ok(key);
-    metrics.approvalConflict('request_id_reused');
-    return err(requestIdReused(bound.slice(bound.indexOf(' ') + 1)));
+    const digest = sha256Hex(JSON.stringify([verb, ids, reason]));
+    const content = `${digest} ${verb} ${ids.length === 1 ? (ids[0] ?? '') : `${ids.length} approvals`}`;
+    const bound = await store.claim(key, content);
+    if (bound !== content) {
+      metrics.approvalConflict('request_id_reused');
+      return err(requestIdReused(bound.slice(bound.indexOf(' ') + 1)));
+    }
+    // With the content in it: should the claim be gone, another content is still no repetition.
+    const decided = await decideAll(sha256Hex(`${key} ${digest}`));
+    if (isVoid(decided)) await store.release(key, content);
+    return decided;
   };
 
   const decideOne = async (
@@ -117,8 +130,13 @@ export function createDeciding(deps: DecidingDeps): Deciding {
     one: async (subject, verb, { id, reason, requestId }) => {
       const seen = await visible(subject, id);
       if (!seen.ok) return seen;
-      const key = await keyOf(subject, requestId, verb, [id], reason.trim());
-      return key.ok ? decideOne(subject, verb, id, reason.trim(), key.value) : key;
+      const why = reason.trim();
+      return once(
+        { subject, requestId, verb, ids: [id] },
+        why,
+        (key) => decideOne(subject, verb, id, why, key),
+        (decided) => !decided.ok,
+      );
     },
     batch: async (subject, { ids, verdict, reason, requestId }) => {
       const verb = verbs[verdict];
@@ -126,10 +144,13 @@ export function createDeciding(deps: DecidingDeps): Deciding {
       if (ids.length === 0 || ids.length > limits.approvalBatchMax || new Set(ids).size < ids.length) {
         return invalid('ids', `must be 1 to ${limits.approvalBatchMax}, each once`);
       }
-      const key = await keyOf(subject, requestId, verb, ids, reason.trim());
-      if (!key.ok) return key;
-      const outcomes = ids.map((id) => inBatch(subject, verb, id, reason.trim(), key.value));
-      return ok({ outcomes: await Promise.all(outcomes) });
+      const why = reason.trim();
+      return once(
+        { subject, requestId, verb, ids },
+        why,
+        async (key) => ok({ outcomes: await Promise.all(ids.map((id) => inBatch(subject, verb, id, why, key))) }),
+        (decided) => !decided.ok || decided.value.outcomes.every(({ outcome }) => outcome?.$case === 'refusal'),
+      );
     },
   };
 }

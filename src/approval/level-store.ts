@@ -224,6 +224,17 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
         ]);
         return content;
       }),
+    release: (key, content) =>
+      exclusively(async () => {
+        const claimed = await guarded(() => db.get(`k!${key}`));
+        if (claimed === undefined) return;
+        const { until, content: bound } = object(parse(claimed), 'claim');
+        if (bound !== content) return;
+        await write([
+          { type: 'del', key: `k!${key}` },
+          { type: 'del', key: `x!${padded(Number(until))}!${key}` },
+        ]);
+      }),
     forgetClaims: (nowMs, count) =>
       exclusively(async () => {
         const over = await keys('x!', `x!${padded(nowMs + 1)}`, count);

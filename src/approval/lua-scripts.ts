@@ -11,7 +11,7 @@ export interface Script {
 
 export type ScriptName = (typeof scriptNames)[number];
 
-export const scriptNames = ['insert', 'stage', 'consume', 'settle', 'remove', 'claim'] as const;
+export const scriptNames = ['insert', 'stage', 'consume', 'settle', 'remove', 'claim', 'release'] as const;
 
 /**
  * Reads the scripts at start. They stand beside this file; the compiler does not copy them to `dist/`, so a module that runs
@@ -32,5 +32,6 @@ export function loadScripts(): Readonly<Record<ScriptName, Script>> {
     settle: load('settle'),
     remove: load('remove'),
     claim: load('claim'),
+    release: load('release'),
   };
 }

@@ -194,6 +194,7 @@ export function createRecordedStore(
       const nowMs = clock.nowMs();
       return table.claim(key, content, nowMs + limits.requestKeySecondsMin * 1000, nowMs);
     },
+    release: table.release,
     subscribe: (listener) => table.subscribe(listener),
     close: () => table.close(),
   };

@@ -194,6 +194,9 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       const ttl = Math.max(1, Math.ceil(untilMs - nowMs));
       return String(await client.run(scripts.claim, [`${prefix}claim:${key}`], [content, ttl]));
     },
+    release: async (key, content) => {
+      await client.run(scripts.release, [`${prefix}claim:${key}`], [content]);
+    },
     // They have a time to live of their own.
     forgetClaims: async () => {},
     subscribe: hints.subscribe,

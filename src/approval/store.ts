@@ -115,6 +115,8 @@ export interface ApprovalStore {
    * is bound to.
    */
   claim(key: string, content: string): Promise<string>;
+  /** Frees the key if it is bound to this content: nothing came of the call. */
+  release(key: string, content: string): Promise<void>;
   /** Calls `listener` for hints until the returned function is called. */
   subscribe(listener: Listener): () => void;
   close(): Promise<void>;

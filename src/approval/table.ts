@@ -65,6 +65,8 @@ export interface ApprovalTable {
   count(state: ApprovalState, from: string, to: string): Promise<number>;
   /** Binds the key to the content until `untilMs` if it is free; the content that it is bound to. */
   claim(key: string, content: string, untilMs: number, nowMs: number): Promise<string>;
+  /** Frees the key if it is bound to this content. */
+  release(key: string, content: string): Promise<void>;
   /** Forgets at most `count` claims that are over, where the storage does not do that by itself. */
   forgetClaims(nowMs: number, count: number): Promise<void>;
   subscribe(listener: Listener): () => void;

@@ -247,7 +247,11 @@ describe.each(implementations)('what happened, in order: $name', ({ open }) => {
     expect(await table.claim('k', 'two', untilMs, startMs)).toBe('one');
     expect(await table.claim('k2', 'two', untilMs, startMs)).toBe('two');
     await table.forgetClaims(startMs, 10);
+    await table.release('k', 'two');
     expect(await table.claim('k', 'two', untilMs, untilMs - 1)).toBe('one');
+    await table.release('k', 'one');
+    await table.release('nobody', 'one');
+    expect(await table.claim('k', 'two', untilMs, untilMs - 1)).toBe('two');
   });
 });
 

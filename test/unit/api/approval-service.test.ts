@@ -373,6 +373,7 @@ describe('approval service', () => {
   test('a request id makes a repetition the same decision, for this caller and this content', async () => {
     await open('a', { quorum: 2 });
     await open('b');
+    await open('own', { requester: 'ada' });
     const first = await decide('approve', 'ada', 'a', 'fine', 'r1');
     expect(first).toMatchObject({ version: 2, state: State.STATE_PENDING });
     expect(await decide('approve', 'ada', 'a', ' fine ', 'r1')).toMatchObject({ version: 2 });
@@ -388,6 +389,8 @@ describe('approval service', () => {
     await expect(decide('approve', 'ada', 'a', '', 'r2')).rejects.toMatchObject({
       details: expect.stringMatching(/^already_resolved: approved: approve by bob/),
     });
+    await expect(decide('approve', 'ada', 'own', '', 'r3')).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(await decide('approve', 'ada', 'b', '', 'r3')).toMatchObject({ state: State.STATE_APPROVED });
     await expect(decide('approve', 'ada', 'a', '', 'x'.repeat(129))).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
     });

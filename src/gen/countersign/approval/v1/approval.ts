@@ -3290,8 +3290,8 @@ export const DecideBatchResponse: MessageFns<DecideBatchResponse> = {
  * the audit record under `Approval.exchange`, and is opened there by who has the auditor's right to.
  *
  * Deciding calls take a `request_id`: a text of the client's choice that makes a repetition safe. The same caller's same
- * `request_id` with the same content has the same outcome; with other content it is refused, naming what it came with
- * first. It is remembered for at least a day.
+ * `request_id` with the same content is the same decision; with other content it is refused, naming what it came with
+ * first. It is remembered for at least a day from its decision; a call that decided nothing leaves it free.
  *
  * Errors: INVALID_ARGUMENT bad input; UNAUTHENTICATED no valid token; PERMISSION_DENIED seen but not yours to decide;
  * NOT_FOUND; FAILED_PRECONDITION already resolved (the message names the first decision), or a `request_id` used for
