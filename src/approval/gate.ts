@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
 import type { NewId } from '../lib/ids.ts';
 import { unreachable } from '../lib/invariant.ts';
@@ -40,6 +41,8 @@ export interface GateOptions {
 export function createGate(deps: GateDeps, options: GateOptions = {}): Gate {
   const { store, clock, newId, observe } = deps;
   const { pollMs = 2_000, draining = new AbortController().signal } = options;
+  // Every waiter listens to it, and takes its listener away again.
+  setMaxListeners(0, draining);
   let waiting = 0;
 
   const hold: Gate['pass'] = async (digest, held, terms, signal) => {
