@@ -2,6 +2,9 @@ import type { EmailChannel, NoticeRoute, WebhookChannel } from '../approval/noti
 import type { RedisTarget } from '../approval/redis-client.ts';
 import type { SinkSpec, SinkTarget } from '../audit/sinks/sink-spec.ts';
 import type { TrustedWitness } from '../audit/verify-trust.ts';
+import type { CustomPattern } from '../detect/custom-pattern.ts';
+import type { Dictionary } from '../detect/dictionary.ts';
+import type { Decoding } from '../detect/escapes.ts';
 import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { JwksOptions } from '../identity/keys.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
@@ -92,8 +95,14 @@ export interface DetectionConfig {
   /** Null: all. */
   readonly countries: readonly string[] | null;
   readonly custom: readonly CustomDetector[];
-  /** Exact values that are never findings. */
+  readonly dictionaries: readonly DictionaryConfig[];
+  readonly decode: Decoding;
+  /** Exact values that are never findings; below, the same by pattern and by hash. */
   readonly allow: readonly string[];
+  readonly allowPatterns: readonly string[];
+  readonly allowHashes: readonly string[];
+  /** Null: the hashes are plain SHA-256. */
+  readonly allowKey: Secret | null;
   /** Null: not used. */
   readonly presidio: PresidioConfig | null;
 }
@@ -110,15 +119,10 @@ export interface PresidioConfig {
   readonly onFailure: 'deny' | 'ignore';
 }
 
-export interface CustomDetector {
-  readonly id: string;
-  readonly entity: string;
-  /** RE2 syntax. */
-  readonly pattern: string;
-  readonly score: number;
-  /** Words near a match that raise its score. */
-  readonly context: readonly string[];
-}
+/** A pattern of the user's own. */
+export type CustomDetector = CustomPattern;
+
+export type DictionaryConfig = Dictionary;
 
 export interface ApprovalConfig {
   readonly store: { readonly kind: 'embedded'; readonly directory: string } | RedisConfig;

@@ -1,6 +1,7 @@
-import { admitPatterns } from '../detect/custom-pattern.ts';
+import { admitOwn } from '../detect/own-detection.ts';
 import { createRoutableDialects } from '../llm/dialects.ts';
 import type { Config, Listener } from './config.ts';
+import { ownDetection } from './own-detection.ts';
 import type { Complaint, SettingPath } from './problem.ts';
 import { referenceForms } from './references.ts';
 
@@ -87,19 +88,17 @@ function issuers({ identity }: Config): Complaint[] {
   return found;
 }
 
-/** Custom patterns are admitted here as they are at start: RE2 syntax, bounded, never empty. */
+/** What users add to detection is admitted here as it is at start: bounded, tried on its examples and on texts made to cost it much. */
 function patterns({ detection }: Config): Complaint[] {
-  return detection.custom.flatMap((pattern, index) => {
-    const admitted = admitPatterns([pattern]);
-    if (admitted.ok) return [];
-    return admitted.error.map(({ problem }) =>
-      error(
-        ['detection', 'custom', index, 'pattern'],
-        `cannot be used: ${problem}`,
-        'See docs/configuration.md; the syntax is RE2.',
-      ),
-    );
-  });
+  const admitted = admitOwn(ownDetection(detection));
+  if (admitted.ok) return [];
+  return admitted.error.map(({ path: [member = '', ...rest], problem }) =>
+    error(
+      ['detection', ...(member === 'allowed' ? ['allow_patterns', ...rest.slice(1)] : [member, ...rest])],
+      rest.includes('examples') || rest.includes('words') ? problem : `cannot be used: ${problem}`,
+      'See docs/detection.md; the syntax of patterns is RE2.',
+    ),
+  );
 }
 
 function routes({ routes }: Config): Complaint[] {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RedisTarget } from '../approval/redis-client.ts';
+import { validatorNames } from '../detect/validators/named.ts';
 import { limits } from '../lib/limits.ts';
 import { logLevels } from '../telemetry/pino-log.ts';
 import { ageRecipients, kekSection, retentionSection, revealSection } from './audit-section.ts';
@@ -9,6 +10,7 @@ import type {
   Config,
   CustomDetector,
   DetectionConfig,
+  DictionaryConfig,
   Listener,
   PresidioConfig,
   RedisConfig,
@@ -17,8 +19,8 @@ import { identitySection } from './identity-section.ts';
 import { noticesSection } from './notices-section.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { sinksSection } from './sinks-section.ts';
-import { witnessesSection } from './witness-section.ts';
 import { address, distinct, duration, headerName, isLoopback, path, text } from './values.ts';
+import { witnessesSection } from './witness-section.ts';
 
 /**
  * Where secrets stand. There a value is written as a reference (`${env:NAME}`, `${file:path}`), never in the file itself;
@@ -27,6 +29,7 @@ import { address, distinct, duration, headerName, isLoopback, path, text } from 
 export const secretPaths: readonly string[] = [
   'gateways.key',
   'masking.key',
+  'detection.allow_key',
   'approval.store.redis.password',
   'approval.store.redis.sentinel.password',
   'audit.kek.vault.token',
@@ -264,8 +267,20 @@ function detection() {
         .meta({ description: 'Regular expression, RE2 syntax: linear time, no back-references.' }),
       score: z.number().min(0).max(1).default(0.8).meta({ description: 'How sure a match is, 0 to 1.' }),
       context: distinct(text, 64).prefault([]).meta({ description: 'Words nearby that make a match surer.' }),
+      validator: z.enum(validatorNames).nullable().default(null).meta({
+        description: 'A check that a match must pass; null: none. One with check digits makes the score 1.',
+      }),
+      examples: z
+        .strictObject({
+          positive: distinct(text, 64)
+            .prefault([])
+            .meta({ description: 'Texts in which the pattern finds something.' }),
+          negative: distinct(text, 64).prefault([]).meta({ description: 'Texts in which it finds nothing.' }),
+        })
+        .prefault({})
+        .meta({ description: 'Tried whenever the file is read; one that does not hold is an error.' }),
     })
-    .transform((given): CustomDetector => given);
+    .transform(({ validator, ...given }): CustomDetector => (validator === null ? given : { ...given, validator }));
   return z
     .strictObject({
       tier: z.enum(['core', 'extended']).default('core').meta({
@@ -284,14 +299,81 @@ function detection() {
         .refine((list) => new Set(list.map((each) => each.id)).size === list.length, 'must not use an id twice')
         .default([])
         .meta({ description: 'Detectors of your own.' }),
+      dictionaries: z
+        .array(dictionary())
+        .max(limits.dictionariesMax)
+        .refine((list) => new Set(list.map((each) => each.id)).size === list.length, 'must not use an id twice')
+        .default([])
+        .meta({ description: 'Lists of names that are sensitive as they stand: projects, customers, hosts.' }),
+      decode: z
+        .strictObject({
+          percent: z.boolean().default(true).meta({ description: 'Percent-encoding, `%34`.' }),
+          html: z.boolean().default(true).meta({ description: 'HTML references, `&#52;` and `&nbsp;`.' }),
+          base64: z
+            .boolean()
+            .default(true)
+            .meta({ description: 'Base64 and base64url of text, from 20 characters on.' }),
+        })
+        .prefault({})
+        .meta({ description: 'Encodings that are undone, one level deep, for a second look.' }),
       allow: distinct(text, 1_024)
         .prefault([])
         .meta({ description: 'Exact values that are never findings, such as published test card numbers.' }),
+      allow_patterns: distinct(text, 64)
+        .prefault([])
+        .meta({ description: 'Patterns, RE2 syntax; a value that matches one from end to end is never a finding.' }),
+      allow_hashes: distinct(text, limits.allowedMax).prefault([]).meta({
+        description:
+          'SHA-256, in hexadecimal, of values that are never findings: of the value in lower case, without white space and hyphens.',
+      }),
+      allow_key: secret(16)
+        .nullable()
+        .default(null)
+        .meta({ description: 'With a key, `allow_hashes` are HMAC-SHA-256, and nobody can try values against them.' }),
       presidio: presidio().nullable().default(null).meta({
         description: 'Presidio Analyzer, asked about requests as well, for names and places; null: not used.',
       }),
     })
-    .transform((given): DetectionConfig => given);
+    .transform(
+      ({ allow_patterns, allow_hashes, allow_key, ...given }): DetectionConfig => ({
+        ...given,
+        allowPatterns: allow_patterns,
+        allowHashes: allow_hashes,
+        allowKey: allow_key,
+      }),
+    );
+}
+
+function dictionary() {
+  return z
+    .strictObject({
+      id: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9_.-]{0,63}$/, 'must be a name such as projects')
+        .meta({ description: 'Names the list in records.' }),
+      entity: z
+        .string()
+        .regex(/^[A-Z][A-Z0-9_]{1,63}$/, 'must be a name such as PROJECT_NAME')
+        .meta({ description: 'What it finds; policy speaks of it by this name.' }),
+      words: distinct(text, limits.dictionaryWordsMax)
+        .prefault([])
+        .meta({ description: 'Words and phrases; found as whole words.' }),
+      lines: z
+        .string()
+        .default('')
+        .meta({
+          description: 'The same as one text, an entry a line; # begins a comment. For a `${file:…}` reference.',
+        }),
+      case_sensitive: z.boolean().default(false).meta({ description: 'Whether capitals must be the same.' }),
+      score: z.number().min(0).max(1).default(0.9).meta({ description: 'How sure a match is, 0 to 1.' }),
+    })
+    .transform(
+      ({ lines, words, case_sensitive, ...given }): DictionaryConfig => ({
+        ...given,
+        words: [...words, ...lines.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'))],
+        caseSensitive: case_sensitive,
+      }),
+    );
 }
 
 function presidio() {

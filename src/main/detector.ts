@@ -1,8 +1,9 @@
 import type { DetectionConfig, PresidioConfig } from '../config/config.ts';
-import { type AdmittedPatterns, admitPatterns } from '../detect/custom-pattern.ts';
+import { ownDetection } from '../config/own-detection.ts';
 import { createDetector } from '../detect/detector.ts';
 import { createExternalRecogniser } from '../detect/external-recogniser.ts';
 import type { Detector } from '../detect/finding.ts';
+import { type AdmittedDetection, admitOwn, type OwnDetection } from '../detect/own-detection.ts';
 import { createPresidio } from '../detect/presidio-http.ts';
 import { rules } from '../detect/rules/catalogue.ts';
 import type { ExternalRecognition } from '../exchange/recognise.ts';
@@ -17,14 +18,19 @@ export interface ConfiguredDetector {
   readonly kinds: ReadonlyMap<string, { readonly entity: string; readonly source: string | null }>;
 }
 
-/** Compiles the rules. Throws Fault `detection_failed` for a pattern that configuration checks would have refused. */
-export function detectorFrom({ tier, countries, custom, allow }: DetectionConfig): ConfiguredDetector {
-  const patterns = admitted(custom);
+/** Compiles the rules. Throws Fault `detection_failed` for what configuration checks would have refused. */
+export function detectorFrom(config: DetectionConfig): ConfiguredDetector {
+  return detectorOf(config, admitted(ownDetection(config)));
+}
+
+/** The same, with what was admitted before: from configuration, and from a policy's data. */
+export function detectorOf({ tier, countries, decode }: DetectionConfig, own: AdmittedDetection): ConfiguredDetector {
   const kinds = new Map<string, { entity: string; source: string | null }>();
   for (const { id, entity, source } of rules) kinds.set(id, { entity, source });
-  for (const { id, entity } of patterns.patterns) kinds.set(id, { entity, source: null });
+  for (const { id, entity } of own.custom.patterns) kinds.set(id, { entity, source: null });
+  for (const { source } of own.dictionaries) kinds.set(source.id, { entity: source.entity, source: null });
   return {
-    detector: createDetector({ tier, countries, custom: patterns, allow }),
+    detector: createDetector({ tier, countries, decode, ...own }),
     entities: new Set([...kinds.values()].map(({ entity }) => entity)),
     kinds,
   };
@@ -40,9 +46,9 @@ export function recognitionFrom(presidio: PresidioConfig | null): ExternalRecogn
   };
 }
 
-function admitted(custom: DetectionConfig['custom']): AdmittedPatterns {
-  const patterns = admitPatterns(custom);
-  if (patterns.ok) return patterns.value;
-  const [first] = patterns.error;
-  throw new Fault('detection_failed', `the pattern ${first?.id ?? ''} cannot be used: ${first?.problem ?? ''}`);
+function admitted(own: OwnDetection): AdmittedDetection {
+  const result = admitOwn(own);
+  if (result.ok) return result.value;
+  const [first] = result.error;
+  throw new Fault('detection_failed', `detection.${first?.path.join('.') ?? ''} ${first?.problem ?? ''}`);
 }

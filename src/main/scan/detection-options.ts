@@ -64,7 +64,18 @@ function withOptions(base: DetectionConfig, { tier, country }: DetectionOptions)
   };
 }
 
-const noConfig: DetectionConfig = { tier: 'core', countries: null, custom: [], allow: [], presidio: null };
+const noConfig: DetectionConfig = {
+  tier: 'core',
+  countries: null,
+  custom: [],
+  dictionaries: [],
+  decode: { percent: true, html: true, base64: true },
+  allow: [],
+  allowPatterns: [],
+  allowHashes: [],
+  allowKey: null,
+  presidio: null,
+};
 
 async function load<Section extends TextSection>(
   file: string,
