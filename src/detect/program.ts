@@ -54,22 +54,7 @@ export function compileProgram(
     invariant(anchors.length > 0, `rule ${rule.id} has an anchor`);
     for (const anchor of anchors) if (anchor !== digitRun) entries.push({ owner, anchor });
     if (anchors.includes(digitRun)) atNumbers.push(owner);
-    const lead = rule.lead ? automatonOf(rule.lead) : null;
-    const value = automatonOf(rule.pattern);
-    const first = lead ?? value;
-    return {
-      rule,
-      order: owner,
-      lead,
-      value,
-      rest: rule.rest ? automatonOf(rule.rest) : null,
-      after: rule.after ? automatonOf(rule.after) : null,
-      notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
-      notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
-      reach: rule.reach ? compileReach(rule.reach, anchors, first) : null,
-      context: rule.context ? compileContext(rule.context) : null,
-      check: rule.check ?? null,
-    };
+    return compileRule(rule, owner, anchors, automatonOf);
   });
   const numberGates = buildNumberGates(compiled.filter(({ order }) => atNumbers.includes(order)));
   return {
@@ -80,6 +65,53 @@ export function compileProgram(
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
     allow,
     roamers: roamersOf(roaming, lists, rules.length),
+  };
+}
+
+/** Automata are made when text first comes near a match: most rules of most processes never need theirs. */
+function compileRule(
+  rule: Rule,
+  order: number,
+  anchors: readonly (string | typeof digitRun)[],
+  automatonOf: (pattern: RegExp) => Dfa,
+): CompiledRule {
+  const made = (pattern: RegExp | undefined): Dfa | null => (pattern ? automatonOf(pattern) : null);
+  const lead = lazy(() => made(rule.lead));
+  const value = lazy(() => automatonOf(rule.pattern));
+  const rest = lazy(() => made(rule.rest));
+  const after = lazy(() => made(rule.after));
+  const context = lazy(() => (rule.context ? compileContext(rule.context) : null));
+  return {
+    rule,
+    order,
+    get lead() {
+      return lead();
+    },
+    get value() {
+      return value();
+    },
+    get rest() {
+      return rest();
+    },
+    get after() {
+      return after();
+    },
+    get context() {
+      return context();
+    },
+    notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
+    notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
+    reach: rule.reach ? compileReach(rule.reach, anchors, automatonOf(rule.lead ?? rule.pattern)) : null,
+    check: rule.check ?? null,
+  };
+}
+
+/** Makes it at the first call, once. */
+function lazy<T>(make: () => T): () => T {
+  let made: { readonly it: T } | null = null;
+  return () => {
+    if (made === null) made = { it: make() };
+    return made.it;
   };
 }
 
