@@ -29,6 +29,9 @@ export function createAnswerService(deps: ExchangeDeps): AnswerService {
       const opened = await openAnswer(deps, head, response, signal);
       if ('kind' in opened) return opened;
       const { exchange, phase } = opened;
+      // Ends the wait for people, if there is one; the record says that nobody was there any more.
+      const leave = (): void => void exchange.abort('client_gone');
+      signal.addEventListener('abort', leave, { once: true });
       try {
         const first = phase.mode === 'reply' ? nothing : phase.push(body);
         const end = await phase.finish();
@@ -39,6 +42,8 @@ export function createAnswerService(deps: ExchangeDeps): AnswerService {
         const reply = phase.failureReply(thrown);
         await exchange.abort('fault');
         return { kind: 'reply', reply };
+      } finally {
+        signal.removeEventListener('abort', leave);
       }
     },
   };
