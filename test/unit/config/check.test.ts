@@ -93,6 +93,7 @@ test('the least there can be is right, and everything else has its default', () 
       auditorGroups: [],
       readerGroups: [],
       officerGroups: [],
+      callsPerSecond: 50,
       reveal: { approverGroups: [], ttlMs: 86_400_000 },
     },
     log: { level: 'info' },
