@@ -1,16 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { addApprovalsCommands } from './main/approvals-command.ts';
-import { addAuditCommands } from './main/audit-command.ts';
-import { addCheckConfigCommand } from './main/check-config-command.ts';
-import { addDemoCommand } from './main/demo-command.ts';
-import { addKeysCommands } from './main/keys-command.ts';
-import { addMaskCommand } from './main/mask-command.ts';
-import { addNoticesCommands } from './main/notices-command.ts';
 import { CliError, exitCodes, printError } from './main/output.ts';
-import { addPolicyCommands } from './main/policy-command.ts';
-import { addScanCommand } from './main/scan-command.ts';
-import { addServeCommand } from './main/serve-command.ts';
+
+type AddCommands = (program: Command) => void;
+
+/** The commands in the order of the help, each with the module that has it: none waits for what only others need. */
+const commands: ReadonlyMap<string, () => Promise<AddCommands>> = new Map([
+  ['serve', async () => (await import('./main/serve-command.ts')).addServeCommand],
+  ['check-config', async () => (await import('./main/check-config-command.ts')).addCheckConfigCommand],
+  ['scan', async () => (await import('./main/scan-command.ts')).addScanCommand],
+  ['mask', async () => (await import('./main/mask-command.ts')).addMaskCommand],
+  ['keys', async () => (await import('./main/keys-command.ts')).addKeysCommands],
+  ['demo', async () => (await import('./main/demo-command.ts')).addDemoCommand],
+  ['policy', async () => (await import('./main/policy-command.ts')).addPolicyCommands],
+  ['approvals', async () => (await import('./main/approvals-command.ts')).addApprovalsCommands],
+  ['notices', async () => (await import('./main/notices-command.ts')).addNoticesCommands],
+  ['audit', async () => (await import('./main/audit-command.ts')).addAuditCommands],
+]);
 
 const overview = `
 countersign decides about LLM traffic for Envoy: who asks, what is sensitive, what policy says,
@@ -38,16 +44,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
     .showHelpAfterError('(--help shows what is possible)')
     .exitOverride()
     .enablePositionalOptions();
-  addServeCommand(program);
-  addCheckConfigCommand(program);
-  addScanCommand(program);
-  addMaskCommand(program);
-  addKeysCommands(program);
-  addDemoCommand(program);
-  addPolicyCommands(program);
-  addApprovalsCommands(program);
-  addNoticesCommands(program);
-  addAuditCommands(program);
+  const named = commands.get(args[0] ?? '');
+  for (const load of named === undefined ? commands.values() : [named]) (await load())(program);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? exitCodes.done);

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { AuditKeys } from '../audit/keys.ts';
-import { durationMs } from '../config/values.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createPooledRandom } from '../lib/ids.ts';
 import { limits } from '../lib/limits.ts';
@@ -23,6 +22,7 @@ export function addKeysCommands(program: Command): void {
     .option('--json', 'as JSON')
     .addHelpText('after', help)
     .action(async (options: { config: string; in: string; keep: string; json?: boolean }) => {
+      const { durationMs } = await import('../config/values.ts');
       const delayMs = durationMs(options.in);
       const keep = Number(options.keep);
       if (delayMs === null) throw new CliError('--in takes a duration such as 0s, 1m or 12h.', exitCodes.usage);
