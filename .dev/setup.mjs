@@ -40,6 +40,8 @@ const envoyWheels = {
   ],
 };
 const envoyDefault = '1.40.0';
+/** An independent reader of whole logs; its exit status alone proves nothing, see test/fault/audit-go.test.ts. */
+const fsckModule = 'github.com/transparency-dev/tessera/cmd/fsck@v1.0.4';
 const opaModule = 'github.com/open-policy-agent/opa@v1.22.2';
 
 const started = Date.now();
@@ -53,6 +55,7 @@ else
 if (purpose === 'test') {
   ensureRedis();
   ensureRsyslog();
+  ensureFsck();
 }
 build();
 buildPolicy(opa);
@@ -176,6 +179,18 @@ function ensureRsyslog() {
   fail(
     'The tests need rsyslogd with its gtls driver. Install them (Debian: `apt-get install rsyslog rsyslog-gnutls`) and run this again.',
   );
+}
+
+function ensureFsck() {
+  if (existsSync(join(cache, 'bin', 'fsck'))) return;
+  if (!onPath('go')) fail("The tests check logs with Tessera's fsck and need `go` on PATH to build it.");
+  say(`building ${fsckModule} with Go (once, about half a minute)`);
+  mkdirSync(join(cache, 'bin'), { recursive: true });
+  run('go', ['install', fsckModule], 'go install of fsck failed; is the Go module proxy reachable?', {
+    GOBIN: join(cache, 'bin'),
+    GOFLAGS: '-mod=mod',
+    CGO_ENABLED: '0',
+  });
 }
 
 function build() {
