@@ -1,5 +1,4 @@
 import { status } from '@grpc/grpc-js';
-import type { IndexedRecord } from '../audit/record-index.ts';
 import type { Subject } from '../identity/subject.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { RpcStatus } from '../rpc/status.ts';
@@ -29,9 +28,4 @@ function groupsOf(role: AuditRole, { readerGroups, auditorGroups, officerGroups 
     case 'officer':
       return officerGroups;
   }
-}
-
-/** Records of the caller's tenant, and those of the log itself. Of an exchange whose tenant is not known nobody is told. */
-export function isVisible(subject: Subject, record: IndexedRecord): boolean {
-  return record.tenant === subject.tenant || (record.tenant === '' && record.exchange === '');
 }

@@ -1,7 +1,7 @@
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { AuditLog } from '../audit/entry.ts';
 import type { StoredRecord } from '../audit/read.ts';
-import type { IndexedRecord, RecordIndex, RecordQuery } from '../audit/record-index.ts';
+import { type IndexedRecord, isVisibleTo, type RecordIndex, type RecordQuery } from '../audit/record-index.ts';
 import type { Erased, Order, Retention } from '../audit/retention.ts';
 import type { VerifyReport } from '../audit/verify.ts';
 import {
@@ -17,7 +17,7 @@ import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { faultToStatus, type RpcStatus } from '../rpc/status.ts';
 import type { Log } from '../telemetry/telemetry.ts';
-import { type AuditRole, type AuditRoles, entitled, isVisible } from './audit-access.ts';
+import { type AuditRole, type AuditRoles, entitled } from './audit-access.ts';
 import { queryOf, recordMessage, verifyMessage } from './audit-message.ts';
 import { type RevealDeps, type RevealOptions, reveal } from './audit-reveal.ts';
 import { authenticateCaller, invalid, isId } from './caller.ts';
@@ -86,12 +86,12 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
     if (!isId(id)) return invalid('id', 'must be the id of a record');
     await index.catchUp();
     const row = await index.byId(id);
-    const record = row !== null && isVisible(subject, row) ? await deps.read(row) : null;
+    const record = row !== null && isVisibleTo(subject.tenant, row) ? await deps.read(row) : null;
     return record === null ? err({ code: status.NOT_FOUND, details: 'not_found' }) : ok(record);
   }
 
   async function page(caller: Entitled, query: RecordQuery): Promise<{ records: StoredRecord[]; next: number | null }> {
-    const { records, next } = await index.find({ ...query, accepts: (row) => isVisible(caller.subject, row) });
+    const { records, next } = await index.find({ ...query, visibleTo: caller.subject.tenant });
     const read = await Promise.all(records.map(deps.read));
     return { records: read.filter((record) => record !== null), next };
   }
@@ -131,9 +131,9 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
     return null;
   }
 
-  async function recordExport({ subject, groups }: Entitled, { accepts: _, ...query }: Omit<RecordQuery, 'limit'>) {
+  async function recordExport({ subject, groups }: Entitled, query: Omit<RecordQuery, 'limit'>) {
     const { issuer, id, tenant } = subject;
-    const facts = { action: 'export', tenant, by: { issuer, id }, groups, filter: query };
+    const facts = { action: 'export', tenant, by: { issuer, id }, groups, filter: { ...query } };
     await deps.log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });
   }
 

@@ -40,7 +40,8 @@ export interface RecordQuery {
   /** Sequence numbers: from this one, and only before that one. */
   readonly from?: number;
   readonly before?: number;
-  readonly accepts?: (record: IndexedRecord) => boolean;
+  /** What somebody of this tenant may know of: its records, and those of the log itself. Not of exchanges whose tenant nobody knows. */
+  readonly visibleTo?: string;
   readonly limit: number;
 }
 
@@ -110,8 +111,13 @@ export function fits(row: IndexedRecord, query: RecordQuery): boolean {
     (untilMs === undefined || row.wallMs < untilMs) &&
     (from === undefined || row.sequence >= from) &&
     (before === undefined || row.sequence < before) &&
-    (query.accepts?.(row) ?? true)
+    (query.visibleTo === undefined || isVisibleTo(query.visibleTo, row))
   );
+}
+
+/** Records of the tenant, and those of the log itself. Of an exchange whose tenant is not known nobody is told. */
+export function isVisibleTo(tenant: string, row: IndexedRecord): boolean {
+  return row.tenant === tenant || (row.tenant === '' && row.exchange === '');
 }
 
 /** Every (name, value) by which a row is found. */

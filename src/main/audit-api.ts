@@ -5,9 +5,9 @@ import { createAuditService } from '../api/audit-service.ts';
 import type { Gate } from '../approval/approval.ts';
 import type { AuditLog } from '../audit/entry.ts';
 import { nodeFs } from '../audit/fs-port.ts';
+import { openIndexInThread } from '../audit/index-worker.ts';
 import type { AuditKeys } from '../audit/keys.ts';
 import { layout } from '../audit/layout.ts';
-import { openLevelIndex } from '../audit/level-index.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import type { RecordIndex } from '../audit/record-index.ts';
 import { createRetention, type Retention } from '../audit/retention.ts';
@@ -54,7 +54,7 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
   const { access } = config;
   const isWanted = hasRoles(access) || kept.bodiesMs !== null || kept.metadataMs !== null;
   if (!isWanted) return null;
-  const index = await openLevelIndex(join(directory, 'index'), directory);
+  const index = await openIndexInThread(join(directory, 'index'), directory);
   const retention = createRetention(
     {
       directory,
@@ -68,7 +68,12 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
     },
     kept,
   );
-  await retention.start();
+  try {
+    await retention.start();
+  } catch (thrown) {
+    await index.close();
+    throw thrown;
+  }
   const stopLooking = look(retention, index, kept.checkMs, deps.observe);
   const service = createAuditService(
     {
