@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { type Receiver, startReceiver } from '../support/notices.ts';
 import { verified } from '../support/records.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type ReplicaStack, startReplicas } from '../support/replicas.ts';
@@ -9,13 +10,26 @@ const risky = 'Write a script that drops the users table in production.';
 const others = { status: 403, code: 'approval_pending' };
 
 let redis: RedisServer;
+let receiver: Receiver;
 let stack: ReplicaStack;
 beforeAll(async () => {
   redis = await startRedis();
-  stack = await startReplicas({ count: 3, store: `redis: { url: '${redis.url}' }` });
+  receiver = await startReceiver();
+  stack = await startReplicas({
+    count: 3,
+    store: `redis: { url: '${redis.url}' }`,
+    serviceConfig: (yaml) => `${yaml}
+notices:
+  directory: \${env:COUNTERSIGN_DATA:-.}/notices
+  routes:
+    - name: hooks
+      webhook: { url: "${receiver.url}", format: teams }
+`,
+  });
 });
 afterAll(async () => {
   await stack?.stop();
+  await receiver.close();
   await redis.close();
 });
 
@@ -41,6 +55,17 @@ test('200 concurrent retries of one approved request over three replicas: exactl
   expect(upstreamCalls('Race.')).toBe(1);
   // They ask anew together: one approval, not 199.
   expect(new Set(answers.filter(({ status }) => status === 403).map(({ approval }) => approval)).size).toBe(1);
+});
+
+test('of three replicas one tells people, once', async () => {
+  const { approval } = await ask(`${risky} Tell.`);
+  await stack.decide('reject', approval);
+  const told = () => receiver.received.filter(({ body }) => body.includes(approval));
+  await eventually('both notices', () => (told().length >= 2 ? true : undefined));
+  expect(told().map(({ body }) => /waits for approval|was rejected/.exec(body)?.[0])).toEqual([
+    'waits for approval',
+    'was rejected',
+  ]);
 });
 
 test('every replica took part', async () => {
