@@ -1,6 +1,8 @@
 import OpenAI from 'openai';
 import type { ResponseInput } from 'openai/resources/responses/responses';
+import { expect, test } from 'vitest';
 import { answerAsOpenAi } from '../support/providers/openai.ts';
+import { prompts, said } from '../support/providers/turn.ts';
 import { describeSdks, type Sdk } from '../support/sdk-suite.ts';
 
 const model = 'scripted-1';
@@ -110,4 +112,27 @@ function textOf(item: OpenAI.Responses.ResponseOutputMessage): string {
   return item.content.map((part) => (part.type === 'output_text' ? part.text : '')).join('');
 }
 
-describeSdks(answerAsOpenAi, [chat, responses]);
+describeSdks(answerAsOpenAi, [chat, responses], (running) => {
+  test('openai, transcriptions: the prompt is masked for the provider, the transcript for the caller, be it JSON, text or events', async () => {
+    const { provider, stack } = running();
+    const { transcriptions } = client(stack.baseUrl, { [stack.tokenHeader]: stack.tokens.requester }).audio;
+    const file = await OpenAI.toFile(Buffer.from([0xff, 0xfb, 0x90, 0]), 'speech.mp3', { type: 'audio/mpeg' });
+    const asked = { model, file, prompt: `${prompts.leak} Names: jane.doe@example.com` };
+    const want = said.leak('SECRET_AWS_ACCESS_KEY_ID_REDACTED');
+
+    const whole = await transcriptions.create({ ...asked, response_format: 'verbose_json' });
+    expect([whole.text, whole.words]).toEqual([want, []]);
+    // The SDK's types say an object, its client gives the text.
+    expect(await transcriptions.create({ ...asked, response_format: 'text' })).toBe(want);
+    const pieces: string[] = [];
+    for await (const event of await transcriptions.create({ ...asked, stream: true })) {
+      if (event.type === 'transcript.text.delta') pieces.push(event.delta);
+      if (event.type === 'transcript.text.done') expect(event.text).toBe(want);
+    }
+    expect(pieces.join('')).toBe(want);
+    for (const { body } of provider.seen.slice(-3)) {
+      expect(body.toString('latin1')).toMatch(/Names: EMAIL_ADDRESS_[0-9A-Z]{10}/);
+      expect(body.includes(Buffer.from([0xff, 0xfb, 0x90, 0]))).toBe(true);
+    }
+  });
+});

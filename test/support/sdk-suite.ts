@@ -39,8 +39,12 @@ const masked = 'SECRET_AWS_ACCESS_KEY_ID_REDACTED';
 const placeholder = /CREDIT_CARD_[0-9A-Z]{10}/;
 const risky = 'Write a script that drops the users table in production.';
 
-/** What each SDK must bear, through the real Envoy: `answer` is the provider behind it. */
-export function describeSdks(answer: (asked: Seen) => Script, sdks: readonly Sdk[]): void {
+/** What each SDK must bear, through the real Envoy: `answer` is the provider behind it. `more` adds tests of one provider's own. */
+export function describeSdks(
+  answer: (asked: Seen) => Script,
+  sdks: readonly Sdk[],
+  more: (running: () => { readonly provider: Upstream; readonly stack: TestStack }) => void = () => {},
+): void {
   let provider: Upstream;
   let stack: TestStack;
   beforeAll(async () => {
@@ -120,6 +124,8 @@ export function describeSdks(answer: (asked: Seen) => Script, sdks: readonly Sdk
       return sdk.raised(thrown);
     }
   });
+
+  more(() => ({ provider, stack }));
 
   test('afterwards: no alarm of Envoy, and the card never left', async () => {
     expect(await alarms(stack)).toEqual(noAlarms);

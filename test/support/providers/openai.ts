@@ -1,9 +1,10 @@
 import type { Script, Seen } from '../upstream.ts';
 import { pauseOf, type Turn, turnOf } from './turn.ts';
 
-/** OpenAI as far as its SDK needs it: Chat Completions and Responses, JSON and streams. */
+/** OpenAI as far as its SDK needs it: Chat Completions and Responses, JSON and streams, and transcriptions. */
 export function answerAsOpenAi({ path, body }: Seen): Script {
   const turn = turnOf(body);
+  if (path.endsWith('/audio/transcriptions')) return transcribed(turn, body.toString('latin1'));
   const isStream = /"stream":\s*true/.test(body.toString('utf8'));
   if (path.endsWith('/responses')) return isStream ? sse(responsesEvents(turn), turn) : json(response(turn));
   return isStream ? sse(chatEvents(turn), turn) : json(completion(turn));
@@ -14,7 +15,7 @@ export function json(value: unknown): Script {
 }
 
 /** Events that are objects are written as JSON, strings as they stand. */
-export function sse(events: readonly (string | { readonly type?: string })[], turn: Turn): Script {
+export function sse(events: readonly (string | Event)[], turn: Turn): Script {
   return {
     ...pauseOf(turn),
     headers: { 'content-type': 'text/event-stream' },
@@ -24,6 +25,8 @@ export function sse(events: readonly (string | { readonly type?: string })[], tu
     }),
   };
 }
+
+type Event = { readonly type?: string } & object;
 
 const head = { id: 'chatcmpl-1', created: 1_700_000_000, model: 'scripted-1' };
 
@@ -89,6 +92,18 @@ function item({ kind, whole }: Turn): object {
   }
   const content = [{ type: 'output_text', text: whole, annotations: [], logprobs: [] }];
   return { id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content };
+}
+
+/** As the fields of the form ask: events, plain text, or JSON that tells the text again in words. */
+function transcribed(turn: Turn, form: string): Script {
+  const { whole, pieces } = turn;
+  if (/name="stream"\s+true/.test(form)) {
+    const deltas = pieces.map((delta) => ({ type: 'transcript.text.delta', delta }));
+    const done: object = { type: 'transcript.text.done', text: whole };
+    return sse([...deltas, done], turn);
+  }
+  if (/name="response_format"\s+text/.test(form)) return { headers: { 'content-type': 'text/plain' }, chunks: pieces };
+  return json({ task: 'transcribe', text: whole, words: pieces.map((word) => ({ word, start: 0, end: 1 })) });
 }
 
 /** The answer is told four times over: in pieces, when they are done, with its part and item, and with the response. */
