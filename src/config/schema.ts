@@ -249,8 +249,9 @@ function listener(base: string, fallback: string, description: string) {
     .meta({ description });
 }
 
-function detection() {
-  const custom = z
+/** A pattern, in this file or in a policy's data. */
+export function customPattern(): z.ZodType<CustomDetector> {
+  return z
     .strictObject({
       id: z
         .string()
@@ -281,6 +282,9 @@ function detection() {
         .meta({ description: 'Tried whenever the file is read; one that does not hold is an error.' }),
     })
     .transform(({ validator, ...given }): CustomDetector => (validator === null ? given : { ...given, validator }));
+}
+
+function detection() {
   return z
     .strictObject({
       tier: z.enum(['core', 'extended']).default('core').meta({
@@ -294,7 +298,7 @@ function detection() {
         .default(null)
         .meta({ description: 'ISO 3166 codes of the countries whose extended kinds are looked for; null: all.' }),
       custom: z
-        .array(custom)
+        .array(customPattern())
         .max(256)
         .refine((list) => new Set(list.map((each) => each.id)).size === list.length, 'must not use an id twice')
         .default([])
@@ -344,7 +348,8 @@ function detection() {
     );
 }
 
-function dictionary() {
+/** A list of words, in this file or in a policy's data. */
+export function dictionary(): z.ZodType<DictionaryConfig> {
   return z
     .strictObject({
       id: z
@@ -358,12 +363,9 @@ function dictionary() {
       words: distinct(text, limits.dictionaryWordsMax)
         .prefault([])
         .meta({ description: 'Words and phrases; found as whole words.' }),
-      lines: z
-        .string()
-        .default('')
-        .meta({
-          description: 'The same as one text, an entry a line; # begins a comment. For a `${file:…}` reference.',
-        }),
+      lines: z.string().default('').meta({
+        description: 'The same as one text, an entry a line; # begins a comment. For a `${file:…}` reference.',
+      }),
       case_sensitive: z.boolean().default(false).meta({ description: 'Whether capitals must be the same.' }),
       score: z.number().min(0).max(1).default(0.9).meta({ description: 'How sure a match is, 0 to 1.' }),
     })

@@ -5,7 +5,7 @@ import { createDecodingDetector } from './decoding-detector.ts';
 import type { AdmittedDictionary, Dictionary } from './dictionary.ts';
 import type { Decoding } from './escapes.ts';
 import type { Detector, Finding, StreamFinding } from './finding.ts';
-import { type AllowList, compileProgram } from './program.ts';
+import { type AllowList, compileProgram, type Program, withExtras } from './program.ts';
 import type { Rule } from './rule.ts';
 import { rules as catalogue } from './rules/catalogue.ts';
 import { createSession } from './session.ts';
@@ -24,10 +24,25 @@ export interface DetectorOptions {
   readonly decode?: Decoding;
 }
 
+/** What users add, and may change while the built-in rules stay. */
+export type DetectorExtras = Pick<DetectorOptions, 'custom' | 'dictionaries' | 'allow'>;
+
 /** Builds the detector; compiles all rules once (some tens of milliseconds). */
 export function createDetector(options: DetectorOptions): Detector {
-  const rules = catalogue.filter((rule) => isWanted(rule, options));
-  const program = compileProgram(rules, {
+  return createDetectors(options)(options);
+}
+
+/** Compiles the built-in rules, once for all detectors that differ in what users add. */
+export function createDetectors(
+  base: Omit<DetectorOptions, keyof DetectorExtras>,
+): (extras: DetectorExtras) => Detector {
+  const rules = catalogue.filter((rule) => isWanted(rule, base));
+  const builtIn = compileProgram(rules);
+  return (extras) => detectorOf(rules, builtIn, { ...base, ...extras });
+}
+
+function detectorOf(rules: readonly Rule[], builtIn: Program, options: DetectorOptions): Detector {
+  const program = withExtras(builtIn, {
     roaming: options.custom?.rules ?? [],
     lists: (options.dictionaries ?? []).map(({ list }) => list),
     allow: allowListOf(options.allow),

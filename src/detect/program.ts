@@ -115,6 +115,11 @@ function lazy<T>(make: () => T): () => T {
   };
 }
 
+/** The same rules with other extras; nothing is compiled anew but those. */
+export function withExtras(program: Program, { roaming = [], lists = [], allow = new Set() }: ProgramExtras): Program {
+  return { ...program, allow, roamers: roamersOf(roaming, lists, program.rules.length) };
+}
+
 function roamersOf(
   roaming: readonly CompiledRule[],
   lists: NonNullable<ProgramExtras['lists']>,

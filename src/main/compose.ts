@@ -47,10 +47,11 @@ import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
 import { openAuditApi } from './audit-api.ts';
 import { openAuditKeys } from './audit-keys.ts';
-import { detectorFrom, recognitionFrom } from './detector.ts';
+import { recognitionFrom } from './detector.ts';
 import { derivedKeys } from './keys.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices } from './notices.ts';
+import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
 import { openSinks } from './sinks.ts';
 import { openWitnesses, refuseRollback } from './witnesses.ts';
 
@@ -124,7 +125,9 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     random,
     cachedMax: limits.subjectKeysCachedMax,
   });
-  const pdp = await startPdp(config, audit, log, lifetime.signal);
+  const recognition = recognitionFrom(config.detection.presidio);
+  const detection = createFollowingDetection(config.detection, recognition?.recogniser.entities ?? []);
+  const pdp = await startPdp(config, audit, log, detection, lifetime.signal);
   opened.add(async () => lifetime.abort());
   const authenticator = createJwtAuthenticator(
     { clock },
@@ -154,9 +157,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   opened.add(() => store.close());
   const sweeper = startSweeper(store, log, 1_000, createCensus({ store, clock, metrics }));
   opened.add(() => sweeper.close());
-  const { detector, entities: detected } = detectorFrom(config.detection);
-  const recognition = recognitionFrom(config.detection.presidio);
-  const entities = new Set([...detected, ...(recognition?.recogniser.entities ?? [])]);
+  const { detector, entities } = detection;
   const keys = derivedKeys(config.masking.key?.reveal() ?? null, random);
   const { keyFile, keyReloadMs } = config.masking;
   const placeholders = createSessionKeys(
@@ -320,14 +321,22 @@ function createOpened(): Opened {
   };
 }
 
-async function startPdp(config: Config, audit: FileLog, log: PinoLog, signal: AbortSignal): Promise<ReloadingPdp> {
+async function startPdp(
+  config: Config,
+  audit: FileLog,
+  log: PinoLog,
+  detection: FollowingDetection,
+  signal: AbortSignal,
+): Promise<ReloadingPdp> {
   const pdp = createPdp({
     source: createFileSource(config.policy.bundle),
     load: async (bundle) => {
+      detection.prepare(bundle.revision, bundle.data);
       await keepBundle(join(config.audit.directory, 'policies'), bundle);
       return loadPolicy(bundle);
     },
     onLoaded: (revision, previous) => {
+      detection.activate(revision);
       log.info('policy loaded', { revision });
       const facts = { revision, previous, event: 'loaded' };
       recordPolicy(audit, log, facts);
