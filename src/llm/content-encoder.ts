@@ -51,8 +51,9 @@ const level = 1;
 const nothing: Buffer = Buffer.alloc(0);
 /** A last block with nothing in it (RFC 1951 section 3.2.6). */
 const lastBlock = Buffer.from([0x03, 0x00]);
-/** DEFLATE refers back at most so far. */
-const windowBytes = 32_768;
+/** How far back a piece may refer. DEFLATE allows 32 KiB, but setting that up anew costs more than it saves: events are small and alike. */
+const windowBits = 12;
+const windowBytes = 2 ** windowBits;
 
 /**
  * Node compresses streams off the event loop only. But DEFLATE blocks that end in a flush can be strung together: each piece is compressed for
@@ -65,7 +66,7 @@ function createFlowing<Sum>(frame: Frame<Sum>): BodyEncoder {
 
   function blocksOf(piece: Buffer): Buffer {
     const dictionary = window.length > 0 ? { dictionary: window } : {};
-    return zlib.deflateRawSync(piece, { level, finishFlush: zlib.constants.Z_SYNC_FLUSH, ...dictionary });
+    return zlib.deflateRawSync(piece, { level, windowBits, finishFlush: zlib.constants.Z_SYNC_FLUSH, ...dictionary });
   }
 
   /** Changes nothing: what it returns may never be sent, and then other last words are. */
