@@ -46,7 +46,7 @@ export function createPolicyThread(data: ThreadData, bounds: ThreadBounds): Poli
     if (idle !== null) clearTimeout(idle);
     thread ??= started();
     const asked = thread;
-    const reply = replyOf(asked, bounds.policyThreadMs);
+    const reply = replyOf(asked);
     // Whoever waits for the reply comes after the pieces; a thread that dies meanwhile is no unhandled rejection.
     reply.catch(() => {});
     try {
@@ -55,7 +55,8 @@ export function createPolicyThread(data: ThreadData, bounds: ThreadBounds): Poli
         await new Promise((resolve) => setImmediate(resolve));
       }
       asked.postMessage({ phase } satisfies ToThread);
-      const answered = await reply;
+      // The clock starts here: how long the pieces took is up to everybody else.
+      const answered = await within(bounds.policyThreadMs, reply);
       if ('trap' in answered) throw new Fault('policy_failed', answered.trap);
       return answered.result;
     } catch (thrown) {
@@ -73,6 +74,7 @@ export function createPolicyThread(data: ThreadData, bounds: ThreadBounds): Poli
     // Nothing is lost when the process ends under it.
     worker.unref();
     worker.on('error', () => end(worker));
+    worker.on('exit', () => end(worker));
     return worker;
   }
 
@@ -96,14 +98,12 @@ export function createPolicyThread(data: ThreadData, bounds: ThreadBounds): Poli
   };
 }
 
-/** The next message of the thread; rejects when it ends before, or takes longer. */
-function replyOf(worker: Worker, withinMs: number): Promise<FromThread> {
+/** The next message of the thread; rejects when it ends before. */
+function replyOf(worker: Worker): Promise<FromThread> {
   return new Promise((resolve, reject) => {
-    const late = setTimeout(() => settle(() => reject(new Fault('policy_failed', tooLong))), withinMs);
     const onMessage = (reply: FromThread): void => settle(() => resolve(reply));
     const onExit = (): void => settle(() => reject(new Fault('policy_failed', 'the thread of the policy ended')));
     const settle = (outcome: () => void): void => {
-      clearTimeout(late);
       worker.off('message', onMessage);
       worker.off('exit', onExit);
       outcome();
@@ -111,6 +111,18 @@ function replyOf(worker: Worker, withinMs: number): Promise<FromThread> {
     worker.on('message', onMessage);
     worker.on('exit', onExit);
   });
+}
+
+async function within<T>(ms: number, result: Promise<T>): Promise<T> {
+  const clock: { timer?: NodeJS.Timeout } = {};
+  const late = new Promise<never>((_, reject) => {
+    clock.timer = setTimeout(() => reject(new Fault('policy_failed', tooLong)), ms);
+  });
+  try {
+    return await Promise.race([result, late]);
+  } finally {
+    clearTimeout(clock.timer);
+  }
 }
 
 const tooLong = 'the policy took longer than it may on a question of this size';
