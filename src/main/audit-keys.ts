@@ -19,7 +19,7 @@ import type { RandomBytes } from '../lib/ids.ts';
  * a service, and behind it every one that was in use before. Throws Fault `key_unavailable`.
  */
 export async function openAuditKeys(
-  config: AuditConfig,
+  config: Pick<AuditConfig, 'keyFile' | 'createKeyFile' | 'kek' | 'previousKeyFiles' | 'ageRecipients'>,
   environment: Readonly<Record<string, string | undefined>>,
   random: RandomBytes,
 ): Promise<AuditKeys> {
