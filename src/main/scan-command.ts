@@ -111,22 +111,29 @@ async function scanFiles(
   options: ScanOptions,
   version: string,
 ): Promise<Totals> {
-  const [{ readFiles, readText }, { globMatcher }, { scanText }, reports, { createSarifReport }, sinks, stats] =
-    await Promise.all([
-      import('./scan/files.ts'),
-      import('./scan/glob.ts'),
-      import('./scan/scan-text.ts'),
-      import('./scan/report.ts'),
-      import('./scan/sarif.ts'),
-      import('./scan/sink.ts'),
-      import('./scan/stats.ts'),
-    ]);
+  const [
+    { readFiles, readText },
+    { globMatcher },
+    { scanText },
+    { createJsonReport, createTextReport, locate },
+    { createSarifReport },
+    sinks,
+    stats,
+  ] = await Promise.all([
+    import('./scan/files.ts'),
+    import('./scan/glob.ts'),
+    import('./scan/scan-text.ts'),
+    import('./scan/report.ts'),
+    import('./scan/sarif.ts'),
+    import('./scan/sink.ts'),
+    import('./scan/stats.ts'),
+  ]);
   const sink = sinks.createSink(process.stdout);
   const report: Report = options.sarif
     ? createSarifReport(sink, { version, kinds })
     : options.json
-      ? reports.createJsonReport(sink)
-      : reports.createTextReport(sink, stats.warn);
+      ? createJsonReport(sink)
+      : createTextReport(sink, stats.warn);
   const clock = stats.startStats(options.stats);
   const isExcluded = globMatcher(options.exclude);
   const files =
@@ -146,7 +153,7 @@ async function scanFiles(
     totals.files += 1;
     totals.bytes += file.bytes;
     totals.findings += found.length;
-    await report.file(reports.locate(file.path, file.text, found, options.showValues === true));
+    await report.file(locate(file.path, file.text, found, options.showValues === true));
   }
   await report.end();
   const left = totals.skipped === 0 ? '' : `, ${totals.skipped} skipped`;
