@@ -20,7 +20,7 @@ import { approvalMessage, stateFilter, stateMessages } from './approval-message.
 import { invalid, isId } from './caller.ts';
 
 export interface ListingDeps {
-  readonly store: ApprovalStore;
+  readonly store: Pick<ApprovalStore, 'list' | 'byExchange' | 'byDigest'>;
   readonly clock: Clock;
   readonly auditorGroups: readonly string[];
 }
@@ -104,7 +104,7 @@ const directions: Readonly<Partial<Record<Direction, Approval['held']['direction
 
 /** Counts until it has looked at `limits.approvalsScannedMax`, newest first. */
 async function countByState(
-  store: ApprovalStore,
+  store: Pick<ApprovalStore, 'list'>,
   accepts: (approval: Approval) => boolean,
 ): Promise<{ readonly counts: StateCount[]; readonly isTruncated: boolean }> {
   const counted = new Map<ApprovalState, number>();

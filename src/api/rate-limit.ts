@@ -15,29 +15,29 @@ export interface RateLimiter {
   take(caller: string, calls: number): number | null;
 }
 
-interface Bucket {
-  readonly level: number;
-  readonly atNs: bigint;
-}
-
-/** A token bucket for each caller, of the callers heard last. One that was forgotten begins with a full bucket. */
+/**
+ * The generic cell rate algorithm (ITU-T I.371), exact in nanoseconds: of each caller it remembers one instant, at which its
+ * burst is whole again. Of the callers heard last, that is; one that was forgotten begins with a whole burst.
+ */
 export function createRateLimiter(clock: Clock, { perSecond, burst }: RateLimit): RateLimiter {
-  const buckets = new Map<string, Bucket>();
+  const callNs = BigInt(Math.ceil(1e9 / perSecond));
+  const burstNs = callNs * BigInt(burst);
+  const wholeAtNs = new Map<string, bigint>();
   return {
     take: (caller, calls) => {
       const nowNs = clock.monoNs();
-      const known = buckets.get(caller) ?? { level: burst, atNs: nowNs };
-      const level = Math.min(burst, known.level + (Number(nowNs - known.atNs) / 1e9) * perSecond);
-      const wanted = Math.min(calls, burst);
-      const isGranted = level >= wanted;
+      const known = wholeAtNs.get(caller) ?? nowNs;
+      const before = known > nowNs ? known : nowNs;
+      const after = before + callNs * BigInt(Math.min(calls, burst));
+      const earlyNs = after - nowNs - burstNs;
       // Set anew, so that the map stays in the order in which callers were heard.
-      buckets.delete(caller);
-      buckets.set(caller, { level: isGranted ? level - wanted : level, atNs: nowNs });
-      if (buckets.size > limits.apiCallersMax) {
-        const [oldest] = buckets.keys();
-        if (oldest !== undefined) buckets.delete(oldest);
+      wholeAtNs.delete(caller);
+      wholeAtNs.set(caller, earlyNs > 0n ? before : after);
+      if (wholeAtNs.size > limits.apiCallersMax) {
+        const [oldest] = wholeAtNs.keys();
+        if (oldest !== undefined) wholeAtNs.delete(oldest);
       }
-      return isGranted ? null : Math.ceil(((wanted - level) / perSecond) * 1000);
+      return earlyNs > 0n ? Number((earlyNs + 999_999n) / 1_000_000n) : null;
     },
   };
 }

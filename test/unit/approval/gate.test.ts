@@ -16,6 +16,8 @@ let clock: HandClock;
 let store: ApprovalStore;
 let gate: Gate;
 let recorded: Approval[];
+let inBand: number;
+let wakeUps: number[];
 let counted: string[];
 /** Resolves when the nth transition is on record. */
 let onRecord: (count: number) => Promise<void>;
@@ -36,7 +38,16 @@ beforeEach(async () => {
     for (const waiter of waiters) if (recorded.length >= waiter.count) waiter.done();
   };
   store = await createLevelStore({ directory: directory.directory }, { clock, onTransition });
-  const observe = { ...noMetrics, hold: (outcome: string) => void counted.push(outcome) };
+  const observe = {
+    ...noMetrics,
+    hold: (outcome: string) => void counted.push(outcome),
+    approvalWaiters: (delta: number) => {
+      inBand += delta;
+    },
+    approvalWakeUp: (seconds: number) => void wakeUps.push(seconds),
+  };
+  inBand = 0;
+  wakeUps = [];
   gate = createGate({ store, clock, newId: countingIds(), observe }, { pollMs: 60_000 });
 });
 
@@ -93,8 +104,10 @@ describe('gate', () => {
   ])('a waiter wakes by $name', async ({ act, want }) => {
     const outcome = gate.pass(digest, held(), terms(), forever);
     await onRecord(1);
+    expect(inBand).toBe(1);
     await act('id-000001');
     expect(summary(await outcome)).toEqual(want);
+    expect([inBand, wakeUps]).toEqual([0, want[0] === 'expired' ? [] : [0]]);
   });
 
   test('an identical retry consumes the grant that came after the wait', async () => {
