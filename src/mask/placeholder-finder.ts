@@ -19,7 +19,7 @@ export interface PlaceholderFinder {
 export interface PlaceholderReader {
   /** Takes the next piece; returns what is newly found, in order. */
   push(piece: string): readonly FoundPlaceholder[];
-  /** No more text will come (as far as is known); text that comes nevertheless is read on from there. */
+  /** No more text will come (as far as is known); text that comes nevertheless begins anew there. */
   close(): readonly FoundPlaceholder[];
   /** Every character before this offset is part of a placeholder that was returned, or of none, whatever comes. */
   decided(): number;
@@ -94,7 +94,12 @@ export function createPlaceholderFinder(restorables: readonly Restorable[]): Pla
           rest += piece;
           return advance(false);
         },
-        close: () => advance(true),
+        close: () => {
+          const found = advance(true);
+          // What comes nevertheless is most likely another text under the same name.
+          before = '';
+          return found;
+        },
         decided: () => base,
       };
     },

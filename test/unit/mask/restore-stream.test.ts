@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
+import { rules } from '../../../src/detect/rules/catalogue.ts';
 import type { StreamFraming } from '../../../src/llm/dialect.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan } from '../../../src/mask/plan.ts';
 import { createRestorables } from '../../../src/mask/restorables.ts';
 import { createRestoringTransform, createStreamTransform } from '../../../src/mask/stream-transform.ts';
+import { readable, streamCases, streamOf } from '../../support/llm-cases.ts';
 
 const select = createDialects();
 const detector = createDetector({ tier: 'core' });
@@ -119,6 +121,47 @@ describe('a stream is restored however its text and its bytes are cut', () => {
         if (json !== null) expect(JSON.parse(joined(out, json))).toEqual(wantArgs);
       }),
       { numRuns: 40 },
+    );
+  });
+
+  test.each(streamCases)('$name: masked and restored, wherever it is cut', (given) => {
+    const restorables = createRestorables([{ entity: '*', tools: true }]);
+    const entities = new Set(rules.map((rule) => rule.entity));
+    const own = createMinter({ key: Buffer.alloc(32, 2), scope: 's', entities, onReversible: restorables.add });
+    const masking = createStreamTransform({
+      framing: given.framing,
+      reader: given.create().openStream(),
+      detector,
+      plan: compilePlan([{ entity: '*', method: 'token' }]),
+      minter: own,
+      onHeldBack: () => {},
+    });
+    const masked = Buffer.concat([masking.push(streamOf(given)), masking.finish()]);
+    const restore = (pieces: readonly Buffer[]): Buffer => {
+      const restorer = restorables.forAnswer([]);
+      if (restorer === null) throw new Error('nothing to restore');
+      const transform = createRestoringTransform({
+        framing: given.framing,
+        reader: given.create().openStream(),
+        restorer,
+      });
+      const out = Buffer.concat([...pieces.map((piece) => transform.push(piece)), transform.finish()]);
+      expect(restorer.counts().length).toBeGreaterThan(0);
+      return out;
+    };
+    const whole = restore([masked]);
+    expect(readable(given, whole)).not.toMatch(/(?:CREDIT_CARD|EMAIL_ADDRESS|US_SSN)_[0-9A-HJKMNP-TV-Z]{10}\b/);
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 }), (sizes) => {
+        const pieces: Buffer[] = [];
+        for (let at = 0, i = 0; at < masked.length; i++) {
+          const to = at + (sizes[i % sizes.length] ?? 1);
+          pieces.push(masked.subarray(at, to));
+          at = to;
+        }
+        expect(restore(pieces).equals(whole)).toBe(true);
+      }),
+      { numRuns: 10 },
     );
   });
 
