@@ -179,18 +179,33 @@ function mergeRight(hashes: readonly Buffer[], right: Buffer | null): Buffer {
   return root ?? sha256(Buffer.alloc(0));
 }
 
+/** Root of a perfect subtree; the hashes are a power of two many. */
 function fold(hashes: readonly Buffer[]): Buffer {
-  if (hashes.length === 1) return hashes[0] ?? Buffer.alloc(0);
-  const half = hashes.length / 2;
-  return hashPair(fold(hashes.slice(0, half)), fold(hashes.slice(half)));
+  let row = hashes;
+  while (row.length > 1) {
+    const above: Buffer[] = [];
+    for (let i = 0; i + 1 < row.length; i += 2) above.push(hashPair(row[i] ?? nothing, row[i + 1] ?? nothing));
+    row = above;
+  }
+  return row[0] ?? nothing;
 }
 
+const nothing: Buffer = Buffer.alloc(0);
+
+// Copied by hand: Buffer.concat costs as much as the hash.
 function hashLeaf(leaf: Buffer): Buffer {
-  return sha256(Buffer.concat([Buffer.of(0), leaf]));
+  const input = Buffer.allocUnsafe(1 + leaf.length);
+  input[0] = 0;
+  input.set(leaf, 1);
+  return sha256(input);
 }
 
 function hashPair(left: Buffer, right: Buffer): Buffer {
-  return sha256(Buffer.concat([Buffer.of(1), left, right]));
+  const input = Buffer.allocUnsafe(65);
+  input[0] = 1;
+  input.set(left, 1);
+  input.set(right, 33);
+  return sha256(input);
 }
 
 /** C2SP tlog-tiles: groups of three digits, all but the last marked by x. */

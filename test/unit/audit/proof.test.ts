@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -7,6 +7,7 @@ import { nodeFs } from '../../../src/audit/fs-port.ts';
 import { createProver } from '../../../src/audit/prove.ts';
 import { readRecords, type StoredRecord } from '../../../src/audit/read.ts';
 import { proveRecord } from '../../../src/audit/tlog-proof.ts';
+import { verifyLog } from '../../../src/audit/verify.ts';
 import { isConsistent, isIncluded, leafHash, nodeHash } from '../../../src/audit/verify-merkle.ts';
 import { parseSignedCheckpoint } from '../../../src/audit/verify-note.ts';
 import { parseTlogProof, verifyProof } from '../../../src/audit/verify-proof.ts';
@@ -200,4 +201,22 @@ describe('a trust policy', () => {
       fc.property(fc.string({ unit: 'binary' }), (text) => void parseSignedCheckpoint(`${testOrigin}\n${text}`)),
     );
   });
+});
+
+test('verification says what is wrong with any noise in any file, and never throws', async () => {
+  const files = ['checkpoint', 'log.vkey', 'tile/entries/000', 'tile/0/001', 'segments/0000000000000000.seg'];
+  const noise = fc.uint8Array({ maxLength: 2_000 });
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...files), noise, fc.boolean(), async (file, bytes, isPrefix) => {
+      const copy = mkdtempSync(join(root, 'noise-'));
+      cpSync(directory, copy, { recursive: true });
+      const whole = readFileSync(join(copy, file));
+      const kept = whole.subarray(0, isPrefix ? Math.floor(whole.length / 2) : 0);
+      writeFileSync(join(copy, file), Buffer.concat([kept, bytes]));
+      const { problems } = await verifyLog({ directory: copy });
+      expect(problems.length).toBeGreaterThan(0);
+      rmSync(copy, { recursive: true });
+    }),
+    { numRuns: 40 },
+  );
 });
