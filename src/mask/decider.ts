@@ -92,7 +92,8 @@ export function createDecider(masking: Masking, role: string, onMasked: OnMasked
     else tally.add(finding.entity, method);
     isValueMasked = method !== null;
     if (method !== null) {
-      onMasked(start, end, maskValue(method, finding.entity, window.slice(finding.start, end), minter));
+      const value = window.slice(finding.start, end);
+      onMasked(start, end, maskValue(method, finding.entity, value, minter, plan.keepFor(finding, role)));
     }
     return pieces;
   }

@@ -46,7 +46,8 @@ export function maskCounted(
     if (method !== null && isMaskedAlready(method, value)) continue;
     tally.add(finding.entity, method);
     if (method === null) continue;
-    masked += text.slice(kept, finding.start) + maskValue(method, finding.entity, value, minter);
+    masked +=
+      text.slice(kept, finding.start) + maskValue(method, finding.entity, value, minter, plan.keepFor(finding, role));
     kept = finding.end;
   }
   return kept === 0 ? text : masked + text.slice(kept);

@@ -12,10 +12,10 @@ import { isSurrogate } from './surrogate.ts';
  * - token: `CREDIT_CARD_7QK3M9XW2A` (placeholder.ts)
  * - surrogate: `9999 4417 1234 5674` (surrogate.ts); a token where there is no surrogate for the value
  * - hash: `CREDIT_CARD_HASH_7QK3M9XW2A4TZ0RC` (placeholder.ts)
- * - partial: `CREDIT_CARD_ENDING_1111`, the last four characters of a number by which people know it (`endingEntities`) when it
- *   has nine or more; any other value is labelled, because a piece of a secret is a head start and no help.
+ * - partial: `CREDIT_CARD_ENDING_1111`, the last `keep` characters of a number by which people know it (`endingEntities`) when it
+ *   has at least five more; any other value is labelled, because a piece of a secret is a head start and no help.
  */
-export function maskValue(method: MaskMethod, entity: string, value: string, minter: Minter): string {
+export function maskValue(method: MaskMethod, entity: string, value: string, minter: Minter, keep: number): string {
   switch (method) {
     case 'drop':
       return '';
@@ -28,7 +28,7 @@ export function maskValue(method: MaskMethod, entity: string, value: string, min
     case 'hash':
       return minter.hash(entity, value);
     case 'partial':
-      return ending(entity, value);
+      return ending(entity, value, keep);
     default:
       return unreachable(method);
   }
@@ -49,16 +49,16 @@ const endingEntities: ReadonlySet<string> = new Set([
   'IBAN_CODE',
   'US_BANK_NUMBER',
 ]);
-const endingChars = 4;
-const endingValueCharsMin = 9;
+/** So many characters at least are gone. */
+const hiddenCharsMin = 5;
 
 function label(entity: string): string {
   return `${entityWord(entity)}_REDACTED`;
 }
 
-function ending(entity: string, value: string): string {
+function ending(entity: string, value: string, keep: number): string {
   const canonical = canonicalValue(entity, value);
-  if (!endingEntities.has(entity) || canonical.length < endingValueCharsMin) return label(entity);
-  const last = canonical.slice(-endingChars);
-  return /^[0-9A-Z]{4}$/.test(last) ? `${entityWord(entity)}_ENDING_${last}` : label(entity);
+  if (!endingEntities.has(entity) || canonical.length < keep + hiddenCharsMin) return label(entity);
+  const last = canonical.slice(-keep);
+  return /^[0-9A-Z]+$/.test(last) ? `${entityWord(entity)}_ENDING_${last}` : label(entity);
 }

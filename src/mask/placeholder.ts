@@ -1,5 +1,6 @@
 import { createTextHmac } from '../lib/hash.ts';
 import { canonicalValue } from './canonical.ts';
+import { partialKeepMax } from './plan.ts';
 import { surrogateOf } from './surrogate.ts';
 
 /** Crockford's base32: no I, L, O, U, so that a placeholder survives being read aloud or typed. */
@@ -215,7 +216,11 @@ function readKeyedWord(text: string): KeyedWord | null {
 
 /** Everything that masking can write about these entities. */
 function maskPattern(words: ReadonlySet<string>): RegExp {
-  const forms = ['REDACTED', 'ENDING_[0-9A-Z]{4}', `HASH_${crockford}{${hashChars + hashCheckChars}}`];
+  const forms = [
+    'REDACTED',
+    `ENDING_[0-9A-Z]{1,${partialKeepMax}}(?![0-9A-Z])`,
+    `HASH_${crockford}{${hashChars + hashCheckChars}}`,
+  ];
   const names = [...words].sort((a, b) => b.length - a.length).join('|');
   // Without entities nothing is ours: `(?!)` matches nowhere.
   return new RegExp(`(?:${names || '(?!)'})_(?:${forms.join('|')}|${crockford}{${idChars + checkChars}})`, 'g');

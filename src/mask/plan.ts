@@ -9,7 +9,12 @@ export interface Redaction {
   readonly roles?: readonly string[];
   /** Only findings of at least this score; absent: all. */
   readonly minScore?: number;
+  /** Of `partial`: how many of the last characters stay, 1 to `partialKeepMax`; absent: `partialKeepDefault`. */
+  readonly keep?: number;
 }
+
+export const partialKeepDefault = 4;
+export const partialKeepMax = 8;
 
 /**
  * Strictest first, by what a reader of the masked text learns of the value: nothing at all (drop), that one stood there (label),
@@ -32,6 +37,8 @@ export interface MaskPlan {
   readonly isKeyed: boolean;
   /** The strictest method of all lines that match; null: leave the finding as it is. */
   methodFor(finding: PlannedFinding, role: string): MaskMethod | null;
+  /** How many characters `partial` leaves of it; of several lines the least counts. */
+  keepFor(finding: PlannedFinding, role: string): number;
 }
 
 /** What the plan needs to know of a finding. */
@@ -46,7 +53,9 @@ const cachedEntitiesMax = 1024;
 
 /** Compiles the union of redactions. In `entity`, `*` stands for any run of characters, all else for itself. */
 export function compilePlan(redactions: readonly Redaction[]): MaskPlan {
-  const strictestFirst = [...redactions].sort((a, b) => strictness.indexOf(a.method) - strictness.indexOf(b.method));
+  const strictestFirst = [...redactions].sort(
+    (a, b) => strictness.indexOf(a.method) - strictness.indexOf(b.method) || keepOf(a) - keepOf(b),
+  );
   const byEntity = new Map<string, readonly Redaction[]>();
 
   function linesFor(entity: string): readonly Redaction[] {
@@ -57,18 +66,25 @@ export function compilePlan(redactions: readonly Redaction[]): MaskPlan {
     return lines;
   }
 
+  function lineFor(finding: PlannedFinding, role: string): Redaction | null {
+    for (const line of linesFor(finding.entity)) {
+      if (line.roles && !line.roles.includes(role)) continue;
+      if (line.minScore !== undefined && finding.score < line.minScore) continue;
+      return line;
+    }
+    return null;
+  }
+
   return {
     isEmpty: redactions.length === 0,
     isKeyed: redactions.some((line) => isKeyedMethod(line.method)),
-    methodFor: (finding, role) => {
-      for (const line of linesFor(finding.entity)) {
-        if (line.roles && !line.roles.includes(role)) continue;
-        if (line.minScore !== undefined && finding.score < line.minScore) continue;
-        return line.method;
-      }
-      return null;
-    },
+    methodFor: (finding, role) => lineFor(finding, role)?.method ?? null,
+    keepFor: (finding, role) => keepOf(lineFor(finding, role) ?? {}),
   };
+}
+
+function keepOf({ keep }: Pick<Redaction, 'keep'>): number {
+  return keep ?? partialKeepDefault;
 }
 
 /** `*` stands for any run of characters. Linear in both lengths: the parts between stars are searched left to right, each at its first place. */

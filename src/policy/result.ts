@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
+import { partialKeepMax } from '../mask/plan.ts';
 import type { Decision } from './decision.ts';
 
 const message = z.string().min(1).max(1000);
@@ -16,12 +17,14 @@ const redaction = z
     method: z.enum(['label', 'token', 'surrogate', 'partial', 'hash', 'drop']),
     roles: z.array(name).max(16).optional(),
     min_score: z.number().min(0).max(1).optional(),
+    keep: z.int().min(1).max(partialKeepMax).optional(),
   })
-  .transform(({ entity, method, roles, min_score }) => ({
+  .transform(({ entity, method, roles, min_score, keep }) => ({
     entity,
     method,
     ...(roles === undefined ? {} : { roles }),
     ...(min_score === undefined ? {} : { minScore: min_score }),
+    ...(keep === undefined ? {} : { keep }),
   }));
 
 const restoration = z

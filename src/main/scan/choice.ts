@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { compilePlan, type MaskMethod, type MaskPlan, strictness } from '../../mask/plan.ts';
+import { compilePlan, type MaskMethod, type MaskPlan, partialKeepDefault, strictness } from '../../mask/plan.ts';
 
 /** How entities are masked that fit a glob; `keep`: not at all. */
 export interface Choice {
@@ -32,6 +32,7 @@ export function chosenPlan(method: Choice['method'], choices: readonly Choice[])
   return {
     isEmpty: lines.every((line) => line.choice.method === 'keep'),
     isKeyed,
+    keepFor: () => partialKeepDefault,
     methodFor: (finding, role) => {
       const line = lines.find(({ fits }) => fits.methodFor(finding, role) !== null);
       return line === undefined || line.choice.method === 'keep' ? null : line.choice.method;

@@ -32,6 +32,21 @@ describe('maskText', () => {
     });
   });
 
+  test.each([
+    { keep: 1, want: 'CREDIT_CARD_ENDING_1' },
+    { keep: 8, want: 'CREDIT_CARD_ENDING_11111111' },
+  ])('partial keeps the last $keep, and knows it again', ({ keep, want }) => {
+    const plan = compilePlan([
+      { entity: '*', method: 'partial', keep },
+      { entity: 'CREDIT_CARD', method: 'partial', keep: 8 },
+    ]);
+    const once = maskText(card, detector.scan(card).findings, 'user', plan, minter).text;
+    expect(once).toBe(want);
+    expect(minter.covers(once, 0, once.length)).toBe(true);
+    const short = maskText('536-22-8726', detector.scan('536-22-8726').findings, 'user', plan, minter).text;
+    expect(short).toBe(keep === 1 ? 'US_SSN_ENDING_6' : 'US_SSN_REDACTED');
+  });
+
   test('a partial secret is a label', () => {
     expect(mask('key-abcdefABCDEF', 'partial').text).toBe('SECRET_KEY_REDACTED');
   });

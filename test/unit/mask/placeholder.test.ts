@@ -101,7 +101,7 @@ describe('covers', () => {
     { name: 'an ending', text: 'CREDIT_CARD_ENDING_1111', want: true },
     { name: 'a custom entity', text: `${entityWord('custom rule-1')}_REDACTED`, want: true },
     { name: 'a label of no known entity', text: 'AKIAEXAMPLE_REDACTED', want: false },
-    { name: 'more than an ending', text: 'CREDIT_CARD_ENDING_11111', want: false },
+    { name: 'more than an ending', text: 'CREDIT_CARD_ENDING_111111111', want: false },
     { name: 'a token of another scope', text: minter('other').token('CREDIT_CARD', '4111111111111111'), want: false },
     { name: 'more than a token', text: `${token}0`, want: false },
     { name: 'less than a token', text: token.slice(0, -1), want: false },

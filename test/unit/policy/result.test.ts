@@ -45,6 +45,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       redact: [
         { entity: 'SECRET_*', method: 'label', roles: ['user'], min_score: 0.5 },
         { entity: 'EMAIL_ADDRESS', method: 'surrogate' },
+        { entity: 'CREDIT_CARD', method: 'partial', keep: 6 },
       ],
       labels: { kind: 'x' },
       restore: [{ entity: 'EMAIL_*' }, { entity: '*', tools: true }],
@@ -57,6 +58,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       redact: [
         { entity: 'SECRET_*', method: 'label', roles: ['user'], minScore: 0.5 },
         { entity: 'EMAIL_ADDRESS', method: 'surrogate' },
+        { entity: 'CREDIT_CARD', method: 'partial', keep: 6 },
       ],
       restore: [{ entity: 'EMAIL_*' }, { entity: '*', tools: true }],
       deny: null,
