@@ -46,12 +46,14 @@ export function createTextStreamRestorer(finder: PlaceholderFinder, restorer: Re
 
 /**
  * For text that is a JSON document in pieces (tool-call arguments): placeholders are read un-escaped, and values are written escaped
- * into the strings that they stand in. Outside of strings nothing is put back: so valid JSON stays valid.
+ * into the strings that they stand in. Outside of strings nothing is put back: so valid JSON stays valid. A string may itself hold
+ * JSON: once a quote was seen inside of one, values that would have to be escaped there once more are not put back.
  */
 export function createJsonStreamRestorer(finder: PlaceholderFinder, restorer: Restorer): StreamMasker {
   const raw = createEditedText();
   const view = createJsonView();
   const reader = finder.openReader();
+  const quotes = createQuoteWatch();
   let decided = 0;
 
   function accept(found: readonly FoundPlaceholder[]): void {
@@ -60,6 +62,8 @@ export function createJsonStreamRestorer(finder: PlaceholderFinder, restorer: Re
       const end = view.rawAt(one.end);
       const [zone, ...others] = view.zones(start, end);
       if (zone?.kind !== 'string' || others.length > 0) continue;
+      const isPlain = jsonString(one.value).length === one.value.length + 2;
+      if (!isPlain && quotes.firstAt() < start) continue;
       const value = restorer.take(one);
       if (value !== null) raw.edit(start, end, jsonString(value).slice(1, -1));
     }
@@ -69,6 +73,7 @@ export function createJsonStreamRestorer(finder: PlaceholderFinder, restorer: Re
   return {
     push: (piece) => {
       raw.append(piece);
+      quotes.push(piece);
       accept(reader.push(view.push(piece)));
     },
     close: () => {
@@ -84,6 +89,23 @@ export function createJsonStreamRestorer(finder: PlaceholderFinder, restorer: Re
       return text;
     },
     tail: () => (raw.length() - decided > tailCharsMax ? null : raw.slice(decided, raw.length())),
+  };
+}
+
+/** Where the first escaped quote of a JSON text in pieces stands; infinite while there is none. */
+function createQuoteWatch(): { push(piece: string): void; firstAt(): number } {
+  let length = 0;
+  let first = Number.POSITIVE_INFINITY;
+  let isEscaped = false;
+  return {
+    push: (piece) => {
+      for (let i = 0; i < piece.length && first === Number.POSITIVE_INFINITY; i++) {
+        if (isEscaped && piece[i] === '"') first = length + i;
+        isEscaped = !isEscaped && piece[i] === '\\';
+      }
+      length += piece.length;
+    },
+    firstAt: () => first,
   };
 }
 

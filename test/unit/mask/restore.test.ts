@@ -133,9 +133,10 @@ describe('a running text', () => {
   });
 
   test('of JSON is restored inside of its strings, and stays JSON', () => {
+    const withoutPassword = texts.map((text) => text.replaceAll(password, email));
     const documents = fc.oneof(
-      fc.dictionary(fc.string(), texts, { maxKeys: 4 }),
-      fc.array(fc.oneof(texts, fc.integer(), fc.constant(null)), { maxLength: 4 }),
+      fc.dictionary(fc.string(), withoutPassword, { maxKeys: 4 }),
+      fc.array(fc.oneof(withoutPassword, fc.integer(), fc.constant(null)), { maxLength: 4 }),
     );
     fc.assert(
       fc.property(documents, pieceSizes, (document, sizes) => {
@@ -144,6 +145,16 @@ describe('a running text', () => {
         expect(JSON.parse(out)).toEqual(restoredLeaves(document));
       }),
     );
+  });
+
+  test('in JSON inside of a JSON string what would have to be escaped twice stays a placeholder', () => {
+    const inner = JSON.stringify({ password, card });
+    const text = JSON.stringify({ password, inner });
+    const want = JSON.stringify({ password: 'a"b\\c\nd', inner: inner.replace(card, '4111 1111 1111 1111') });
+    for (let size = 1; size < 20; size++) {
+      const { restorer, finder } = everything();
+      expect(streamed(createJsonStreamRestorer(finder, restorer), text, [size])).toBe(want);
+    }
   });
 
   test('outside of strings nothing is put back', () => {
