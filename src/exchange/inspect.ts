@@ -1,5 +1,6 @@
 import type { Detector, Finding, Scan } from '../detect/finding.ts';
 import type { Segment } from '../llm/conversation.ts';
+import { scanAcross } from './adjacent.ts';
 
 /** A body of so many characters is scanned at once. */
 const atOnceChars = 32 * 1024;
@@ -14,12 +15,16 @@ const nothing: Scan = { findings: [] };
 
 /**
  * Scans every segment, `scans[i]` for segment `i`. Synchronous for ordinary bodies; a large one gives way to other exchanges every
- * 16 Ki characters, also inside one long text, where the stream scanner yields the very findings that a whole scan would.
+ * 16 Ki characters, also inside one long text, where the stream scanner yields the very findings that a whole scan would. A value that is cut by the
+ * border of two parts of one content is found as well (`scanAcross`).
  */
 export function inspect(detector: Detector, segments: readonly Segment[]): readonly Scan[] | Promise<readonly Scan[]> {
   let characters = 0;
   for (const { text } of segments) characters += Math.max(text.length, textCharsMin);
-  if (characters <= atOnceChars) return segments.map((segment) => scanShort(detector, segment.text));
+  if (characters <= atOnceChars) {
+    const scans = segments.map((segment) => scanShort(detector, segment.text));
+    return scanAcross(detector, segments, scans);
+  }
   return inspectInTurns(detector, segments);
 }
 
@@ -39,7 +44,7 @@ async function inspectInTurns(detector: Detector, segments: readonly Segment[]):
       await nextTurn();
     }
   }
-  return scans;
+  return scanAcross(detector, segments, scans);
 }
 
 function scanShort(detector: Detector, text: string): Scan {
