@@ -10,6 +10,7 @@ import { openSubjectKeys, type SubjectKeys, sealForSubjects } from '../../src/au
 import { createPooledRandom, createUuidV7 } from '../../src/lib/ids.ts';
 import { noMetrics, silentLog } from '../../src/telemetry/telemetry.ts';
 import { testKeys, testOrigin } from './audit.ts';
+import { inlineWriter } from './audit-fs.ts';
 import type { ManualClock } from './manual-clock.ts';
 
 export const dayMs = 86_400_000;
@@ -54,6 +55,8 @@ export async function openRetentionStack(options: RetentionStackOptions): Promis
     newId: createUuidV7(clock, random),
     observe: { log: silentLog, metrics: noMetrics },
     limits: { freeBytesMin: 0, checkpointIntervalMs: 5 },
+    // No thread: it would take most of the time of a test.
+    startWriter: inlineWriter(nodeFs),
   });
   const subjects = await openSubjectKeys({ directory, keys, random, cachedMax: 100 });
   const index = await openLevelIndex(join(directory, 'index'), directory);
