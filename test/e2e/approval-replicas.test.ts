@@ -17,7 +17,7 @@ beforeAll(async () => {
   receiver = await startReceiver();
   stack = await startReplicas({
     count: 3,
-    store: `redis: { url: '${redis.url}' }`,
+    store: `redis: { url: '${redis.url}', timeout: 20s }`,
     serviceConfig: (yaml) => `${yaml}
 notices:
   directory: \${env:COUNTERSIGN_DATA:-.}/notices
