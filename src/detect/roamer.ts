@@ -19,7 +19,7 @@ export interface Roamer {
  * Matches of one rule do not overlap: after a match it goes on behind it, and it waits while one is open.
  */
 export function createRoamer(roaming: RoamingRules): Roamer {
-  const { rules } = roaming;
+  const { rules, classOf } = roaming;
   let state = roaming.start;
   /** Nothing that began before goes on. */
   let quietAt = 0;
@@ -69,8 +69,12 @@ export function createRoamer(roaming: RoamingRules): Roamer {
         if (settle(index, attempt, running, last, found)) tryBefore(index, at, running, last, found);
       }
       const { units } = running;
+      let table = roaming.table();
       for (; at < units.length; at++) {
-        state = roaming.next(state, units[at] ?? 0);
+        const symbol = classOf[units[at] ?? 0] ?? 0;
+        const known = table[state + symbol] ?? -1;
+        state = known >= 0 ? known : roaming.build(state, symbol);
+        if (known < 0) table = roaming.table();
         if (state === roaming.start) quietAt = at + 1;
         const ends = roaming.ends(state);
         if (ends === none) continue;

@@ -7,10 +7,14 @@ import { dead, step, wideSymbolOf } from './dfa.ts';
  */
 export interface RoamingRules {
   readonly rules: readonly CompiledRule[];
-  /** The state before any text, and where no match that began goes on. */
+  /** The state before any text, and where no match that began goes on. States are offsets of rows in `table()`. */
   readonly start: number;
-  /** The state behind `unit`. */
-  next(state: number, unit: number): number;
+  /** Class of each unit: its column in a row. */
+  readonly classOf: Uint16Array;
+  /** `table()[state + classOf[unit]]` is the state behind a unit, or -1: not built yet. Another one after `build`. */
+  table(): Int32Array;
+  /** The state behind a unit of the class; to be called where the table does not know it. */
+  build(state: number, symbol: number): number;
   /** Rules of which a match may end in a state; `none` where there is none. */
   ends(state: number): readonly number[];
 }
@@ -32,7 +36,8 @@ export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
   const width = units.length;
   /** What begins with a unit of each class. */
   const begun = units.map((unit) => advanceAll(rules, allStarts(rules), unit));
-  let rows: Int32Array[] = [];
+  let table = new Int32Array(64 * width).fill(unknown);
+  let states = 0;
   let threads: (readonly Thread[])[] = [];
   let ends: (readonly number[])[] = [];
   let known = new Map<string, number>();
@@ -42,33 +47,38 @@ export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
     const found = known.get(key);
     if (found !== undefined) return found;
     const ended = members.filter(({ index, state }) => state >= (rules[index]?.value.accepting ?? 0));
-    rows.push(new Int32Array(width).fill(unknown));
+    if ((states + 1) * width > table.length) {
+      const grown = new Int32Array(2 * table.length).fill(unknown);
+      grown.set(table);
+      table = grown;
+    }
+    const state = states++ * width;
     threads.push(members);
     ends.push(ended.length === 0 ? none : [...new Set(ended.map(({ index }) => index))]);
-    known.set(key, rows.length - 1);
-    return rows.length - 1;
+    known.set(key, state);
+    return state;
   }
 
   function reset(): void {
-    [rows, threads, ends, known] = [[], [], [], new Map()];
+    [states, threads, ends, known] = [0, [], [], new Map()];
+    table.fill(unknown);
     stateOf([]);
   }
 
   function build(state: number, symbol: number): number {
     const unit = units[symbol] ?? 0;
     const members = new Map<string, Thread>();
-    for (const thread of [...advanceAll(rules, threads[state] ?? [], unit), ...(begun[symbol] ?? [])]) {
+    for (const thread of [...advanceAll(rules, threads[state / width] ?? [], unit), ...(begun[symbol] ?? [])]) {
       members.set(`${thread.index}:${thread.state}`, thread);
     }
     const sorted = [...members.values()].sort((a, b) => a.index - b.index || a.state - b.state);
     // What is forgotten includes the state that we come from: nothing is noted of the step then.
-    if (rows.length >= statesMax) {
+    if (states >= statesMax) {
       reset();
       return stateOf(sorted);
     }
     const target = stateOf(sorted);
-    const row = rows[state];
-    if (row) row[symbol] = target;
+    table[state + symbol] = target;
     return target;
   }
 
@@ -76,12 +86,10 @@ export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
   return {
     rules,
     start: 0,
-    next: (state, unit) => {
-      const symbol = classOf[unit] ?? 0;
-      const target = rows[state]?.[symbol] ?? unknown;
-      return target !== unknown ? target : build(state, symbol);
-    },
-    ends: (state) => ends[state] ?? none,
+    classOf,
+    table: () => table,
+    build,
+    ends: (state) => ends[state / width] ?? none,
   };
 }
 
