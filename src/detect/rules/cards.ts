@@ -13,10 +13,10 @@ function cardCheck({ text, start, value }: Match): Verdict {
   return kind === 'usual' ? 'proven' : kind === 'unusual' ? 'doubtful' : 'wrong';
 }
 
-/** A decimal fraction, a further group of the same number, the tail of a UUID. */
+/** A decimal fraction, a further group of the same number, the tail of a UUID. A number and a comma before it make a list. */
 function isInsideLongerNumber(text: string, start: number): boolean {
   const before = text.slice(Math.max(0, start - 5), start);
-  return /\d[.,-]$|[0-9a-fA-F]{4}-$/.test(before);
+  return /\d[.-]$|(?:^|[^\d,])0,$|[0-9a-fA-F]{4}-$/.test(before);
 }
 
 export const cardRules: readonly Rule[] = [
@@ -66,12 +66,14 @@ export const cardRules: readonly Rule[] = [
         '6200000000000005',
         { text: 'my card 4222222222222 expires soon', value: '4222222222222' },
         { text: 'cc 503802053770 on file', value: '503802053770' },
+        { text: '17,5500005555555559', value: '5500005555555559' },
       ],
       negative: [
         '4111111111111112',
         'order 1234567890123456',
         '0000000000000000',
         'price 3.4111111111111111',
+        'ratio 0,4111111111111111',
         'id a4111111111111111',
         '4111 1111-1111 1111',
         '123e4567-e89b-12d3-a456-4111111111111111',
