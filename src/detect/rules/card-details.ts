@@ -8,6 +8,8 @@ const nearChars = 40;
 /** Whether a card's number ends at most `nearChars` before the match. */
 function cardBefore({ text, start }: Match): boolean {
   const left = text.slice(Math.max(0, start - nearChars - 24), start);
+  // Every way of grouping a card's digits has four in a row.
+  if (!/\d{4}/.test(left)) return false;
   const runs = left.matchAll(/\d(?:[ -]?\d){11,18}/g);
   for (const { 0: run, index } of runs) {
     if (left.length - index - run.length <= nearChars && passesLuhn(run)) return true;

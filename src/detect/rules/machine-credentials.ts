@@ -74,6 +74,8 @@ export const machineCredentialRules: readonly Rule[] = [
     pattern: new RegExp(`(?:${encodedHeaders.join('|').replaceAll('+', '\\+')})[A-Za-z0-9+/=]{40,}`),
     maxLength: 400,
     rest: /[A-Za-z0-9+/=]*/,
+    // Within a run of base64 it would be tried again to the end of the run.
+    notBefore: /[A-Za-z0-9+/=]/,
     score: 1,
     source: 'https://www.rfc-editor.org/rfc/rfc7468',
     examples: {
