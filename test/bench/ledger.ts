@@ -1,5 +1,5 @@
 /**
- * What a durable record costs: `npx tsx test/bench/ledger.ts [--rate 2000] [--seconds 10] [--bodies 3] [--bytes 4096]`.
+ * What a durable record costs: `npm run bench:ledger -- [--rate 2000] [--seconds 10] [--bodies 3] [--bytes 4096]`.
  * Offers records at a constant rate (0: as many as the log takes with 256 waiting), and prints CPU per record over all
  * threads of the process, how long an append took, and beside it what an fdatasync of one such record takes here.
  */

@@ -1,5 +1,5 @@
 /**
- * Cost of one decision by the shipped policies: `npx tsx test/bench/policy.ts`. Best and median of many short slices, the sizes
+ * Cost of one decision by the shipped policies: `npm run bench:policy`. Best and median of many short slices, the sizes
  * visited in turn, so that a busy machine disturbs all of them alike.
  */
 import { mkdtemp } from 'node:fs/promises';
