@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
 import { Fault } from '../lib/fault.ts';
+import { startThread } from '../lib/thread.ts';
 import type { RecordIndex, RecordQuery } from './record-index.ts';
 
 export type IndexCall =
@@ -26,7 +26,7 @@ interface Waiting {
  */
 export async function openIndexInThread(directory: string, log: string): Promise<RecordIndex> {
   const waiting = new Map<number, Waiting>();
-  const worker = startWorker({ directory, log });
+  const worker = startThread(import.meta.url, 'index-thread', { workerData: { directory, log } });
   let calls = 0;
   let lost: Fault | null = null;
   const opened = new Promise<unknown>((resolve, reject) => void waiting.set(calls, { resolve, reject }));
@@ -70,18 +70,4 @@ export async function openIndexInThread(directory: string, log: string): Promise
       await worker.terminate();
     },
   };
-}
-
-const isSource = import.meta.url.endsWith('.ts');
-
-/** From source (tests, development) the thread strips types by tsx first, unless this Node does it by itself. */
-function startWorker(workerData: { readonly directory: string; readonly log: string }): Worker {
-  const entry = new URL(isSource ? './index-thread.ts' : './index-thread.js', import.meta.url);
-  if (!isSource || Reflect.get(process.features, 'typescript')) return new Worker(entry, { workerData });
-  const tsx = import.meta.resolve('tsx/esm/api');
-  const bootstrap = `import(${JSON.stringify(tsx)}).then((tsx) => {
-    tsx.register();
-    return import(${JSON.stringify(entry.href)});
-  });`;
-  return new Worker(bootstrap, { eval: true, workerData });
 }

@@ -1,4 +1,5 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../../lib/thread.ts';
 import type { Log, Metrics } from '../../telemetry/telemetry.ts';
 import type { ShippingOptions } from './ship-all.ts';
 import type { SinkStatus } from './shipper.ts';
@@ -33,7 +34,7 @@ export function startSinks(options: ShippingOptions, observe: Observe): SinksHos
   const failing = new Map<string, string>();
 
   function start(): void {
-    const thread = startWorker(options);
+    const thread = startThread(import.meta.url, 'sinks-thread', { workerData: options });
     worker = thread;
     exited = new Promise((resolve) => {
       thread.on('exit', (code) => {
@@ -83,18 +84,4 @@ export function startSinks(options: ShippingOptions, observe: Observe): SinksHos
       return stopping;
     },
   };
-}
-
-const isSource = import.meta.url.endsWith('.ts');
-
-/** From source (tests, development) the thread strips types by tsx first, unless this Node does it by itself. */
-function startWorker(workerData: ShippingOptions): Worker {
-  const entry = new URL(isSource ? './sinks-thread.ts' : './sinks-thread.js', import.meta.url);
-  if (!isSource || Reflect.get(process.features, 'typescript')) return new Worker(entry, { workerData });
-  const tsx = import.meta.resolve('tsx/esm/api');
-  const bootstrap = `import(${JSON.stringify(tsx)}).then((tsx) => {
-    tsx.register();
-    return import(${JSON.stringify(entry.href)});
-  });`;
-  return new Worker(bootstrap, { eval: true, workerData });
 }
