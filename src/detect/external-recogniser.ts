@@ -1,3 +1,4 @@
+import { createDeadline } from '../lib/deadline.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import { limits } from '../lib/limits.ts';
 import type { Finding } from './finding.ts';
@@ -78,12 +79,12 @@ export function createExternalRecogniser(analyse: Analyse, options: RecogniserOp
         return { kind: 'failed', reason: `more than ${options.charactersMax} characters` };
       }
       const found = new Map<string, readonly Finding[]>();
-      const ours = new AbortController();
-      const signal = AbortSignal.any([caller, ours.signal, AbortSignal.timeout(options.timeoutMs)]);
+      const deadline = createDeadline(caller, options.timeoutMs);
+      const { signal } = deadline;
       try {
         await Promise.all(
           [...unknown].map(async ([digest, text]) => {
-            const findings = await analyseInTurn(text, signal, () => ours.abort());
+            const findings = await analyseInTurn(text, signal, deadline.abort);
             found.set(digest, findings);
             remember(digest, findings);
           }),
@@ -91,6 +92,8 @@ export function createExternalRecogniser(analyse: Analyse, options: RecogniserOp
       } catch (thrown) {
         const isLate = signal.aborted && signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
         return { kind: 'failed', reason: isLate ? `no answer within ${options.timeoutMs} ms` : reasonOf(thrown) };
+      } finally {
+        deadline.clear();
       }
       return { kind: 'found', findings: digests.map((digest) => found.get(digest) ?? remembered.get(digest) ?? []) };
     },

@@ -1,5 +1,6 @@
 import { type ClientRequest, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { createDeadline } from '../../lib/deadline.ts';
 import type { Delivery, Post } from './delivery.ts';
 
 /**
@@ -7,14 +8,15 @@ import type { Delivery, Post } from './delivery.ts';
  * followed: where notices go is said by configuration, never by an answer. Of the answer only status and `retry-after` count.
  */
 export function postOnce(post: Post, timeoutMs: number, signal: AbortSignal): Promise<Delivery> {
-  return new Promise((resolve) => {
+  const deadline = createDeadline(signal, timeoutMs);
+  const answered = new Promise<Delivery>((resolve) => {
     const url = new URL(post.url);
     const send = url.protocol === 'https:' ? requestTls : requestPlain;
     const options = {
       method: 'POST',
       agent: false as const,
       headers: { ...post.headers, 'content-length': Buffer.byteLength(post.body) },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal: deadline.signal,
       ...(post.ca === null ? {} : { ca: post.ca }),
     };
     const call: ClientRequest = send(url, options, (response) => {
@@ -27,6 +29,7 @@ export function postOnce(post: Post, timeoutMs: number, signal: AbortSignal): Pr
     call.on('error', (error) => resolve({ kind: 'failed', reason: reasonOf(error), retryAfterMs: null }));
     call.end(post.body);
   });
+  return answered.finally(deadline.clear);
 }
 
 function judged(status: number, retryAfter: string | undefined): Delivery {

@@ -1,4 +1,5 @@
 import { createTransport } from 'nodemailer';
+import { createDeadline } from '../../lib/deadline.ts';
 import type { Delivery, Mail } from './delivery.ts';
 
 /**
@@ -21,11 +22,12 @@ export async function mailOnce(mail: Mail, timeoutMs: number, signal: AbortSigna
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const deadline = createDeadline(signal, timeoutMs);
   const stopped = new Promise<never>((_resolve, reject) => {
-    stop.addEventListener('abort', () => reject(new Error('no answer in time')), { once: true });
+    deadline.signal.addEventListener('abort', () => reject(new Error('no answer in time')), { once: true });
   });
   try {
+    deadline.signal.throwIfAborted();
     const { messageId, subject, text } = mail;
     // RFC 3834: nobody's holiday reply is wanted.
     const headers = { 'Auto-Submitted': 'auto-generated' };
@@ -34,6 +36,7 @@ export async function mailOnce(mail: Mail, timeoutMs: number, signal: AbortSigna
   } catch (thrown) {
     return judged(thrown);
   } finally {
+    deadline.clear();
     transport.close();
   }
 }
