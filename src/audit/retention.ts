@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import type { AuditEntry, AuditLog } from './entry.ts';
-import type { FsPort } from './fs-port.ts';
+import { type FsPort, replaceFile } from './fs-port.ts';
 import { keepExplanations } from './kept.ts';
 import { layout } from './layout.ts';
 import { readSegmentHeads } from './read.ts';
@@ -89,6 +89,7 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
   const holds = new Map<string, HoldScope>();
   const deferred = new Map<string, Deferred>();
   let turn: Promise<unknown> = Promise.resolve();
+  let isLoaded = false;
 
   function inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = turn.then(act);
@@ -97,15 +98,24 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
   }
 
   async function put(kind: AuditEntry['kind'], facts: JsonObject): Promise<string> {
+    if (fs.read(layout.orders(directory)) === null) await replaceFile(fs, layout.orders(directory), Buffer.from('1\n'));
     step(`record ${kind}`);
     const { id } = await log.append({ kind, exchange: '', session: '', facts, bodies: {} });
     return id;
   }
 
+  /** A log in which nothing was ever ordered needs no reading: its index may be far behind, and a start must not wait for it. */
   async function start(): Promise<void> {
+    if (fs.read(layout.orders(directory)) !== null) await load();
+  }
+
+  /** Learns from the log what is held and erased, and finishes what was not finished. Comes before anything else that retention does. */
+  async function load(): Promise<void> {
+    if (isLoaded) return;
     await index.catchUp();
     for (const row of await index.ofKinds(['hold', 'release', 'erase_deferred', 'erase', 'expire'])) await replay(row);
     for (const waiting of deferred.values()) await eraseIfFree(waiting);
+    isLoaded = true;
   }
 
   async function replay({ kind, id, facts }: IndexedRecord): Promise<void> {
@@ -287,17 +297,24 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
     await index.forget(first, last);
   }
 
+  function whenLoaded<T>(act: () => Promise<T>): Promise<T> {
+    return inTurn(async () => {
+      await load();
+      return act();
+    });
+  }
+
   return {
     start: () => inTurn(start),
-    expire: () => inTurn(expire),
+    expire: () => whenLoaded(expire),
     hold: (scope, order) =>
-      inTurn(async () => {
+      whenLoaded(async () => {
         const id = await put('hold', { scope: scopeFacts(scope), ...orderFacts(order) });
         holds.set(id, scope);
         return { id, scope };
       }),
-    release: (id, order) => inTurn(() => release(id, order)),
-    erase: (subject, order) => inTurn(() => erase(subject, order)),
+    release: (id, order) => whenLoaded(() => release(id, order)),
+    erase: (subject, order) => whenLoaded(() => erase(subject, order)),
     holds: () => [...holds].map(([id, scope]) => ({ id, scope })),
   };
 }

@@ -10,7 +10,7 @@ import type { AuditKeys } from '../audit/keys.ts';
 import { layout } from '../audit/layout.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import type { RecordIndex } from '../audit/record-index.ts';
-import { createRetention, type Retention } from '../audit/retention.ts';
+import { createRetention } from '../audit/retention.ts';
 import { readPosition } from '../audit/sinks/cursor.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import { createSteadyClock } from '../audit/steady-clock.ts';
@@ -74,11 +74,13 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
     await index.close();
     throw thrown;
   }
-  const stopLooking = look(retention, index, kept.checkMs, deps.observe);
+  const followed = followWhileAsked(index, deps.clock);
+  const expires = kept.bodiesMs !== null || kept.metadataMs !== null;
+  const stopLooking = look(expires ? retention.expire : null, followed.tick, kept.checkMs, deps.observe);
   const service = createAuditService(
     {
       authenticator: deps.authenticator,
-      index,
+      index: followed.index,
       retention,
       log: deps.log,
       gate: deps.gate,
@@ -117,11 +119,35 @@ function hasRoles({ readerGroups, auditorGroups, officerGroups }: AuditRoles): b
   return readerGroups.length + auditorGroups.length + officerGroups.length > 0;
 }
 
-/** How often the index takes in what is new, so that a list has little to catch up with. */
+/** How often the index takes in what is new while somebody asks, so that a list has little to catch up with. */
 const catchUpMs = 5_000;
+const askedMs = 10 * 60_000;
+
+/**
+ * Taking in a record costs about as much as writing it, so the index rests while nobody asks. The first question after a rest waits
+ * until the index is there again.
+ */
+function followWhileAsked(index: RecordIndex, clock: Clock): { index: RecordIndex; tick: () => Promise<unknown> } {
+  let lastAskedMs = Number.NEGATIVE_INFINITY;
+  return {
+    index: {
+      ...index,
+      catchUp: () => {
+        lastAskedMs = clock.nowMs();
+        return index.catchUp();
+      },
+    },
+    tick: async () => (clock.nowMs() - lastAskedMs < askedMs ? index.catchUp() : null),
+  };
+}
 
 /** Looks for what is past its time, and keeps the index near the log's end. Returns what ends it and waits for what is under way. */
-function look(retention: Retention, index: RecordIndex, checkMs: number, observe: Log): () => Promise<void> {
+function look(
+  expire: (() => Promise<unknown>) | null,
+  catchUp: () => Promise<unknown>,
+  checkMs: number,
+  observe: Log,
+): () => Promise<void> {
   let under: Promise<unknown> = Promise.resolve();
   const run = (act: () => Promise<unknown>) => () => {
     under = Promise.all([
@@ -132,7 +158,8 @@ function look(retention: Retention, index: RecordIndex, checkMs: number, observe
       }),
     ]);
   };
-  const timers = [setInterval(run(retention.expire), checkMs), setInterval(run(index.catchUp), catchUpMs)];
+  const timers = [setInterval(run(catchUp), catchUpMs)];
+  if (expire !== null) timers.push(setInterval(run(expire), checkMs));
   return async () => {
     for (const timer of timers) clearInterval(timer);
     await under;
