@@ -97,15 +97,10 @@ export async function lastRecords(directory: string, count: number): Promise<Sto
 
 /** The record whose frame begins at an offset of a segment; null when none does (any more). */
 export async function readRecordAt(directory: string, segment: number, offset: number): Promise<StoredRecord | null> {
-  const file = await open(layout.segment(directory, segment), 'r').catch(() => null);
+  const file = await openSegment(directory, segment);
   if (file === null) return null;
   try {
-    const header = Buffer.alloc(frameHeaderBytes);
-    const { bytesRead } = await file.read(header, 0, header.length, offset);
-    if (bytesRead < header.length || header.readUInt32LE(0) !== frameMagic) return null;
-    const whole = Buffer.alloc(frameHeaderBytes + header.readUInt32LE(4));
-    await file.read(whole, 0, whole.length, offset);
-    const frame = readFrame(whole, 0);
+    const frame = await readFrameAt(file, offset);
     return frame === null ? null : toRecord(frame, segment, offset);
   } finally {
     await file.close();
@@ -119,26 +114,56 @@ export interface SegmentHead {
   readonly epoch: string;
 }
 
-/** The segments in order; one whose header is not readable (yet) is left out. */
+/**
+ * The segments in order, without the last one while its header is not written yet. Throws Fault `audit_unavailable` when any other cannot be
+ * read: whoever destroys by this list must know of all of them.
+ */
 export async function readSegmentHeads(directory: string): Promise<SegmentHead[]> {
   const heads: SegmentHead[] = [];
-  for (const first of await listSegments(directory)) {
-    const file = await open(layout.segment(directory, first), 'r').catch(() => null);
-    if (file === null) continue;
-    try {
-      const start = Buffer.alloc(frameHeaderBytes);
-      const { bytesRead } = await file.read(start, 0, start.length, 0);
-      if (bytesRead < start.length || start.readUInt32LE(0) !== frameMagic) continue;
-      const whole = Buffer.alloc(frameHeaderBytes + start.readUInt32LE(4));
-      await file.read(whole, 0, whole.length, 0);
-      const frame = readFrame(whole, 0);
-      const header = frame === null ? null : parse(frame.payload);
-      if (header !== null) heads.push({ first, epoch: text(header['epoch']) });
-    } finally {
-      await file.close();
+  const segments = await listSegments(directory);
+  for (const first of segments) {
+    const epoch = await readEpoch(directory, first);
+    if (epoch !== null) heads.push({ first, epoch });
+    else if (first !== segments.at(-1)) {
+      throw new Fault('audit_unavailable', `${layout.segment(directory, first)} cannot be read`);
     }
   }
   return heads;
+}
+
+async function readEpoch(directory: string, segment: number): Promise<string | null> {
+  const file = await openSegment(directory, segment);
+  if (file === null) return null;
+  try {
+    const frame = await readFrameAt(file, 0);
+    const header = frame === null ? null : parse(frame.payload);
+    return header === null ? null : text(header['epoch']);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The intact frame at an offset, or null. A length that the file does not have is damage, and nothing is allocated for it. */
+async function readFrameAt(file: FileHandle, offset: number): Promise<Frame | null> {
+  const { size } = await file.stat();
+  const start = Buffer.alloc(frameHeaderBytes);
+  const { bytesRead } = await file.read(start, 0, start.length, offset);
+  if (bytesRead < start.length || start.readUInt32LE(0) !== frameMagic) return null;
+  const bytes = frameHeaderBytes + start.readUInt32LE(4);
+  if (offset + bytes > size) return null;
+  const whole = Buffer.alloc(bytes);
+  await file.read(whole, 0, bytes, offset);
+  return readFrame(whole, 0);
+}
+
+/** Null when there is no such segment (any more); everything else that keeps it from being opened is a fault. */
+async function openSegment(directory: string, segment: number): Promise<FileHandle | null> {
+  try {
+    return await open(layout.segment(directory, segment), 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new Fault('audit_unavailable', 'a segment of the audit log cannot be opened', error);
+  }
 }
 
 /** All records with this id, or of this exchange or session, in order. Reads the whole log. */

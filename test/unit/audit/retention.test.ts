@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -175,6 +175,37 @@ describe('expiry', () => {
     expect(await retention.expire()).toEqual({ epochs: 1, segments: 0 });
     needed = 1_000;
     expect(await retention.expire()).toEqual({ epochs: 0, segments: 1 });
+  });
+
+  test('a segment that cannot be read stops it: nobody knows what lies there', async () => {
+    const { exchange, retention } = await stack();
+    await exchange('e-1', 'alice');
+    clock.advance(dayMs);
+    await exchange('e-2', 'alice');
+    clock.advance(100 * dayMs);
+    await exchange('e-3', 'alice');
+    await retention.hold({ session: 'other' }, officer);
+    const before = remains(directory);
+    const path = join(directory, 'segments', readdirSync(join(directory, 'segments'))[1] ?? '');
+    const bytes = readFileSync(path);
+    writeFileSync(path, Buffer.concat([Buffer.alloc(4), bytes.subarray(4)]));
+    await expect(retention.expire()).rejects.toMatchObject({ code: 'audit_unavailable' });
+    expect(remains(directory)).toEqual(before);
+    writeFileSync(path, bytes);
+    expect(await retention.expire()).toEqual({ epochs: 2, segments: 2 });
+  });
+
+  test('a hold counts after a restart that nothing told of it', async () => {
+    const first = await stack();
+    await first.exchange('e-1', 'alice');
+    await first.retention.hold({ subject: 'alice' }, officer);
+    rmSync(join(directory, 'orders'));
+    const second = await stack();
+    clock.advance(100 * dayMs);
+    await second.exchange('e-2', 'bob');
+    // What goes is what the second run wrote about itself.
+    expect(await second.retention.expire()).toEqual({ epochs: 1, segments: 1 });
+    expect([await opens('e-1'), await problems()]).toEqual([true, []]);
   });
 
   test('a segment or an epoch key that somebody removed is tampering', async () => {
