@@ -1,6 +1,9 @@
 import { z } from 'zod';
+import type { AuditConfig } from './config.ts';
 import { createSecret, type Secret } from './secret.ts';
+import { sinksSection } from './sinks-section.ts';
 import { distinct, duration, path, text } from './values.ts';
+import { witnessesSection } from './witness-section.ts';
 
 /** Where the key-encryption key lies when it does not lie in the key file; see src/audit/keys.ts. */
 export type KekConfig =
@@ -37,11 +40,71 @@ export interface RevealConfig {
   readonly ttlMs: number;
 }
 
+/** The `audit` section. */
+export function auditSection(base: string): z.ZodType<AuditConfig> {
+  return z
+    .strictObject({
+      directory: path(base)
+        .prefault('data/audit')
+        .meta({ description: 'Where records are written. One writer a directory.' }),
+      origin: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, 'must be a name such as audit.example.com/prod/gateway-0')
+        .default('countersign.local/gateway-0')
+        .meta({ description: "Names this writer's log in every checkpoint, for ever; each replica has its own." }),
+      key_file: path(base).nullable().default(null).meta({
+        description:
+          'File with the keys that seal records and sign checkpoints. Null: from the variables `COUNTERSIGN_AUDIT_KEK` and `COUNTERSIGN_AUDIT_SIGNING_KEY`.',
+      }),
+      create_key_file: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Makes the key file when it is missing; for first steps.' }),
+      kek: kekSection(base).nullable().default(null).meta({
+        description:
+          'A service that keeps the key-encryption key. Null: it lies with the signing key, in the key file or its variable.',
+      }),
+      previous_key_files: distinct(path(base), 64).prefault([]).meta({
+        description: 'Key files whose key-encryption key was replaced: what it wrapped stays readable.',
+      }),
+      age_recipients: ageRecipients().prefault([]).meta({
+        description: 'Auditors’ age recipients (`age1…`): keys are also written for them, for the stock `age` tool.',
+      }),
+      retention: retentionSection()
+        .prefault({})
+        .meta({ description: 'How long what is kept. Expiry destroys keys and whole files, and is itself on record.' }),
+      sinks: sinksSection(base).default([]).meta({
+        description: 'Where copies of the record go. They are sent from the log; no request waits for them.',
+      }),
+      witnesses: witnessesSection().default([]).meta({
+        description: 'Who cosigns checkpoints, so that the log cannot be rewritten even with its key.',
+      }),
+      sink_directory: path(base)
+        .prefault('data/sinks')
+        .meta({ description: 'Where sinks keep how far they have got, and their dead letters.' }),
+    })
+    .transform(
+      (given): AuditConfig => ({
+        directory: given.directory,
+        origin: given.origin,
+        keyFile: given.key_file,
+        createKeyFile: given.create_key_file,
+        sinks: given.sinks,
+        witnesses: given.witnesses,
+        sinkDirectory: given.sink_directory,
+        kek: given.kek,
+        previousKeyFiles: given.previous_key_files,
+        ageRecipients: given.age_recipients,
+        retention: given.retention,
+      }),
+    );
+}
+
 const timeout = () =>
   duration('100ms', '30s').prefault('4s').meta({ description: 'Longest wait for an answer, all attempts together.' });
 
 /** The service that keeps the key-encryption key; exactly one. */
-export function kekSection(base: string): z.ZodType<KekConfig, object> {
+function kekSection(base: string): z.ZodType<KekConfig, object> {
   const vault = z.strictObject({
     address: z
       .url({ protocol: /^https?$/, error: 'must be an http: or https: URL' })
@@ -124,12 +187,12 @@ export function kekSection(base: string): z.ZodType<KekConfig, object> {
 }
 
 /** Public age recipients of the auditors. */
-export function ageRecipients(): z.ZodType<readonly string[], string[]> {
+function ageRecipients(): z.ZodType<readonly string[], string[]> {
   return distinct(z.string().regex(/^age1[0-9a-z]{50,2000}$/, 'must be an age recipient, age1…'), 16);
 }
 
 /** How long records and what is sealed in them are kept. */
-export function retentionSection(): z.ZodType<RetentionConfig, object> {
+function retentionSection(): z.ZodType<RetentionConfig, object> {
   const kept = (description: string) =>
     duration('1h', '36500d')
       .nullable()

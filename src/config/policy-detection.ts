@@ -3,7 +3,7 @@ import type { OwnDetection } from '../detect/own-detection.ts';
 import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { customPattern, dictionary } from './schema.ts';
+import { customPattern, dictionary } from './detection-section.ts';
 import { distinct, text } from './values.ts';
 
 const section = z.strictObject({

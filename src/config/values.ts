@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
+import { createSecret, type Secret } from './secret.ts';
 
 /** Milliseconds of `300ms`, `5s`, `10m`, `12h`, `90d`; null when the text is no duration. */
 export function durationMs(text: string): number | null {
@@ -68,4 +69,9 @@ export function distinct<T extends z.ZodType<string, string>>(
     .array(item)
     .max(most, `must have at most ${most} entries`)
     .refine((items) => new Set(items).size === items.length, 'must not name anything twice');
+}
+
+/** The value of a reference, at least so many characters long; see `secretPaths` of schema.ts. */
+export function secret(least: number): z.ZodType<Secret, string> {
+  return z.string().min(least, `must be at least ${least} characters long`).max(65_536).transform(createSecret);
 }
