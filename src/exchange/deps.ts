@@ -10,7 +10,7 @@ import type { SessionKeys } from '../mask/session-keys.ts';
 import type { Pdp } from '../policy/decision.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import type { ExternalRecognition } from './recognise.ts';
-import type { MaskingScope } from './session.ts';
+import type { MaskingScope, Pseudonyms } from './session.ts';
 
 /** All that the two phases stand on. Built once by the composition root; holds no state of any exchange. */
 export interface ExchangeDeps {
@@ -32,11 +32,11 @@ export interface ExchangeDeps {
   readonly settings: ExchangeSettings;
 }
 
-/** A key for each purpose. */
+/** A key for each purpose, or what is done with it. */
 export interface ExchangeKeys {
   readonly placeholder: SessionKeys;
   readonly handover: Uint8Array;
-  readonly pseudonym: Uint8Array;
+  readonly pseudonym: Pseudonyms;
 }
 
 export interface ExchangeSettings {

@@ -12,7 +12,6 @@ import type { ExchangeContext } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { RequestPhaseOptions } from './exchange.ts';
 import type { Refusal } from './replies.ts';
-import { pseudonym } from './session.ts';
 
 /** Everything a request phase may have found out by the time it is recorded; what it did not get to is null. */
 export interface RequestFacts {
@@ -149,7 +148,7 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
 
 /** Whose data the bodies are: destroying that subject's key erases them. */
 function subjectMember(deps: ExchangeDeps, subject: Subject | null): Pick<AuditEntry, 'subject'> {
-  return subject?.authenticated ? { subject: pseudonym(deps.keys.pseudonym, subject) } : {};
+  return subject?.authenticated ? { subject: deps.keys.pseudonym(subject) } : {};
 }
 
 function answerMembers(answer: AnswerFacts | null): JsonObject {
@@ -204,7 +203,7 @@ function approvalFacts({ id, state, digest }: Approval): JsonObject {
 /** Groups and roles in clear (they influenced the decision), the person by pseudonym; who it is stands in the sealed part. */
 function callerFacts(deps: ExchangeDeps, subject: Subject): JsonObject {
   return {
-    pseudonym: pseudonym(deps.keys.pseudonym, subject),
+    pseudonym: deps.keys.pseudonym(subject),
     kind: subject.kind,
     issuer: subject.issuer,
     tenant: subject.tenant,

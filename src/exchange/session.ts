@@ -1,5 +1,6 @@
 import type { Subject } from '../identity/subject.ts';
 import { hmacSha256 } from '../lib/hash.ts';
+import { limits } from '../lib/limits.ts';
 import type { Conversation } from '../llm/conversation.ts';
 import type { RequestHead } from './exchange.ts';
 
@@ -15,7 +16,7 @@ export function sessionOf(head: RequestHead, header: string, conversation: Conve
 
 export type MaskingScope = 'session' | 'tenant' | 'request';
 
-/** Length-prefixed, so that no two scopes share bytes. */
+/** No two scopes share bytes. */
 export function placeholderScope(
   scope: MaskingScope,
   subject: Pick<Subject, 'tenant' | 'issuer' | 'id'>,
@@ -28,17 +29,30 @@ export function placeholderScope(
       : scope === 'session'
         ? ['session', subject.tenant, subject.issuer, subject.id, session]
         : ['request', subject.tenant, exchangeId];
-  return parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('');
+  return lengthPrefixed(parts);
 }
 
 /** Stands for a caller in what leaves the sealed part of the record; keyed, so that it cannot be guessed back. */
-export function pseudonym(
-  key: Uint8Array,
-  subject: Pick<Subject, 'authenticated' | 'tenant' | 'issuer' | 'id'>,
-): string {
-  if (!subject.authenticated) return 'anonymous';
-  const parts = [subject.tenant, subject.issuer, subject.id]
-    .map((part) => `${Buffer.byteLength(part)}:${part}`)
-    .join('');
-  return hmacSha256(key, parts).toString('base64url').slice(0, 22);
+export type Pseudonyms = (subject: Pick<Subject, 'authenticated' | 'tenant' | 'issuer' | 'id'>) => string;
+
+/** Every record asks, and the same callers come again: the latest ones' pseudonyms are kept (`limits.pseudonymsMax`). */
+export function createPseudonyms(key: Uint8Array): Pseudonyms {
+  const kept = new Map<string, string>();
+  return ({ authenticated, tenant, issuer, id }) => {
+    if (!authenticated) return 'anonymous';
+    const caller = lengthPrefixed([tenant, issuer, id]);
+    const known = kept.get(caller);
+    if (known !== undefined) return known;
+    const pseudonym = hmacSha256(key, caller).toString('base64url').slice(0, 22);
+    if (kept.size >= limits.pseudonymsMax) kept.clear();
+    kept.set(caller, pseudonym);
+    return pseudonym;
+  };
+}
+
+/** No two lists share a text. */
+function lengthPrefixed(parts: readonly string[]): string {
+  let text = '';
+  for (const part of parts) text += `${Buffer.byteLength(part)}:${part}`;
+  return text;
 }

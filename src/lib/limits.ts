@@ -28,6 +28,9 @@ export const limits = {
   recogniserFindingsMax: 2_000,
   /** Sessions whose masking key this process remembers; the least lately used ones are forgotten first. */
   maskingSessionsMax: 65_536,
+  /** Tenants whose masking keys, and callers whose pseudonyms are kept once they are worked out. */
+  maskingTenantsMax: 1_024,
+  pseudonymsMax: 4_096,
   /** Masking keys in use at one time, the retired ones included, and the bytes of the file that they stand in. */
   maskingKeysMax: 16,
   maskingKeyFileBytesMax: 65_536,

@@ -19,7 +19,7 @@ import { proveRecord } from '../audit/tlog-proof.ts';
 import { verifyInThread } from '../audit/verify-worker.ts';
 import type { Config } from '../config/config.ts';
 import { type PlaceholderDeps, placeholderValue } from '../exchange/placeholder-value.ts';
-import { pseudonym } from '../exchange/session.ts';
+import type { Pseudonyms } from '../exchange/session.ts';
 import type { AuditServiceServer } from '../gen/countersign/audit/v1/audit.ts';
 import type { Authenticator } from '../identity/subject.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -35,7 +35,7 @@ export interface AuditApiDeps {
   readonly gate: Gate;
   readonly clock: Clock;
   readonly observe: Log;
-  readonly pseudonymKey: Uint8Array;
+  readonly pseudonym: Pseudonyms;
   readonly placeholders: PlaceholderDeps;
 }
 
@@ -91,7 +91,7 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
       verify: () => verifyInThread({ directory }),
       open: (record) => openBodies(directory, record, deps.keys),
       valueOf: (record, bodies, placeholder) => placeholderValue(deps.placeholders, record, bodies, placeholder),
-      pseudonymOf: (person) => pseudonym(deps.pseudonymKey, { authenticated: true, ...person }),
+      pseudonymOf: (person) => deps.pseudonym({ authenticated: true, ...person }),
     },
     { ...access, approverGroups: access.reveal.approverGroups, approvalTtlMs: access.reveal.ttlMs },
   );

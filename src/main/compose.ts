@@ -217,7 +217,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     gate,
     clock,
     observe: log,
-    pseudonymKey: keys.pseudonym,
+    pseudonym: keys.pseudonym,
     placeholders: {
       detector,
       entities,

@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import type { ExchangeKeys } from '../exchange/deps.ts';
+import { createPseudonyms } from '../exchange/session.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 import type { EpochKey } from '../mask/session-keys.ts';
 
@@ -14,6 +15,6 @@ export function derivedKeys(
   return {
     placeholder: { id: 'masking.key', secret: derive('placeholder'), fromMs: 0 },
     handover: derive('handover'),
-    pseudonym: derive('pseudonym'),
+    pseudonym: createPseudonyms(derive('pseudonym')),
   };
 }

@@ -53,6 +53,7 @@ export function createSessionKeys(
   let ring = latestFirst(epochs);
   /** By scope, the id of the session's epoch; the least lately used first. */
   const sessions = new Map<string, string>();
+  let derived = createTenantKeys();
 
   function current(): EpochKey {
     const now = clock.nowMs();
@@ -71,7 +72,7 @@ export function createSessionKeys(
     const words = wordsLikePlaceholders(texts);
     if (words.length === 0) return null;
     const spoken = ring.find((epoch) => {
-      const minter = createMinter({ key: tenantKey(epoch, tenant), scope, entities });
+      const minter = createMinter({ key: derived.of(epoch, tenant), scope, entities });
       return words.some((word) => minter.covers(word, 0, word.length));
     });
     return spoken ?? null;
@@ -91,13 +92,14 @@ export function createSessionKeys(
       remember(scope, epoch.id);
       return {
         id: epoch.id,
-        key: tenantKey(epoch, tenant),
-        others: ring.filter((other) => other !== epoch).map((other) => tenantKey(other, tenant)),
+        key: derived.of(epoch, tenant),
+        others: ring.filter((other) => other !== epoch).map((other) => derived.of(other, tenant)),
       };
     },
-    all: (tenant) => ring.map((epoch) => tenantKey(epoch, tenant)),
+    all: (tenant) => ring.map((epoch) => derived.of(epoch, tenant)),
     replace: (replacing) => {
       ring = latestFirst(replacing);
+      derived = createTenantKeys();
     },
     currentId: () => current().id,
   };
@@ -108,9 +110,27 @@ function latestFirst(epochs: readonly [EpochKey, ...EpochKey[]]): readonly [Epoc
   return [first ?? epochs[0], ...rest];
 }
 
-/** HKDF (RFC 5869) of the epoch's secret: no tenant's placeholders can be worked out with the key of another. */
-function tenantKey({ secret }: EpochKey, tenant: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, '', `countersign/v1/placeholder\0${tenant}`, 32));
+interface TenantKeys {
+  of(epoch: EpochKey, tenant: string): Uint8Array;
+}
+
+/**
+ * HKDF (RFC 5869) of an epoch's secret: no tenant's placeholders can be worked out with the key of another. Every exchange asks, and
+ * tenants are few: the keys of the latest ones are kept (`limits.maskingTenantsMax`).
+ */
+function createTenantKeys(): TenantKeys {
+  const kept = new Map<string, Uint8Array>();
+  return {
+    of: ({ id, secret }, tenant) => {
+      const name = `${id}\0${tenant}`;
+      const known = kept.get(name);
+      if (known) return known;
+      const key = new Uint8Array(hkdfSync('sha256', secret, '', `countersign/v1/placeholder\0${tenant}`, 32));
+      if (kept.size >= limits.maskingTenantsMax) kept.clear();
+      kept.set(name, key);
+      return key;
+    },
+  };
 }
 
 /** Texts are looked at for placeholders only so far: a session that has them has one early. */

@@ -3,6 +3,7 @@ import type { AuditEntry } from '../../../src/audit/entry.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { createAnswerService } from '../../../src/exchange/answer-service.ts';
 import type { ExchangeDeps } from '../../../src/exchange/deps.ts';
+import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { Fault } from '../../../src/lib/fault.ts';
@@ -56,7 +57,7 @@ function deps(recorded: AuditEntry[], decision: Decision, change: Partial<Exchan
         { id: 'k', secret: key, fromMs: 0 },
       ]),
       handover: key,
-      pseudonym: key,
+      pseudonym: createPseudonyms(key),
     },
     settings: {
       tokenHeader: { header: 'x-token', scheme: null },

@@ -9,6 +9,7 @@ import { rules } from '../../../src/detect/rules/catalogue.ts';
 import type { ExchangeDeps } from '../../../src/exchange/deps.ts';
 import type { ResponseEnd, ResponsePhase } from '../../../src/exchange/exchange.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
+import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { ok } from '../../../src/lib/result.ts';
@@ -256,7 +257,7 @@ function deps(decide: (input: PolicyInput) => Decision, holdWaitMsMax: number): 
         { id: 'k', secret: key, fromMs: 0 },
       ]),
       handover: key,
-      pseudonym: key,
+      pseudonym: createPseudonyms(key),
     },
     settings: {
       tokenHeader: { header: 'x-token', scheme: null },

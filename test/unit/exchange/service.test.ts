@@ -3,6 +3,7 @@ import type { AuditEntry } from '../../../src/audit/entry.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import type { ExchangeDeps } from '../../../src/exchange/deps.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
+import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { Fault } from '../../../src/lib/fault.ts';
@@ -40,7 +41,7 @@ function deps(recorded: AuditEntry[]): ExchangeDeps {
         { id: 'k', secret: key, fromMs: 0 },
       ]),
       handover: key,
-      pseudonym: key,
+      pseudonym: createPseudonyms(key),
     },
     settings: {
       tokenHeader: { header: 'x-token', scheme: null },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { placeholderScope, pseudonym, sessionOf } from '../../../src/exchange/session.ts';
+import { createPseudonyms, placeholderScope, sessionOf } from '../../../src/exchange/session.ts';
 import { anonymous, type Subject } from '../../../src/identity/subject.ts';
+import { limits } from '../../../src/lib/limits.ts';
 import { emptyConversation } from '../../../src/llm/conversation.ts';
 
 const alice: Subject = {
@@ -11,6 +12,7 @@ const alice: Subject = {
   issuer: 'https://a',
   tenant: 't',
 };
+const other = (change: Partial<Subject>): Subject => ({ ...alice, ...change });
 const head = (headers: Record<string, string>) => ({
   method: 'POST',
   path: '/',
@@ -32,7 +34,6 @@ test.each([
 });
 
 describe('a scope is shared by nobody else', () => {
-  const other = (change: Partial<Subject>): Subject => ({ ...alice, ...change });
   test.each([
     { name: 'another session', a: ['session', alice, 's1'], b: ['session', alice, 's2'] },
     { name: 'another person', a: ['session', alice, 's1'], b: ['session', other({ id: 'bob' }), 's1'] },
@@ -54,10 +55,22 @@ describe('a scope is shared by nobody else', () => {
   });
 });
 
-test('a pseudonym is stable, keyed, and does not tell the name', () => {
-  const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
-  expect(pseudonym(one, alice)).toBe(pseudonym(one, alice));
-  expect(pseudonym(one, alice)).not.toBe(pseudonym(two, alice));
-  expect(pseudonym(one, alice)).not.toContain('alice');
-  expect(pseudonym(one, anonymous)).toBe('anonymous');
+test('a pseudonym is stable, keyed, one of each caller, and does not tell the name', () => {
+  const [one, two] = [createPseudonyms(Buffer.alloc(32, 1)), createPseudonyms(Buffer.alloc(32, 2))];
+  expect(one(alice)).toBe(one({ ...alice }));
+  expect(one(alice)).toBe(createPseudonyms(Buffer.alloc(32, 1))(alice));
+  expect(one(alice)).not.toBe(two(alice));
+  const others = [{ id: 'bob' }, { tenant: 'other' }, { issuer: 'https://other.example' }].map((change) =>
+    one(other(change)),
+  );
+  expect(new Set([one(alice), ...others]).size).toBe(4);
+  expect(one(alice)).not.toContain('alice');
+  expect(one(anonymous)).toBe('anonymous');
+});
+
+test('pseudonyms stay the same when more callers came than are kept', () => {
+  const pseudonyms = createPseudonyms(Buffer.alloc(32, 1));
+  const before = pseudonyms(alice);
+  for (let n = 0; n <= limits.pseudonymsMax; n++) pseudonyms(other({ id: `caller ${n}` }));
+  expect(pseudonyms(alice)).toBe(before);
 });

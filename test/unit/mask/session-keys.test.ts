@@ -20,6 +20,18 @@ function minterOf({ key, others }: PlaceholderKey, scope: string) {
 const old = epoch('old', start - hour);
 const next = epoch('next', start + hour);
 
+test('tenants have keys of their own, also when more came than are kept', () => {
+  const keys = createSessionKeys({ clock: createManualClock(start), entities }, [old]);
+  const hex = (tenant: string): string => Buffer.from(keys.of(tenant, 's', []).key).toString('hex');
+  const [acme, evil] = [hex('acme'), hex('evil')];
+  expect(acme).not.toBe(evil);
+  for (let n = 0; n <= limits.maskingTenantsMax; n++) keys.all(`tenant ${n}`);
+  expect([hex('acme'), hex('evil')]).toEqual([acme, evil]);
+  // Another secret under the same name is another key.
+  keys.replace([{ ...old, secret: Buffer.alloc(32, 'another') }]);
+  expect(hex('acme')).not.toBe(acme);
+});
+
 describe('a session', () => {
   test('keeps the key that it began with; a session that begins after the new key’s time has the new one', () => {
     const clock = createManualClock(start);
