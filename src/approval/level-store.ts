@@ -1,6 +1,7 @@
 import { type BatchOperation, ClassicLevel } from 'classic-level';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
+import { createTurns } from '../lib/turns.ts';
 import type { Approval } from './approval.ts';
 import { approvalFrom, object, parse } from './codec.ts';
 import { createHints } from './hints.ts';
@@ -46,7 +47,10 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
     throw openFailure(directory, thrown);
   }
   const hints = createHints();
-  const exclusively = createTurns(limits.storeCallsMax);
+  const exclusively = createTurns({
+    waitingMax: limits.storeCallsMax,
+    overflow: () => new Fault('approval_unavailable', 'too many changes wait for the embedded store'),
+  });
 
   const load = async (id: string): Promise<Stored | null> => {
     const value = await guarded(() => db.get(`a!${id}`));
@@ -303,24 +307,6 @@ function unsettledKey(atMs: number, approval: Approval): string {
 /** Decimal of fixed width, so that keys sort as numbers do. */
 function padded(ms: number): string {
   return String(Math.max(0, ms)).padStart(16, '0');
-}
-
-/** Runs functions one after the other, at most `waitingMax` of them waiting. */
-function createTurns(waitingMax: number): <T>(run: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
-  return async (run) => {
-    if (waiting >= waitingMax) throw new Fault('approval_unavailable', 'too many changes wait for the embedded store');
-    waiting += 1;
-    const turn = last.then(run);
-    // The next turn must come whatever becomes of this one; its caller sees the failure.
-    last = turn.catch(() => undefined);
-    try {
-      return await turn;
-    } finally {
-      waiting -= 1;
-    }
-  };
 }
 
 async function guarded<T>(run: () => Promise<T>): Promise<T> {

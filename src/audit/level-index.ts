@@ -2,6 +2,7 @@ import { type BatchOperation, ClassicLevel } from 'classic-level';
 import { Fault } from '../lib/fault.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import { limits } from '../lib/limits.ts';
+import { createTurns } from '../lib/turns.ts';
 import { nodeFs } from './fs-port.ts';
 import { readKept } from './kept.ts';
 import { layout } from './layout.ts';
@@ -21,12 +22,8 @@ type Owner = Pick<IndexedRecord, 'tenant' | 'subject'>;
 export async function openLevelIndex(directory: string, log: string): Promise<RecordIndex> {
   const db = new ClassicLevel(directory);
   await guarded(() => db.open());
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const done = turn.then(act);
-    turn = done.catch(() => undefined);
-    return done;
-  };
+  // What writes. A turn that failed left no half batch behind, and `next` says from where it is read again.
+  const inTurn = createTurns(null);
 
   const row = async (sequence: number): Promise<IndexedRecord | null> => {
     const value = await guarded(() => db.get(`r!${digits(sequence)}`));

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { Fault } from '../lib/fault.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import { createTurns } from '../lib/turns.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import type { AuditEntry, AuditLog } from './entry.ts';
 import { type FsPort, replaceFile } from './fs-port.ts';
@@ -88,14 +89,8 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
   const step = deps.onStep ?? (() => undefined);
   const holds = new Map<string, HoldScope>();
   const deferred = new Map<string, Deferred>();
-  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurns(null);
   let isLoaded = false;
-
-  function inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const done = turn.then(act);
-    turn = done.catch(() => undefined);
-    return done;
-  }
 
   async function put(kind: AuditEntry['kind'], facts: JsonObject): Promise<string> {
     if (fs.read(layout.orders(directory)) === null) await replaceFile(fs, layout.orders(directory), Buffer.from('1\n'));

@@ -2,6 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { Fault } from '../lib/fault.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { startThread } from '../lib/thread.ts';
+import { createTurns } from '../lib/turns.ts';
 import type { Phase } from './decision.ts';
 import type { EngineBounds } from './opa-wasm.ts';
 
@@ -39,8 +40,10 @@ export interface ThreadBounds extends EngineBounds {
 export function createPolicyThread(data: ThreadData, bounds: ThreadBounds): PolicyThread {
   let thread: Worker | null = null;
   let idle: NodeJS.Timeout | null = null;
-  let last: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
+  const inTurn = createTurns({
+    waitingMax: bounds.policyQuestionsMax,
+    overflow: () => new Fault('policy_failed', 'too many large questions wait'),
+  });
 
   async function answer(phase: Phase, pieces: Iterable<string>): Promise<string> {
     if (idle !== null) clearTimeout(idle);
@@ -84,17 +87,7 @@ export function createPolicyThread(data: ThreadData, bounds: ThreadBounds): Poli
   }
 
   return {
-    ask: async (phase, pieces) => {
-      if (waiting >= bounds.policyQuestionsMax) throw new Fault('policy_failed', 'too many large questions wait');
-      waiting++;
-      const mine = last.then(() => answer(phase, pieces));
-      last = mine.catch(() => {});
-      try {
-        return await mine;
-      } finally {
-        waiting--;
-      }
-    },
+    ask: (phase, pieces) => inTurn(() => answer(phase, pieces)),
   };
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Fault } from '../../lib/fault.ts';
+import { createTurns } from '../../lib/turns.ts';
 import { type FsPort, replaceFile } from '../fs-port.ts';
 
 /** How far a sink has got: everything below `next` is delivered or a dead letter. */
@@ -44,7 +45,7 @@ export async function openCursor(fs: FsPort, directory: string, sink: string): P
   await fs.makeDirectory(directory);
   let position = readPosition(fs, directory, sink) ?? { next: 0, checkpoint: 0, deadLetters: 0 };
   let written = position;
-  let writing: Promise<void> = Promise.resolve();
+  const inTurn = createTurns(null);
 
   async function write(): Promise<void> {
     const now = position;
@@ -59,9 +60,6 @@ export async function openCursor(fs: FsPort, directory: string, sink: string): P
     move: (to) => {
       position = { ...position, ...to };
     },
-    flush: () => {
-      writing = writing.catch(() => undefined).then(write);
-      return writing;
-    },
+    flush: () => inTurn(write),
   };
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { createTurns } from '../../lib/turns.ts';
 import { type FsPort, replaceFile } from '../fs-port.ts';
 import { isConsistent, proofHashesMax } from '../verify-merkle.ts';
 import { checkSignature, type NoteKey, parseSignedCheckpoint, type SignedCheckpoint } from '../verify-note.ts';
@@ -36,22 +37,20 @@ export const witnessRequestBytesMax = 65_536;
  * a fork. It needs no trust in the log, and keeps nothing of its content.
  */
 export function createWitness(options: WitnessOptions): Witness {
-  /** The end of what is under way, by origin: comparing and persisting are one step. */
-  const turns = new Map<string, Promise<unknown>>();
+  /** By origin, so no more than there are logs: comparing and persisting are one step. */
+  const turns = new Map(options.logs.map(({ name }) => [name, createTurns(null)]));
 
   async function addCheckpoint(body: string): Promise<WitnessAnswer> {
     const request = parseRequest(body);
     if (request === null) return plain(400, 'malformed request');
     const { checkpoint } = request;
+    const inTurn = turns.get(checkpoint.origin);
+    if (inTurn === undefined) return plain(404, 'unknown log');
     const keys = options.logs.filter(({ name }) => name === checkpoint.origin);
-    if (keys.length === 0) return plain(404, 'unknown log');
     if (!keys.some((key) => checkSignature(checkpoint, key).kind === 'signed'))
       return plain(403, 'not signed by the log');
     if (request.oldSize > checkpoint.size) return plain(400, 'the old size is larger than the checkpoint');
-    const before = turns.get(checkpoint.origin) ?? Promise.resolve();
-    const turn = before.catch(() => undefined).then(() => extend(request));
-    turns.set(checkpoint.origin, turn);
-    return turn;
+    return inTurn(() => extend(request));
   }
 
   async function extend({ oldSize, proof, checkpoint }: AddRequest): Promise<WitnessAnswer> {
