@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Fault } from '../lib/fault.ts';
-import { invariant } from '../lib/invariant.ts';
-import type { FromIndex, IndexCall } from './index-worker.ts';
+import { invariant, unreachable } from '../lib/invariant.ts';
+import type { FromIndex, IndexAnswer, IndexCall } from './index-worker.ts';
 import { openLevelIndex } from './level-index.ts';
 import type { RecordIndex } from './record-index.ts';
 
@@ -12,8 +12,8 @@ const { directory, log }: { readonly directory: string; readonly log: string } =
 const index = await openLevelIndex(directory, log);
 
 port.on('message', ({ number, call }: { readonly number: number; readonly call: IndexCall }) => {
-  answer(index, call).then(
-    (value) => tell({ kind: 'answer', number, value }),
+  answerOf(index, call).then(
+    (answer) => tell({ kind: 'answer', number, answer }),
     (thrown: unknown) => tell({ kind: 'fault', number, message: Fault.from(thrown).message }),
   );
 });
@@ -23,19 +23,23 @@ function tell(message: FromIndex): void {
   port?.postMessage(message);
 }
 
-function answer(from: RecordIndex, call: IndexCall): Promise<unknown> {
+async function answerOf(from: RecordIndex, call: IndexCall): Promise<IndexAnswer> {
   switch (call.kind) {
     case 'catchUp':
-      return from.catchUp();
+      return { kind: 'catchUp', next: await from.catchUp() };
     case 'find':
-      return from.find(call.query);
+      return { kind: 'find', page: await from.find(call.query) };
     case 'byId':
-      return from.byId(call.id);
+      return { kind: 'byId', record: await from.byId(call.id) };
     case 'ofKinds':
-      return from.ofKinds(call.kinds);
+      return { kind: 'ofKinds', records: await from.ofKinds(call.kinds) };
     case 'forget':
-      return from.forget(call.first, call.last);
+      await from.forget(call.first, call.last);
+      return { kind: 'forget' };
     case 'close':
-      return from.close();
+      await from.close();
+      return { kind: 'close' };
+    default:
+      return unreachable(call);
   }
 }

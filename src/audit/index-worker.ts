@@ -1,6 +1,7 @@
 import { Fault } from '../lib/fault.ts';
+import { invariant } from '../lib/invariant.ts';
 import { startThread } from '../lib/thread.ts';
-import type { RecordIndex, RecordQuery } from './record-index.ts';
+import type { IndexedRecord, IndexPage, RecordIndex, RecordQuery } from './record-index.ts';
 
 export type IndexCall =
   | { readonly kind: 'catchUp' }
@@ -10,13 +11,22 @@ export type IndexCall =
   | { readonly kind: 'forget'; readonly first: number; readonly last: number }
   | { readonly kind: 'close' };
 
+/** What the thread says to a call, of the call's own kind. */
+export type IndexAnswer =
+  | { readonly kind: 'catchUp'; readonly next: number }
+  | { readonly kind: 'find'; readonly page: IndexPage }
+  | { readonly kind: 'byId'; readonly record: IndexedRecord | null }
+  | { readonly kind: 'ofKinds'; readonly records: readonly IndexedRecord[] }
+  | { readonly kind: 'forget' }
+  | { readonly kind: 'close' };
+
 export type FromIndex =
   | { readonly kind: 'open' }
-  | { readonly kind: 'answer'; readonly number: number; readonly value: unknown }
+  | { readonly kind: 'answer'; readonly number: number; readonly answer: IndexAnswer }
   | { readonly kind: 'fault'; readonly number: number; readonly message: string };
 
 interface Waiting {
-  resolve(value: unknown): void;
+  resolve(answer: IndexAnswer): void;
   reject(fault: Fault): void;
 }
 
@@ -29,14 +39,13 @@ export async function openIndexInThread(directory: string, log: string): Promise
   const worker = startThread(import.meta.url, 'index-thread', { workerData: { directory, log } });
   let calls = 0;
   let lost: Fault | null = null;
-  const opened = new Promise<unknown>((resolve, reject) => void waiting.set(calls, { resolve, reject }));
 
   worker.on('message', (message: FromIndex) => {
-    const number = message.kind === 'open' ? 0 : message.number;
-    const call = waiting.get(number);
-    waiting.delete(number);
+    if (message.kind === 'open') return;
+    const call = waiting.get(message.number);
+    waiting.delete(message.number);
     if (message.kind === 'fault') call?.reject(new Fault('audit_unavailable', message.message));
-    else call?.resolve(message.kind === 'open' ? null : message.value);
+    else call?.resolve(message.answer);
   });
   const lose = (cause: unknown): void => {
     lost ??= new Fault('audit_unavailable', 'the index of the record is not there', cause);
@@ -45,29 +54,42 @@ export async function openIndexInThread(directory: string, log: string): Promise
   };
   worker.on('error', lose);
   worker.on('exit', (code) => lose(new Error(`its thread ended with code ${code}`)));
+  const opened = new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('exit', () => reject(lost));
+  });
 
-  /** The thread answers each call with what the index's method of this name returns. */
-  function ask<T>(call: IndexCall): Promise<T> {
-    if (lost !== null) return Promise.reject(lost);
+  async function ask<K extends IndexCall['kind']>(call: IndexCall & { readonly kind: K }): Promise<AnswerTo<K>> {
+    if (lost !== null) throw lost;
     calls += 1;
     const number = calls;
-    return new Promise<T>((resolve, reject) => {
-      waiting.set(number, { resolve: (value) => resolve(value as T), reject });
+    const answer = await new Promise<IndexAnswer>((resolve, reject) => {
+      waiting.set(number, { resolve, reject });
       worker.postMessage({ number, call });
     });
+    invariant(answersTo(answer, call.kind), 'the thread answers in the kind of the call');
+    return answer;
   }
 
   await opened;
   return {
-    catchUp: () => ask({ kind: 'catchUp' }),
-    find: (query) => ask({ kind: 'find', query }),
-    byId: (id) => ask({ kind: 'byId', id }),
-    ofKinds: (kinds) => ask({ kind: 'ofKinds', kinds }),
-    forget: (first, last) => ask({ kind: 'forget', first, last }),
+    catchUp: async () => (await ask({ kind: 'catchUp' })).next,
+    find: async (query) => (await ask({ kind: 'find', query })).page,
+    byId: async (id) => (await ask({ kind: 'byId', id })).record,
+    ofKinds: async (kinds) => (await ask({ kind: 'ofKinds', kinds })).records,
+    forget: async (first, last) => {
+      await ask({ kind: 'forget', first, last });
+    },
     close: async () => {
       if (lost !== null) return;
       await ask({ kind: 'close' });
       await worker.terminate();
     },
   };
+}
+
+type AnswerTo<K extends IndexAnswer['kind']> = Extract<IndexAnswer, { readonly kind: K }>;
+
+function answersTo<K extends IndexAnswer['kind']>(answer: IndexAnswer, kind: K): answer is AnswerTo<K> {
+  return answer.kind === kind;
 }
