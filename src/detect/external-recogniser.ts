@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createDeadline } from '../lib/deadline.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import { limits } from '../lib/limits.ts';
@@ -16,7 +17,9 @@ export interface ExternalRecogniser {
 export type Recognised =
   /** `findings[i]` of text `i`: sorted, without overlaps. */
   | { readonly kind: 'found'; readonly findings: readonly (readonly Finding[])[] }
-  /** For operators; holds nothing of the texts. */
+  /** The texts are more than it may be asked about: another try would be no better. */
+  | { readonly kind: 'too_much'; readonly reason: string }
+  /** It is away, late or answers what it should not. The reason is for operators; it holds nothing of the texts. */
   | { readonly kind: 'failed'; readonly reason: string };
 
 /** One call to the outside. Throws whatever goes wrong; gives up when the signal says so. */
@@ -76,11 +79,13 @@ export function createExternalRecogniser(analyse: Analyse, options: RecogniserOp
       let characters = 0;
       for (const text of unknown.values()) characters += text.length;
       if (characters > options.charactersMax) {
-        return { kind: 'failed', reason: `more than ${options.charactersMax} characters` };
+        return { kind: 'too_much', reason: `more than ${options.charactersMax} characters` };
       }
       const found = new Map<string, readonly Finding[]>();
       const deadline = createDeadline(caller, options.timeoutMs);
       const { signal } = deadline;
+      // Each text that waits listens, and so does each call: as many as there are texts is no leak.
+      setMaxListeners(0, signal);
       try {
         await Promise.all(
           [...unknown].map(async ([digest, text]) => {

@@ -2,7 +2,7 @@ import { emptyConversation } from '../llm/conversation.ts';
 import { buildPolicyInput } from '../policy/input.ts';
 import { authenticate } from './authenticate.ts';
 import { openContext } from './context.ts';
-import type { ExchangeDeps } from './deps.ts';
+import { depsOfNow, type ServiceDeps } from './deps.ts';
 import type { OpenExchange, RequestHead, ResponseHead, ResponsePhase } from './exchange.ts';
 import { openExchange } from './open-exchange.ts';
 import { intentEntry, nothingKnown, type RequestFacts } from './records.ts';
@@ -23,7 +23,7 @@ export interface AnswerService {
   judge(head: RequestHead, response: ResponseHead, body: Buffer, signal: AbortSignal): Promise<AnswerVerdict>;
 }
 
-export function createAnswerService(deps: ExchangeDeps): AnswerService {
+export function createAnswerService(deps: ServiceDeps): AnswerService {
   return {
     judge: async (head, response, body, signal) => {
       const opened = await openAnswer(deps, head, response, signal);
@@ -58,11 +58,12 @@ interface OpenAnswer {
 
 /** Who asks, and the record that an answer was about to be judged; or why not. */
 async function openAnswer(
-  deps: ExchangeDeps,
+  service: ServiceDeps,
   head: RequestHead,
   response: ResponseHead,
   signal: AbortSignal,
 ): Promise<OpenAnswer | Refused> {
+  let deps = depsOfNow(service);
   const context = openContext(deps, head, deps.newId());
   let facts: RequestFacts = nothingKnown(context, null);
   try {
@@ -70,7 +71,8 @@ async function openAnswer(
     if (!subject.ok) return await refuse(deps, facts, unauthenticated(subject.error));
     const conversation = { ...emptyConversation, dialect: context.dialect.id, operation: 'answer' };
     const session = sessionOf(head, deps.settings.sessionHeader, conversation, context.id);
-    const policy = deps.pdp.current();
+    const policy = service.pdp.current();
+    deps = depsOfNow(service);
     facts = { ...facts, subject: subject.value, conversation, session, policyRevision: policy.revision };
     const decision = await policy.decide(
       buildPolicyInput({

@@ -12,10 +12,11 @@ import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import type { ExternalRecognition } from './recognise.ts';
 import type { MaskingScope, Pseudonyms } from './session.ts';
 
-/** All that the two phases stand on. Built once by the composition root; holds no state of any exchange. */
+/** All that the two phases stand on, for one exchange. */
 export interface ExchangeDeps {
   readonly authenticator: Authenticator;
   readonly selectDialect: (route: RouteFacts, contentType: string | null) => Dialect;
+  /** The same from the request's first text to the answer's last. */
   readonly detector: Detector;
   /** Asked as well about requests; null: nobody is. */
   readonly recognition: ExternalRecognition | null;
@@ -30,6 +31,25 @@ export interface ExchangeDeps {
   readonly metrics: Metrics;
   readonly keys: ExchangeKeys;
   readonly settings: ExchangeSettings;
+}
+
+/** The same for all exchanges. Built once by the composition root; holds no state of any of them. */
+export interface ServiceDeps extends Omit<ExchangeDeps, 'detector'> {
+  readonly detection: DetectorInService;
+}
+
+/** Detection that may change while the service runs. */
+export interface DetectorInService {
+  /** The detector of the policy in service: the two change together. */
+  current(): Detector;
+}
+
+/**
+ * What an exchange goes on with. Called in the same turn as `pdp.current()`, so that a reload between scanning and recording changes
+ * neither what is masked nor which revision is on record.
+ */
+export function depsOfNow({ detection, ...deps }: ServiceDeps): ExchangeDeps {
+  return { ...deps, detector: detection.current() };
 }
 
 /** A key for each purpose, or what is done with it. */

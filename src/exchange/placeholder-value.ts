@@ -1,14 +1,14 @@
 import type { OpenedBody, StoredRecord } from '../audit/read.ts';
-import type { Detector } from '../detect/finding.ts';
 import type { JsonValue } from '../lib/json.ts';
 import { isJsonObject } from '../lib/json.ts';
 import type { Dialect, RouteFacts } from '../llm/dialect.ts';
 import { createMinter } from '../mask/placeholder.ts';
+import type { DetectorInService } from './deps.ts';
 import { inspect } from './inspect.ts';
 import { type MaskingScope, placeholderScope } from './session.ts';
 
 export interface PlaceholderDeps {
-  readonly detector: Detector;
+  readonly detection: DetectorInService;
   readonly entities: ReadonlySet<string>;
   readonly selectDialect: (route: RouteFacts, contentType: string | null) => Dialect;
   /** Every key that may have written a placeholder for this tenant. */
@@ -39,7 +39,7 @@ export async function placeholderValue(
   const scope = placeholderScope(deps.maskingScope, caller, record.session, record.exchange);
   const minters = deps.keysOf(caller.tenant).map((key) => createMinter({ key, scope, entities: deps.entities }));
   const { segments } = parsed.value.conversation;
-  const scans = await inspect(deps.detector, segments);
+  const scans = await inspect(deps.detection.current(), segments);
   for (const [index, { text: segment }] of segments.entries()) {
     for (const { entity, start, end } of scans[index]?.findings ?? []) {
       const value = segment.slice(start, end);

@@ -15,11 +15,14 @@ export interface ExternalRecognition {
 export interface RecognisedConversation {
   readonly conversation: Conversation;
   readonly scans: readonly Scan[];
+  /** Why the recogniser's word is missing although it was asked; null: it is not. */
+  readonly failure: Fault | null;
 }
 
 /**
  * Adds what the recogniser finds to what the detector found; where the two overlap, the detector's word counts. When it fails, the
- * exchange is refused by a Fault `detection_failed`, or `recogniser` stands among the uninspected parts: a fact for policy and the record.
+ * exchange is refused by a Fault (`recogniser_unavailable`; `detection_failed` for more text than it may be asked about), or
+ * `recogniser` stands among the uninspected parts: a fact for policy and the record.
  */
 export async function recognise(
   external: ExternalRecognition | null,
@@ -27,23 +30,23 @@ export async function recognise(
   scans: readonly Scan[],
   signal: AbortSignal,
 ): Promise<RecognisedConversation> {
-  if (external === null) return { conversation, scans };
+  if (external === null) return { conversation, scans, failure: null };
   const chosen = conversation.segments.flatMap((segment, index) => (isAskedAbout(external, segment) ? [index] : []));
-  if (chosen.length === 0) return { conversation, scans };
+  if (chosen.length === 0) return { conversation, scans, failure: null };
   const texts = chosen.map((index) => conversation.segments[index]?.text ?? '');
   const recognised = await external.recogniser.recognise(texts, signal);
-  if (recognised.kind === 'failed') {
-    if (external.onFailure === 'deny') {
-      throw new Fault('detection_failed', `the external recogniser failed: ${recognised.reason}`);
-    }
+  if (recognised.kind !== 'found') {
+    const code = recognised.kind === 'failed' ? 'recogniser_unavailable' : 'detection_failed';
+    const failure = new Fault(code, `the external recogniser failed: ${recognised.reason}`);
+    if (external.onFailure === 'deny') throw failure;
     const uninspected = [...conversation.uninspected, { pointer: '', kind: 'recogniser' as const }];
-    return { conversation: { ...conversation, uninspected }, scans };
+    return { conversation: { ...conversation, uninspected }, scans, failure };
   }
   const merged = [...scans];
   for (const [at, index] of chosen.entries()) {
     merged[index] = { findings: merge(scans[index]?.findings ?? [], recognised.findings[at] ?? []) };
   }
-  return { conversation, scans: merged };
+  return { conversation, scans: merged, failure: null };
 }
 
 /** Identifiers of the protocol and numbers are nobody's name: a text needs two letters in a row. */

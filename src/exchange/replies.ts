@@ -16,6 +16,8 @@ const faultMessages: Readonly<Record<FaultCode, string>> = {
   policy_failed: 'The policy could not decide, so nothing was sent.',
   policy_unavailable: 'No policy is loaded, so nothing was sent. Try again later.',
   detection_failed: 'The text could not be inspected within its bounds, so nothing was sent.',
+  recogniser_unavailable:
+    'The recogniser of names cannot be reached, or did not answer in time, so nothing was sent. Try again later.',
   masking_failed: 'The text could not be masked safely, so nothing of it was passed on.',
   key_unavailable: 'A key cannot be had, so nothing was sent. Try again later.',
   body_too_large: 'The body is too large to be inspected, so nothing was sent.',

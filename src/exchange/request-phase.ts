@@ -1,4 +1,5 @@
 import type { Subject } from '../identity/subject.ts';
+import type { Fault } from '../lib/fault.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import { createMinter, type Minter } from '../mask/placeholder.ts';
@@ -8,7 +9,7 @@ import type { Decision, PinnedPolicy } from '../policy/decision.ts';
 import { buildPolicyInput } from '../policy/input.ts';
 import { authenticate } from './authenticate.ts';
 import { type ExchangeContext, openContext } from './context.ts';
-import type { ExchangeDeps } from './deps.ts';
+import { depsOfNow, type ExchangeDeps, type ServiceDeps } from './deps.ts';
 import type { RequestHead, RequestPhaseOptions, RequestVerdict } from './exchange.ts';
 import { forward } from './forward.ts';
 import { continueHandedOver } from './handed-over.ts';
@@ -26,12 +27,13 @@ import { placeholderScope, sessionOf } from './session.ts';
  * what is masked; then the durable record; and only then the verdict. Every way out is recorded, faults included.
  */
 export async function requestPhase(
-  deps: ExchangeDeps,
+  service: ServiceDeps,
   head: RequestHead,
   body: Buffer | null,
   options: RequestPhaseOptions,
   signal: AbortSignal,
 ): Promise<RequestVerdict> {
+  let deps = depsOfNow(service);
   const started = deps.clock.monoNs();
   const context = openContext(deps, head, deps.newId());
   let facts: RequestFacts = nothingKnown(context, body);
@@ -49,13 +51,16 @@ export async function requestPhase(
     const session = sessionOf(head, deps.settings.sessionHeader, said, context.id);
     facts = { ...facts, conversation: said, session, original: plain };
 
+    const policy = service.pdp.current();
+    deps = depsOfNow(service);
+
     const inspecting = deps.clock.monoNs();
     const scanned = await inspect(deps.detector, said.segments);
-    const { conversation, scans } = await recognise(deps.recognition, said, scanned, signal);
+    const { conversation, scans, failure } = await recognise(deps.recognition, said, scanned, signal);
+    if (failure) tellOfGap(deps, context, failure);
     deps.metrics.latency('detect', Number(deps.clock.monoNs() - inspecting) / 1e9);
     facts = { ...facts, conversation, scans };
 
-    const policy = deps.pdp.current();
     const decision = await decide(deps, policy, facts, subject.value);
     facts = { ...facts, policyRevision: policy.revision, decision };
     if (decision.action === 'deny') return await refuse(deps, facts, denied(decision));
@@ -93,6 +98,12 @@ export async function requestPhase(
 function withoutBody(context: ExchangeContext, { isBodyWithheld }: RequestPhaseOptions): Conversation {
   if (!isBodyWithheld) return emptyConversation;
   return { ...emptyConversation, dialect: context.dialect.id, uninspected: [{ pointer: '', kind: 'body' }] };
+}
+
+/** Policy lets the exchange go on without the recogniser's word; whoever runs it should know. */
+function tellOfGap({ metrics, log }: ExchangeDeps, { id }: ExchangeContext, { code, message }: Fault): void {
+  metrics.failure(code);
+  log.warn('went on without the external recogniser', { exchange: id, code, reason: message });
 }
 
 async function decide(

@@ -1,13 +1,13 @@
 import { Fault } from '../lib/fault.ts';
 import { openContext } from './context.ts';
-import type { ExchangeDeps } from './deps.ts';
+import { depsOfNow, type ServiceDeps } from './deps.ts';
 import type { ExchangeService, RequestHead } from './exchange.ts';
 import { nothingKnown, refusalEntry } from './records.ts';
 import { faultRefusal, type Refusal, replyOf } from './replies.ts';
 import { requestPhase } from './request-phase.ts';
 
 /** The product as the PEP sees it. */
-export function createExchangeService(deps: ExchangeDeps): ExchangeService {
+export function createExchangeService(deps: ServiceDeps): ExchangeService {
   return {
     request: (head, body, options, signal) => requestPhase(deps, head, body, options, signal),
     faultReply: (head, thrown) => {
@@ -16,7 +16,7 @@ export function createExchangeService(deps: ExchangeDeps): ExchangeService {
       deps.metrics.failure(fault.code);
       deps.log.error('answered with a fault', { code: fault.code, reason: fault.message });
       if (head === null) return replyOf(refusal, deps.selectDialect(noRoute, null), '');
-      const context = openContext(deps, head, deps.newId());
+      const context = openContext(depsOfNow(deps), head, deps.newId());
       recordLate(deps, head, context, refusal);
       return replyOf(refusal, context.dialect, context.id);
     },
@@ -27,12 +27,12 @@ const noRoute = { method: '', path: '', header: () => null };
 
 /** Nothing was forwarded, so the answer need not wait for its record; when that cannot be written, the log says so. */
 function recordLate(
-  deps: ExchangeDeps,
+  deps: ServiceDeps,
   head: RequestHead,
   context: ReturnType<typeof openContext>,
   refusal: Refusal,
 ): void {
-  deps.audit.append(refusalEntry(deps, nothingKnown(context, null), refusal)).catch((thrown: unknown) => {
+  deps.audit.append(refusalEntry(depsOfNow(deps), nothingKnown(context, null), refusal)).catch((thrown: unknown) => {
     deps.log.error('the failure could not be recorded', {
       exchange: context.id,
       reason: Fault.from(thrown).message,

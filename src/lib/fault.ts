@@ -9,6 +9,7 @@ export type FaultCode =
   | 'policy_failed'
   | 'policy_unavailable'
   | 'detection_failed'
+  | 'recogniser_unavailable'
   | 'masking_failed'
   | 'key_unavailable'
   | 'body_too_large'
@@ -24,6 +25,7 @@ export const faultStatus: Readonly<Record<FaultCode, number>> = {
   policy_failed: 503,
   policy_unavailable: 503,
   detection_failed: 500,
+  recogniser_unavailable: 503,
   masking_failed: 500,
   key_unavailable: 503,
   body_too_large: 413,

@@ -13,7 +13,7 @@ import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { createAnswerService } from '../exchange/answer-service.ts';
-import type { ExchangeDeps } from '../exchange/deps.ts';
+import type { ServiceDeps } from '../exchange/deps.ts';
 import { createExchangeService } from '../exchange/service.ts';
 import { ApprovalServiceService } from '../gen/countersign/approval/v1/approval.ts';
 import { AuditServiceService } from '../gen/countersign/audit/v1/audit.ts';
@@ -157,7 +157,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   opened.add(() => store.close());
   const sweeper = startSweeper(store, log, 1_000, createCensus({ store, clock, metrics }));
   opened.add(() => sweeper.close());
-  const { detector, entities } = detection;
+  const { entities } = detection;
   const keys = derivedKeys(config.masking.key?.reveal() ?? null, random);
   const { keyFile, keyReloadMs } = config.masking;
   const placeholders = createSessionKeys(
@@ -169,10 +169,10 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   }
   const gate = createGate({ store, clock, newId, observe: metrics }, { draining: lifetime.signal });
   const selectDialect = createDialects(config.routes);
-  const exchangeDeps: ExchangeDeps = {
+  const exchangeDeps: ServiceDeps = {
     authenticator,
     selectDialect,
-    detector,
+    detection,
     recognition,
     entities,
     pdp,
@@ -219,7 +219,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     observe: log,
     pseudonym: keys.pseudonym,
     placeholders: {
-      detector,
+      detection,
       entities,
       selectDialect,
       keysOf: placeholders.all,

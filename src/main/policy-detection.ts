@@ -10,8 +10,8 @@ import type { JsonObject } from '../lib/json.ts';
 
 /** Detection that follows the policy in service: what its data says of detection counts beside the configuration. */
 export interface FollowingDetection {
-  /** The detector of the policy in service. A scan or a stream that has begun goes on with the one that it began with. */
-  readonly detector: Detector;
+  /** The detector of the policy in service. It never changes: an exchange goes on with the one that it began with. */
+  current(): Detector;
   /** Names of what it can report. Names of former policies stay: their placeholders are still about. */
   readonly entities: ReadonlySet<string>;
   /** Makes ready what a policy's data says. Throws Fault `policy_unavailable` with the place in the data that is wrong. */
@@ -35,13 +35,7 @@ export function createFollowingDetection(config: DetectionConfig, others: Iterab
   } | null = null;
 
   return {
-    detector: {
-      get revision() {
-        return current.revision;
-      },
-      scan: (text) => current.scan(text),
-      openStream: () => current.openStream(),
-    },
+    current: () => current,
     entities: known,
     prepare: (revision, data) => {
       const given = policyDetection(data);

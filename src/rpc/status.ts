@@ -21,6 +21,7 @@ function statusCode(fault: Fault): status {
     case 'identity_unavailable':
     case 'policy_unavailable':
     case 'key_unavailable':
+    case 'recogniser_unavailable':
     case 'draining':
       return status.UNAVAILABLE;
     case 'body_too_large':

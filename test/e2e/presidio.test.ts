@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type StandIn, startPresidioStandIn } from '../support/presidio.ts';
+import { outcomeOf } from '../support/records.ts';
 import { startTestStack, type TestStack } from '../support/stack.ts';
 
 let presidio: StandIn;
@@ -35,8 +36,14 @@ test('without its word nothing is sent, until it is back', async () => {
   const before = stack.upstream.seen.length;
   presidio.answerWith({ status: 503, body: '' });
   const refused = await stack.chat([{ role: 'user', content: 'I am new here' }]);
-  expect([refused.status, await refused.json()]).toMatchObject([500, { error: { code: 'detection_failed' } }]);
+  expect([refused.status, await refused.json()]).toMatchObject([503, { error: { code: 'recogniser_unavailable' } }]);
+  expect([refused.headers.get('x-should-retry'), refused.headers.get('retry-after')]).toEqual(['true', '1']);
   expect(stack.upstream.seen.length).toBe(before);
+  const exchange = refused.headers.get('x-countersign-exchange') ?? '';
+  const { facts } = await outcomeOf(stack.auditFolder, exchange);
+  expect(facts).toMatchObject({ ended: 'refused', code: 'recogniser_unavailable', status: 503 });
+  const metrics = await (await fetch(`${stack.http}/metrics`)).text();
+  expect(metrics).toContain('countersign_faults_total{code="recogniser_unavailable"} 1');
   presidio.answerWith(null);
   expect((await stack.chat([{ role: 'user', content: 'I am new here' }])).status).toBe(200);
 });

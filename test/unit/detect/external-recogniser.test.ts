@@ -74,7 +74,7 @@ test('a caller that goes away, too many characters, too many that wait', async (
   caller.abort();
   expect(await asked).toEqual({ kind: 'failed', reason: expect.any(String) });
   expect(await recogniser.recognise(['x'.repeat(1_000_001)], never)).toEqual({
-    kind: 'failed',
+    kind: 'too_much',
     reason: 'more than 1000000 characters',
   });
   const many = Array.from({ length: limits.recogniserWaitersMax + 2 }, (_, i) => `text ${i}`);

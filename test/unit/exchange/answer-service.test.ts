@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { AuditEntry } from '../../../src/audit/entry.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { createAnswerService } from '../../../src/exchange/answer-service.ts';
-import type { ExchangeDeps } from '../../../src/exchange/deps.ts';
+import type { ServiceDeps } from '../../../src/exchange/deps.ts';
 import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -32,12 +32,14 @@ const deny: Decision = {
   deny: { status: 403, code: 'not_this', message: 'Not this.' },
 };
 
-function deps(recorded: AuditEntry[], decision: Decision, change: Partial<ExchangeDeps> = {}): ExchangeDeps {
+const detector = createDetector({ tier: 'core' });
+
+function deps(recorded: AuditEntry[], decision: Decision, change: Partial<ServiceDeps> = {}): ServiceDeps {
   const key = Buffer.alloc(32, 1);
   return {
     authenticator: { authenticate: async () => ok(anonymous) },
     selectDialect: createDialects(),
-    detector: createDetector({ tier: 'core' }),
+    detection: { current: () => detector },
     recognition: null,
     entities: new Set(),
     pdp: { current: () => ({ revision: 'sha256:00', evaluate: () => decision, decide: () => decision }) },
@@ -106,38 +108,36 @@ test.each([
   expect(recorded.flatMap(({ bodies }) => Object.keys(bodies))).toEqual([]);
 });
 
-test.each<{ name: string; decision: Decision; change: Partial<ExchangeDeps>; want: [number, string]; kinds: string[] }>(
-  [
-    { name: 'policy', decision: deny, change: {}, want: [403, 'not_this'], kinds: ['intent', 'outcome'] },
-    {
-      name: 'a token that is none',
-      decision: allow,
-      change: { authenticator: { authenticate: async () => err('malformed' as const) } },
-      want: [401, 'identity_rejected'],
-      kinds: ['outcome'],
-    },
-    {
-      name: 'no policy',
-      decision: allow,
-      change: {
-        pdp: {
-          current: () => {
-            throw new Fault('policy_unavailable', 'none');
-          },
+test.each<{ name: string; decision: Decision; change: Partial<ServiceDeps>; want: [number, string]; kinds: string[] }>([
+  { name: 'policy', decision: deny, change: {}, want: [403, 'not_this'], kinds: ['intent', 'outcome'] },
+  {
+    name: 'a token that is none',
+    decision: allow,
+    change: { authenticator: { authenticate: async () => err('malformed' as const) } },
+    want: [401, 'identity_rejected'],
+    kinds: ['outcome'],
+  },
+  {
+    name: 'no policy',
+    decision: allow,
+    change: {
+      pdp: {
+        current: () => {
+          throw new Fault('policy_unavailable', 'none');
         },
       },
-      want: [503, 'policy_unavailable'],
-      kinds: ['outcome'],
     },
-    {
-      name: 'a record that cannot be written',
-      decision: allow,
-      change: { audit: { append: () => Promise.reject(new Fault('audit_unavailable', 'disk full')) } },
-      want: [503, 'audit_unavailable'],
-      kinds: [],
-    },
-  ],
-)('$name: refused', async ({ decision, change, want, kinds }) => {
+    want: [503, 'policy_unavailable'],
+    kinds: ['outcome'],
+  },
+  {
+    name: 'a record that cannot be written',
+    decision: allow,
+    change: { audit: { append: () => Promise.reject(new Fault('audit_unavailable', 'disk full')) } },
+    want: [503, 'audit_unavailable'],
+    kinds: [],
+  },
+])('$name: refused', async ({ decision, change, want, kinds }) => {
   const recorded: AuditEntry[] = [];
   const service = createAnswerService(deps(recorded, decision, change));
   const verdict = await service.judge(head, response, answer('hello'), new AbortController().signal);

@@ -6,7 +6,7 @@ import type { ApprovalStore } from '../../../src/approval/store.ts';
 import type { AuditEntry } from '../../../src/audit/entry.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
-import type { ExchangeDeps } from '../../../src/exchange/deps.ts';
+import type { ServiceDeps } from '../../../src/exchange/deps.ts';
 import type { ResponseEnd, ResponsePhase } from '../../../src/exchange/exchange.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
 import { createPseudonyms } from '../../../src/exchange/session.ts';
@@ -225,7 +225,9 @@ async function finished(phase: ResponsePhase, body: Buffer): Promise<ResponseEnd
   return phase.finish();
 }
 
-function deps(decide: (input: PolicyInput) => Decision, holdWaitMsMax: number): ExchangeDeps {
+const detector = createDetector({ tier: 'core' });
+
+function deps(decide: (input: PolicyInput) => Decision, holdWaitMsMax: number): ServiceDeps {
   const evaluate = (input: PolicyInput): Decision => {
     if (input.phase === 'request') return allow;
     asked.push(input);
@@ -237,7 +239,7 @@ function deps(decide: (input: PolicyInput) => Decision, holdWaitMsMax: number): 
         ok({ ...anonymous, authenticated: true, kind: 'human', id: 'rita', issuer: 'https://issuer.example' }),
     },
     selectDialect: createDialects(),
-    detector: createDetector({ tier: 'core' }),
+    detection: { current: () => detector },
     recognition: null,
     entities: new Set(rules.map((rule) => rule.entity)),
     pdp: { current: () => ({ revision: 'sha256:00', evaluate, decide: evaluate }) },

@@ -46,11 +46,16 @@ test('texts of the chosen roles that hold words are asked about; our own finding
 test('without its word the exchange is refused, or policy is told', async () => {
   const failed = (): Recognised => ({ kind: 'failed', reason: 'status 503' });
   await expect(recognise(external(failed, 'deny'), conversation, scans, never)).rejects.toMatchObject({
-    code: 'detection_failed',
+    code: 'recogniser_unavailable',
     message: 'the external recogniser failed: status 503',
+  });
+  const tooMuch = (): Recognised => ({ kind: 'too_much', reason: 'more than 10 characters' });
+  await expect(recognise(external(tooMuch, 'deny'), conversation, scans, never)).rejects.toMatchObject({
+    code: 'detection_failed',
   });
   const ignored = await recognise(external(failed, 'ignore'), conversation, scans, never);
   expect(ignored.scans).toBe(scans);
+  expect(ignored.failure?.code).toBe('recogniser_unavailable');
   expect(ignored.conversation.uninspected).toEqual([{ pointer: '', kind: 'recogniser' }]);
 });
 
@@ -58,7 +63,7 @@ test('without a recogniser, or with nothing to ask about, nothing changes', asyn
   const throwing = (): Recognised => {
     throw new Error('asked');
   };
-  expect(await recognise(null, conversation, scans, never)).toEqual({ conversation, scans });
+  expect(await recognise(null, conversation, scans, never)).toEqual({ conversation, scans, failure: null });
   const numbers = { ...emptyConversation, segments: [segment('user', '42')] };
   expect((await recognise(external(throwing, 'deny'), numbers, [{ findings: [] }], never)).conversation).toBe(numbers);
 });

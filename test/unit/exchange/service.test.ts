@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AuditEntry } from '../../../src/audit/entry.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
-import type { ExchangeDeps } from '../../../src/exchange/deps.ts';
+import type { ServiceDeps } from '../../../src/exchange/deps.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
 import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
@@ -10,14 +10,17 @@ import { Fault } from '../../../src/lib/fault.ts';
 import { ok } from '../../../src/lib/result.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createSessionKeys } from '../../../src/mask/session-keys.ts';
+import type { Decision } from '../../../src/policy/decision.ts';
 import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 
-function deps(recorded: AuditEntry[]): ExchangeDeps {
+const detector = createDetector({ tier: 'core' });
+
+function deps(recorded: AuditEntry[]): ServiceDeps {
   const key = Buffer.alloc(32, 1);
   return {
     authenticator: { authenticate: async () => ok(anonymous) },
     selectDialect: createDialects(),
-    detector: createDetector({ tier: 'core' }),
+    detection: { current: () => detector },
     recognition: null,
     entities: new Set(),
     pdp: {
@@ -127,4 +130,52 @@ test('a record that cannot be written is its own refusal', async () => {
   expect(verdict.kind === 'reply' && verdict.reply.status).toBe(503);
   const reply = service.faultReply(head, new Fault('internal', 'x'));
   expect(reply.status).toBe(500);
+});
+
+test('a policy that goes into service meanwhile changes neither what an exchange masks nor the revision on its record', async () => {
+  const recorded: AuditEntry[] = [];
+  const later = createDetector({ tier: 'core', allow: ['jane@corp.example'] });
+  let now = detector;
+  const decision: Decision = {
+    action: 'allow',
+    rules: [],
+    reasons: [],
+    redact: [{ entity: '*', method: 'label' }],
+    restore: [],
+    deny: null,
+    hold: null,
+    labels: {},
+    capture: 'metadata',
+  };
+  const service = createExchangeService({
+    ...deps(recorded),
+    detection: { current: () => now },
+    pdp: { current: () => ({ revision: 'sha256:00', evaluate: () => decision, decide: () => decision }) },
+    recognition: {
+      roles: new Set(['user']),
+      onFailure: 'deny',
+      recogniser: {
+        entities: new Set(),
+        recognise: async (texts) => {
+          now = later;
+          return { kind: 'found', findings: texts.map(() => []) };
+        },
+      },
+    },
+  });
+  const said = { model: 'm', messages: [{ role: 'user', content: 'mail jane@corp.example' }] };
+  const verdict = await service.request(
+    { ...head, path: '/v1/chat/completions' },
+    Buffer.from(JSON.stringify(said)),
+    options,
+    new AbortController().signal,
+  );
+  expect(verdict.kind === 'forward' && String(verdict.body)).toContain('mail EMAIL_ADDRESS_REDACTED');
+  expect(recorded).toMatchObject([{ kind: 'intent', facts: { detectors: detector.revision } }]);
+  if (verdict.kind !== 'forward') return;
+  const answer = verdict.exchange.openResponse({ status: 200, headers: new Map([['content-type', 'text/plain']]) });
+  answer.push(Buffer.from('mail jane@corp.example'));
+  const end = await answer.finish();
+  expect(String(end.tail)).toContain('EMAIL_ADDRESS_REDACTED');
+  expect(later.revision).not.toBe(detector.revision);
 });

@@ -18,19 +18,21 @@ const config: DetectionConfig = {
 const text = 'B-000000 B-123456 B-654321 CASE-77 Orion 4111 1111 1111 1111';
 const detection = (given: JsonObject): JsonObject => ({ settings: {}, detection: given });
 
-function found({ detector }: FollowingDetection): string[] {
-  return detector.scan(text).findings.map(({ start, end }) => text.slice(start, end));
+function found({ current }: FollowingDetection): string[] {
+  return current()
+    .scan(text)
+    .findings.map(({ start, end }) => text.slice(start, end));
 }
 
 describe('detection follows the policy in service', () => {
   const following = createFollowingDetection(config, ['PERSON']);
-  const first = following.detector.revision;
+  const first = following.current().revision;
   const asConfigured = ['B-654321', '4111 1111 1111 1111'];
 
   test('without data it is as configured', () => {
     following.prepare('one', { settings: {} });
     following.activate('one');
-    expect([found(following), following.detector.revision]).toEqual([asConfigured, first]);
+    expect([found(following), following.current().revision]).toEqual([asConfigured, first]);
     expect(['PERSON', 'BADGE', 'CREDIT_CARD'].every((entity) => following.entities.has(entity))).toBe(true);
   });
 
@@ -43,11 +45,11 @@ describe('detection follows the policy in service', () => {
         allow: { values: ['B-654321'] },
       }),
     );
-    const stream = following.detector.openStream();
+    const stream = following.current().openStream();
     expect(found(following)).toEqual(asConfigured);
     following.activate('two');
     expect(found(following)).toEqual(['CASE-77', 'Orion', '4111 1111 1111 1111']);
-    expect(following.detector.revision).not.toBe(first);
+    expect(following.current().revision).not.toBe(first);
     expect([following.entities.has('CASE_NUMBER'), following.entities.has('PROJECT_NAME')]).toEqual([true, true]);
     // A stream that began before ends as it began.
     const late = [...stream.push(text).findings, ...stream.close().findings];

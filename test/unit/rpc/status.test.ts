@@ -13,6 +13,7 @@ test.each<{ code: FaultCode; want: status }>([
   { code: 'body_too_large', want: status.RESOURCE_EXHAUSTED },
   { code: 'protocol_violation', want: status.INVALID_ARGUMENT },
   { code: 'policy_failed', want: status.INTERNAL },
+  { code: 'recogniser_unavailable', want: status.UNAVAILABLE },
   { code: 'detection_failed', want: status.INTERNAL },
   { code: 'masking_failed', want: status.INTERNAL },
   { code: 'internal', want: status.INTERNAL },
