@@ -94,7 +94,7 @@ export function createGate(deps: GateDeps, options: GateOptions = {}): Gate {
         return afterwards(await store.expire(approval.id), approval, signal);
       case 'approved': {
         if (signal.aborted) return { kind: 'pending', approval };
-        const consumed = await store.consume(approval.id);
+        const consumed = await store.consume(approval.id, approval);
         if (consumed.ok) return { kind: 'granted', approval: consumed.value };
         return afterwards(consumed, approval, signal);
       }

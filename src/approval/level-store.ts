@@ -127,9 +127,9 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
         await write([...replace(row, staged), unsettledPut(after, row.approval, nowMs)]);
         return true;
       }),
-    consume: (id, keeping, nowMs) =>
+    consume: (seen, keeping, nowMs) =>
       exclusively(async () => {
-        const row = await load(id);
+        const row = await load(seen.id);
         if (row === null || row.staged !== null) return null;
         const consumed = consume(row.approval, nowMs);
         if (!consumed.ok) return null;

@@ -46,6 +46,7 @@ export interface RecordedStoreOptions {
  *
  * A new approval and a consumption have effect in the table at once and are recorded before the call returns: the new
  * approval permits nothing, and the consumption only takes away. A crash in between costs one use and is recorded later.
+ * Nobody waits for a consumption to be settled: that follows by itself, and where it does not, the next sweep does it.
  */
 export function createRecordedStore(
   table: ApprovalTable,
@@ -55,9 +56,21 @@ export function createRecordedStore(
   const { clock, onTransition } = deps;
   const { retentionMs = 7 * 24 * 3_600_000, orphanAfterMs = 10_000, contentionMs = 2_000 } = options;
 
+  const settle = (approval: Approval): Promise<void> =>
+    table.settle(approval, keepingOf(approval, retentionMs), clock.nowMs());
+
   const record = async (approval: Approval, before: Approval | null): Promise<void> => {
     await onTransition(approval, before);
-    await table.settle(approval, keepingOf(approval, retentionMs), clock.nowMs());
+    await settle(approval);
+  };
+
+  /** As many as the table lets be under way: what it refuses is left to a sweep, like what fails. */
+  const settling = new Set<Promise<void>>();
+  const settleLater = (approval: Approval): void => {
+    const done = settle(approval)
+      .catch(() => undefined)
+      .finally(() => settling.delete(done));
+    settling.add(done);
   };
 
   /** Reads, asks the state machine, stages, records, settles; again when another was quicker. */
@@ -111,27 +124,34 @@ export function createRecordedStore(
     throw new Fault('approval_unavailable', 'the approvals of one digest change faster than they can be read');
   };
 
-  const consumeOne = async (id: string): Promise<Outcome> => {
+  const consumeOne = async (id: string, seen?: Approval): Promise<Outcome> => {
+    const quick = seen?.id === id && consume(seen, clock.nowMs()).ok ? await take(seen) : null;
+    if (quick !== null) return ok(quick);
     const contention = contentionOf(contentionMs);
     while (await contention.mayTry()) {
       const row = await table.read(id);
       if (row === null) return err({ kind: 'not_found' });
       if (row.staged !== null) continue;
-      const nowMs = clock.nowMs();
-      const foreseen = consume(row.approval, nowMs);
+      const foreseen = consume(row.approval, clock.nowMs());
       if (!foreseen.ok) {
         if (foreseen.error.kind !== 'due') return foreseen;
         await expireNow(id);
         contention.progressed();
         continue;
       }
-      // The table takes whatever use is left, not the one foreseen: many consumers of one grant need no second try.
-      const after = await table.consume(id, keepingOf(row.approval, retentionMs), nowMs);
-      if (after === null) continue;
-      await record(after, beforeConsumption(after));
-      return ok(after);
+      const after = await take(row.approval);
+      if (after !== null) return ok(after);
     }
     return err({ kind: 'lost_race' });
+  };
+
+  /** The table takes whatever use is left, not the one foreseen: many consumers of one grant need no second try. */
+  const take = async (approved: Approval): Promise<Approval | null> => {
+    const after = await table.consume(approved, keepingOf(approved, retentionMs), clock.nowMs());
+    if (after === null) return null;
+    await onTransition(after, beforeConsumption(after));
+    settleLater(after);
+    return after;
   };
 
   const list = async (query: ListQuery): Promise<Page> => {
@@ -143,6 +163,8 @@ export function createRecordedStore(
       const piece = await table.scan(query.state, after, wanted);
       scanned += wanted;
       for (const approval of piece.approvals) {
+        // What an index by state says may be older than the approval.
+        if (query.state !== null && approval.state !== query.state) continue;
         if (!query.accepts(approval)) continue;
         found.push(approval);
         if (found.length === query.pageSize) return { approvals: found, next: approval.id };
@@ -196,7 +218,10 @@ export function createRecordedStore(
     },
     release: table.release,
     subscribe: (listener) => table.subscribe(listener),
-    close: () => table.close(),
+    close: async () => {
+      await Promise.all(settling);
+      await table.close();
+    },
   };
 }
 

@@ -115,17 +115,12 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       const args = [after.id, after.version, encodeApproval(after), nowMs];
       return (await client.run(scripts.stage, [rowKey(after.id), unsettled], args)) === 1;
     },
-    consume: async (id, keeping, nowMs) => {
-      const taken = await client.run(
-        scripts.consume,
-        [rowKey(id), stateKey('approved'), stateKey('consumed'), next, unsettled],
-        [id, nowMs, keeping.purgeAtMs],
-      );
-      if (!Array.isArray(taken) || taken.length === 0) return null;
-      const [version, usesLeft] = taken.map(Number);
-      const row = await load(id);
-      if (row === null || version === undefined || usesLeft === undefined) return malformed('consumption');
-      return consumed(row.approval, version, usesLeft);
+    consume: async (seen, keeping, nowMs) => {
+      const { id, version, usesLeft } = seen;
+      const left = await client.run(scripts.consume, [rowKey(id), unsettled], [id, nowMs, ttlMs(keeping, nowMs)]);
+      if (typeof left !== 'number') return malformed('consumption');
+      // Each use makes the version one larger and the uses one fewer, whoever took it.
+      return left < 0 ? null : consumed(seen, version + usesLeft - left, left);
     },
     settle: async (after, keeping, nowMs) => {
       const { id, digest, version, state, usesLeft, grantUntilMs } = after;
@@ -252,7 +247,7 @@ function unsettledFrom(row: Row, version: number, written: string): Unsettled {
 
 /** A grant can only have been used while it stood, so a decision that ended it later is no part of the picture. */
 function consumed(approval: Approval, version: number, usesLeft: number): Approval {
-  const decisions = approval.decisions.filter((made) => made.verdict === 'approve');
+  const decisions = approval.decisions.filter((made) => made.verdict !== 'revoke');
   return { ...approval, version, usesLeft, state: usesLeft === 0 ? 'consumed' : 'approved', decisions };
 }
 

@@ -94,8 +94,11 @@ export interface ApprovalStore {
   revoke(id: string, intent: Intent): Promise<Outcome>;
   /** Approves in an emergency; see the state machine. */
   breakGlass(id: string, intent: Intent): Promise<Outcome>;
-  /** Uses a grant once: `ok` is given out at most `terms.grant.uses` times, over all replicas. */
-  consume(id: string): Promise<Outcome>;
+  /**
+   * Uses a grant once: `ok` is given out at most `terms.grant.uses` times, over all replicas. `seen` is the approval as the
+   * caller has read it, however long ago: where it was approved by then, nothing is read again.
+   */
+  consume(id: string, seen?: Approval): Promise<Outcome>;
   /** Writes that an approval's time is over. */
   expire(id: string): Promise<Outcome>;
   /** Expires what is due, finishes what a crash left half done, forgets what is past its retention. Bounded; call it again. */

@@ -40,12 +40,13 @@ export interface ApprovalTable {
   stage(after: Approval, nowMs: number): Promise<boolean>;
   /**
    * Takes one use of a live grant if nothing is staged, unsettled but with effect at once (the caller puts it on record
-   * before it lets the request go). Null: nothing was taken; read the row to learn why.
+   * before it lets the request go). `seen` is the approval as somebody has read it, approved: while a grant stands its
+   * document does not change, so it is not read again. Null: nothing was taken; read the row to learn why.
    */
-  consume(id: string, keeping: Keeping, nowMs: number): Promise<Approval | null>;
+  consume(seen: Approval, keeping: Keeping, nowMs: number): Promise<Approval | null>;
   /**
-   * The transition to `after` is on record: a staged one takes effect. Idempotent. It takes the next position among all
-   * changes (at least `nowMs`, so that positions grow even after all data was lost). Then hints `changed`.
+   * The transition to `after` is on record: a staged one takes effect, and `scan`, `due` and `count` know the state at the
+   * latest now. Idempotent. It takes the next position among all changes (at least `nowMs`, so that positions grow even after all data was lost). Then hints `changed`.
    */
   settle(after: Approval, keeping: Keeping, nowMs: number): Promise<void>;
   /** Transitions written at or before `untilMs` and not settled. */

@@ -75,29 +75,34 @@ describe.each(implementations)('approval table: $name', ({ open }) => {
     expect(await table.stage(approved, startMs)).toBe(true);
     expect(await table.stage(approved, startMs)).toBe(false);
     expect(await table.read('a')).toEqual({ approval: pending, staged: approved });
-    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
     await table.settle(approved, grantKeeping, startMs);
     expect(await table.read('a')).toEqual({ approval: approved, staged: null });
   });
 
   it('consumes a live grant, and none that is past its instant, used up or about to change', async (table) => {
     await grant(table);
-    expect(await table.consume('a', grantKeeping, grantEndMs)).toBeNull();
+    expect(await table.consume(approved, grantKeeping, grantEndMs)).toBeNull();
     const once = taken(consume(approved, grantEndMs - 1));
-    expect(await table.consume('a', grantKeeping, grantEndMs - 1)).toEqual(once);
+    expect(await table.consume(approved, grantKeeping, grantEndMs - 1)).toEqual(once);
     const revoked = taken(revoke(once, ada));
     expect(await table.stage(revoked, startMs)).toBe(true);
-    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
     await table.settle(revoked, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
-    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
     expect((await table.read('a'))?.approval).toEqual(revoked);
   });
 
   it('has nothing left to consume after the last use', async (table) => {
     await grant(table);
-    await table.consume('a', grantKeeping, startMs);
-    expect((await table.consume('a', grantKeeping, startMs))?.state).toBe('consumed');
-    expect(await table.consume('a', grantKeeping, startMs)).toBeNull();
+    await table.consume(approved, grantKeeping, startMs);
+    const last = await table.consume(approved, grantKeeping, startMs);
+    if (last === null) throw new Error('nothing to consume');
+    expect(last.state).toBe('consumed');
+    expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
+    await table.settle(last, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+    expect(ids(await table.scan('approved', null, 10))).toEqual([[], null]);
+    expect(ids(await table.scan('consumed', null, 10))).toEqual([['a'], null]);
     expect(await table.due(grantEndMs, 10)).toEqual([]);
     expect(await table.due(purgeAtMs, 10)).toEqual(['a']);
   });
@@ -113,13 +118,13 @@ describe.each(implementations)('approval table: $name', ({ open }) => {
     expect(await table.unsettled(startMs + 1, 1)).toHaveLength(1);
     await table.settle(pending, keeping, startMs);
     await table.settle(approved, grantKeeping, startMs);
-    const once = await table.consume('a', grantKeeping, startMs + 2);
+    const once = await table.consume(approved, grantKeeping, startMs + 2);
     expect(await table.unsettled(startMs + 2, 10)).toEqual([{ approval: once, before: approved }]);
   });
 
   it('settles once: a second time changes nothing', async (table) => {
     await grant(table);
-    const once = await table.consume('a', grantKeeping, startMs);
+    const once = await table.consume(approved, grantKeeping, startMs);
     await table.settle(approved, grantKeeping, startMs);
     await table.settle(pending, keeping, startMs);
     expect((await table.read('a'))?.approval).toEqual(once);
@@ -207,11 +212,11 @@ describe.each(implementations)('what happened, in order: $name', ({ open }) => {
 
   it('takes later places by the clock, and never an earlier one', async (table) => {
     await grant(table);
-    const consumed = await table.consume('a', grantKeeping, startMs + 5_000);
+    const consumed = await table.consume(approved, grantKeeping, startMs + 5_000);
     if (consumed === null) throw new Error('nothing to consume');
     await table.settle(consumed, grantKeeping, startMs + 5_000);
     expect(await table.changes(startMs + 1, 10)).toEqual([{ id: 'a', at: startMs + 5_000 }]);
-    const again = await table.consume('a', grantKeeping, startMs);
+    const again = await table.consume(approved, grantKeeping, startMs);
     if (again === null) throw new Error('nothing to consume');
     await table.settle(again, grantKeeping, startMs);
     expect(await table.changes(0, 10)).toEqual([{ id: 'a', at: startMs + 5_001 }]);

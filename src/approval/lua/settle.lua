@@ -17,17 +17,23 @@ if redis.call('HDEL', KEYS[1], 'w:' .. version) == 0 then
 end
 redis.call('HINCRBY', KEYS[1], 'open', -1)
 
+local ttl = tonumber(ARGV[7])
+-- The state whose indexes the approval leaves; nil: it is where it belongs.
+local before
 if redis.call('HGET', KEYS[1], 'staged_version') == version then
-  local before = redis.call('HGET', KEYS[1], 'state')
+  before = redis.call('HGET', KEYS[1], 'state')
   local doc = redis.call('HGET', KEYS[1], 'staged')
   redis.call('HSET', KEYS[1], 'doc', doc, 'version', version, 'state', ARGV[3], 'uses', ARGV[4], 'grant_until', ARGV[5])
   redis.call('HDEL', KEYS[1], 'staged', 'staged_version')
-  local ttl = tonumber(ARGV[7])
   redis.call('PEXPIRE', KEYS[1], ttl)
   -- The latest of a digest must not be remembered longer than its row.
   if redis.call('GET', KEYS[2]) == id then
     redis.call('PEXPIRE', KEYS[2], ttl)
   end
+elseif ARGV[3] == 'consumed' then
+  before = 'approved'
+end
+if before then
   for index = 10, 16 do
     local key = KEYS[index - 5]
     if ARGV[index] == ARGV[3] then
