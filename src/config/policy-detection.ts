@@ -27,16 +27,15 @@ export interface PolicyDetection {
 
 /**
  * Reads `data.detection` of a bundle: `patterns`, `dictionaries` and `allow`, each as in the configuration file. Null where the
- * data has no such member. An error names the place in the data.
+ * data has no such member. Errors name their place in the data.
  */
-export function policyDetection(data: JsonObject): Result<PolicyDetection | null, string> {
+export function policyDetection(data: JsonObject): Result<PolicyDetection | null, readonly string[]> {
   const given = data['detection'];
   if (given === undefined) return ok(null);
-  if (!isJsonObject(given)) return err('data.detection is not an object');
+  if (!isJsonObject(given)) return err(['data.detection is not an object']);
   const read = section.safeParse(given);
   if (!read.success) {
-    const [first] = read.error.issues;
-    return err(`${dataPath(first?.path ?? [])} ${first?.message ?? 'is wrong'}`);
+    return err(read.error.issues.map(({ path, message }) => `${dataPath(path)} ${message}`));
   }
   const { patterns, dictionaries, allow } = read.data;
   return ok({ custom: patterns, dictionaries, allow });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { JsonValue } from '../lib/json.ts';
 import type { Result } from '../lib/result.ts';
-import { buildBundle, checkPolicies, evalPolicy, testPolicies } from '../policy/bundle-files.ts';
+import { buildBundle, checkPolicies, evalPolicy, type PolicyFolder, testPolicies } from '../policy/bundle-files.ts';
 import type { PolicyToolError } from '../policy/opa-binary.ts';
 import { CliError, exitCodes, printJson, printLine } from './output.ts';
 
@@ -17,7 +17,7 @@ export function addPolicyCommands(program: Command): void {
     .option('--out <file>', 'bundle to write', '.cache/policy/bundle.tar.gz')
     .option('--json', 'as JSON')
     .action(async (root: string, options: { out: string; json?: boolean }) => {
-      const built = orFail(await buildBundle({ root, out: options.out }));
+      const built = orFail(await buildBundle({ root, out: options.out, dataProblems: await dataProblems() }));
       if (options.json) {
         const { file, revision, readsText, bytes } = built;
         printJson({ file, revision, reads_text: readsText, bytes });
@@ -30,7 +30,7 @@ export function addPolicyCommands(program: Command): void {
     .argument('[folder]', 'folder with main.rego and rules/', 'policies')
     .option('--json', 'as JSON')
     .action(async (root: string, options: { json?: boolean }) => {
-      const { files } = orFail(await checkPolicies({ root }));
+      const { files } = orFail(await checkPolicies({ root, dataProblems: await dataProblems() }));
       if (options.json) printJson({ ok: true, files });
       else printLine(`${files} files are right`);
     });
@@ -42,7 +42,7 @@ export function addPolicyCommands(program: Command): void {
     .option('--coverage <percent>', 'least coverage that passes', '100')
     .option('--json', 'as JSON')
     .action(async (root: string, options: { coverage: string; json?: boolean }) => {
-      const report = orFail(await testPolicies({ root }));
+      const report = orFail(await testPolicies({ root, dataProblems: await dataProblems() }));
       const isEnough = report.coverage >= Number(options.coverage);
       if (options.json) {
         const { passed, failed, coverage, notCovered } = report;
@@ -69,6 +69,12 @@ export function addPolicyCommands(program: Command): void {
       if (result === null) throw new CliError('The policy is undefined for this input: that is a deny.');
       printLine(JSON.stringify(result, null, 2));
     });
+}
+
+/** Detection takes a moment to load, which `policy eval` need not wait for. */
+async function dataProblems(): Promise<NonNullable<PolicyFolder['dataProblems']>> {
+  const { policyDetectionProblems } = await import('./policy-detection.ts');
+  return policyDetectionProblems;
 }
 
 function orFail<T>(result: Result<T, PolicyToolError>): T {

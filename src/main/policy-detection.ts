@@ -3,10 +3,11 @@ import { ownDetection } from '../config/own-detection.ts';
 import { dataPath, type PolicyDetection, policyDetection } from '../config/policy-detection.ts';
 import { createDetectors } from '../detect/detector.ts';
 import type { Detector } from '../detect/finding.ts';
-import { admitOwn, type OwnDetection } from '../detect/own-detection.ts';
+import { type AdmittedDetection, admitOwn, type OwnDetection, type OwnProblem } from '../detect/own-detection.ts';
 import { rules } from '../detect/rules/catalogue.ts';
 import { Fault } from '../lib/fault.ts';
 import type { JsonObject } from '../lib/json.ts';
+import { err, ok, type Result } from '../lib/result.ts';
 
 /** Detection that follows the policy in service: what its data says of detection counts beside the configuration. */
 export interface FollowingDetection {
@@ -26,7 +27,7 @@ export function createFollowingDetection(config: DetectionConfig, others: Iterab
   const known = new Set([...rules, ...own.custom, ...own.dictionaries].map(({ entity }) => entity));
   for (const entity of others) known.add(entity);
   const detectorWith = createDetectors(config);
-  const plain = detectorWith(admit(own, own));
+  const plain = detectorWith(admittedOf(own));
   let current = plain;
   let prepared: {
     readonly revision: string;
@@ -38,17 +39,12 @@ export function createFollowingDetection(config: DetectionConfig, others: Iterab
     current: () => current,
     entities: known,
     prepare: (revision, data) => {
-      const given = policyDetection(data);
-      if (!given.ok) throw new Fault('policy_unavailable', given.error);
-      const more = given.value;
+      const given = read(data, own);
+      if (!given.ok) throw new Fault('policy_unavailable', given.error.join('; '));
       prepared =
-        more === null
+        given.value === null
           ? { revision, detector: plain, entities: [] }
-          : {
-              revision,
-              detector: detectorWith(admit(joined(own, more), own)),
-              entities: [...more.custom, ...more.dictionaries].map(({ entity }) => entity),
-            };
+          : { revision, detector: detectorWith(given.value.admitted), entities: given.value.entities };
     },
     activate: (revision) => {
       if (prepared?.revision !== revision) return;
@@ -59,15 +55,51 @@ export function createFollowingDetection(config: DetectionConfig, others: Iterab
   };
 }
 
-function joined(own: OwnDetection, more: PolicyDetection): OwnDetection {
+/** Everything that is wrong with what a policy's data says of detection, each with its place; empty: it can be loaded. */
+export function policyDetectionProblems(data: JsonObject): readonly string[] {
+  const given = read(data, nothing);
+  return given.ok ? [] : given.error;
+}
+
+const nothing: OwnDetection = {
+  custom: [],
+  dictionaries: [],
+  allowed: { values: [], patterns: [], hashes: [], key: null },
+};
+
+interface Admitted {
+  readonly admitted: AdmittedDetection;
+  /** What the data adds to the names of what can be found. */
+  readonly entities: readonly string[];
+}
+
+/** What the data adds, beside `own`; null where it says nothing of detection. */
+function read(data: JsonObject, own: OwnDetection): Result<Admitted | null, readonly string[]> {
+  const given = policyDetection(data);
+  if (!given.ok) return given;
+  const more = given.value;
+  if (more === null) return ok(null);
+  const twice = namesakes(own, more);
+  if (twice.length > 0) return err(twice);
+  const admitted = admitOwn(joined(own, more));
+  if (!admitted.ok) return err(admitted.error.map((problem) => placed(problem, own)));
+  return ok({ admitted: admitted.value, entities: [...more.custom, ...more.dictionaries].map(({ entity }) => entity) });
+}
+
+function namesakes(own: OwnDetection, more: PolicyDetection): readonly string[] {
   const taken = new Set([...own.custom, ...own.dictionaries].map(({ id }) => id));
-  for (const [member, list] of [['patterns', more.custom] as const, ['dictionaries', more.dictionaries] as const]) {
-    list.forEach(({ id }, index) => {
-      if (taken.has(id))
-        throw new Fault('policy_unavailable', `${dataPath([member, index, 'id'])} is there twice: ${id}`);
-      taken.add(id);
-    });
-  }
+  return ([['patterns', more.custom] as const, ['dictionaries', more.dictionaries] as const] as const).flatMap(
+    ([member, list]) =>
+      list.flatMap(({ id }, index) => {
+        if (taken.has(id)) return [`${dataPath([member, index, 'id'])} is there twice: ${id}`];
+        taken.add(id);
+        return [];
+      }),
+  );
+}
+
+/** `own` stands first in every list. */
+function joined(own: OwnDetection, more: PolicyDetection): OwnDetection {
   return {
     custom: [...own.custom, ...more.custom],
     dictionaries: [...own.dictionaries, ...more.dictionaries],
@@ -80,12 +112,9 @@ function joined(own: OwnDetection, more: PolicyDetection): OwnDetection {
   };
 }
 
-/** `own` stands first in every list, so places behind it are places in the data. */
-function admit(all: OwnDetection, own: OwnDetection): Parameters<ReturnType<typeof createDetectors>>[0] {
-  const admitted = admitOwn(all);
-  if (admitted.ok) return admitted.value;
-  const [first] = admitted.error;
-  const [member = '', index = 0, ...rest] = first?.path ?? [];
+/** A problem at its place in the data, where `own` does not stand before it. */
+function placed({ path, problem }: OwnProblem, own: OwnDetection): string {
+  const [member = '', index = 0, ...rest] = path;
   const names: Readonly<Record<string, readonly [string, number]>> = {
     custom: ['patterns', own.custom.length],
     dictionaries: ['dictionaries', own.dictionaries.length],
@@ -95,5 +124,12 @@ function admit(all: OwnDetection, own: OwnDetection): Parameters<ReturnType<type
     name === 'allow'
       ? ['allow', index, ...rest.map((step) => Number(step) - own.allowed.patterns.length)]
       : [name, Number(index) - before, ...rest];
-  throw new Fault('policy_unavailable', `${dataPath(place)} ${first?.problem ?? ''}`);
+  return `${dataPath(place)} ${problem}`;
+}
+
+/** Configuration was checked before: what does not hold is a bug. */
+function admittedOf(own: OwnDetection): AdmittedDetection {
+  const admitted = admitOwn(own);
+  if (admitted.ok) return admitted.value;
+  throw new Fault('detection_failed', admitted.error.map(({ problem }) => problem).join('; '));
 }

@@ -17,6 +17,8 @@ export interface PolicyFolder {
   readonly root: string;
   /** Path of the opa command; see `OpaRun`. */
   readonly opa?: string;
+  /** What is wrong with the data, each with its place, that only who reads it can know. Asked with `{ detection }` alone. */
+  readonly dataProblems?: (data: JsonObject) => readonly string[];
 }
 
 export interface BuiltBundle {
@@ -44,6 +46,8 @@ export async function buildBundle(
     const built = await runOpa({ cwd: options.root, opa: options.opa, args: [...args, ...sourcePaths(options.root)] });
     if (!built.ok) return built;
     const raw = bundleOf(readTar(gunzipSync(await readFile(compiled))));
+    const problems = options.dataProblems?.(raw.data) ?? [];
+    if (problems.length > 0) return badData(problems);
     const rules = modules.value.filter((module) => !isTest(module));
     const bundle = createBundle({ ...raw, readsText: readsText(rules), reads: readMembers(rules) });
     const file = resolve(options.out);
@@ -63,6 +67,8 @@ export async function checkPolicies(
 ): Promise<Result<{ readonly files: number }, PolicyToolError>> {
   const modules = await compile(options);
   if (!modules.ok) return modules;
+  const sound = await checkData(options);
+  if (!sound.ok) return sound;
   const listed = await runOpa({
     cwd: options.root,
     opa: options.opa,
@@ -86,6 +92,8 @@ export interface PolicyTestReport {
 
 /** Runs the tests that stand beside the rules. Failing tests are a report, not an error. */
 export async function testPolicies(options: PolicyFolder): Promise<Result<PolicyTestReport, PolicyToolError>> {
+  const sound = await checkData(options);
+  if (!sound.ok) return sound;
   const run = (...flags: readonly string[]): Promise<Result<string, PolicyToolError>> =>
     runOpa({
       cwd: options.root,
@@ -143,6 +151,20 @@ async function compile(options: PolicyFolder): Promise<Result<readonly RegoModul
   if (!modules.ok) return modules;
   const problems = layoutProblems(modules.value);
   return problems.length === 0 ? modules : err({ kind: 'bad_layout', message: problems.join('\n') });
+}
+
+/** The data as the bundle would have it, as far as somebody here knows what it means. */
+async function checkData(options: PolicyFolder): Promise<Result<null, PolicyToolError>> {
+  if (!options.dataProblems) return ok(null);
+  const sources = sourcePaths(options.root).flatMap((path) => ['--data', path]);
+  const given = await evaluate(options, ['--stdin-input', ...noTests, ...sources, 'data.detection'], null);
+  if (!given.ok) return given;
+  const problems = given.value === null ? [] : options.dataProblems({ detection: given.value });
+  return problems.length === 0 ? ok(null) : badData(problems);
+}
+
+function badData(problems: readonly string[]): Result<never, PolicyToolError> {
+  return err({ kind: 'bad_data', message: problems.join('\n') });
 }
 
 async function parseModules(options: PolicyFolder): Promise<Result<readonly RegoModule[], PolicyToolError>> {

@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../lib/result.ts';
 
 /** Why a policy tool did not do its work; `message` is for the person at the terminal, the compiler's words included. */
 export interface PolicyToolError {
-  readonly kind: 'opa_missing' | 'opa_failed' | 'bad_layout' | 'not_formatted';
+  readonly kind: 'opa_missing' | 'opa_failed' | 'bad_layout' | 'bad_data' | 'not_formatted';
   readonly message: string;
 }
 

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { policyDetectionProblems } from '../../../src/main/policy-detection.ts';
 import { buildBundle, checkPolicies, evalPolicy, readBundle, testPolicies } from '../../../src/policy/bundle-files.ts';
 import { createFileSource } from '../../../src/policy/file-source.ts';
 import { policyFolder, regoAllow } from '../../support/policy.ts';
@@ -233,4 +234,28 @@ describe('a bundle on disk', () => {
     expect(await source.signature()).not.toBe(first);
     await expect(source.read()).rejects.toThrow(/incorrect header check/);
   });
+});
+
+test('data that whoever reads it finds wrong is refused by build, check and test, and nothing is written', async () => {
+  const detection = { patterns: [{ id: 'case', entity: 'CASE_NUMBER', pattern: 'CASE-(' }, { id: 'Ä' }] };
+  const root = await policyFolder({ ...good, 'data/detection/data.json': JSON.stringify(detection) });
+  const out = await outOf(root);
+  const options = { root, out, dataProblems: policyDetectionProblems };
+  for (const run of [buildBundle, checkPolicies, testPolicies]) {
+    const result = await run(options);
+    expect(result.ok ? null : [result.error.kind, result.error.message.split('\n')]).toEqual([
+      'bad_data',
+      [
+        expect.stringMatching(/^data\.detection\.patterns\[1\]\.id /),
+        expect.stringMatching(/^data\.detection\.patterns\[1\]\.entity /),
+        expect.stringMatching(/^data\.detection\.patterns\[1\]\.pattern /),
+      ],
+    ]);
+  }
+  await expect(readFile(out)).rejects.toThrow('ENOENT');
+  await writeFile(join(root, 'data/detection/data.json'), JSON.stringify({ patterns: detection.patterns.slice(0, 1) }));
+  const built = await buildBundle(options);
+  expect(built.ok ? '' : built.error.message).toBe(
+    'data.detection.patterns[0].pattern is not RE2 syntax: error parsing regexp: missing closing ): `CASE-(`',
+  );
 });
