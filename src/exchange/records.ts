@@ -9,6 +9,7 @@ import type { RestoredCount } from '../mask/restorables.ts';
 import type { FindingCount } from '../mask/tally.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { ExchangeContext } from './context.ts';
+import { decisionFacts } from './decision-facts.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { RequestPhaseOptions } from './exchange.ts';
 import type { Refusal } from './replies.ts';
@@ -210,27 +211,6 @@ function callerFacts(deps: ExchangeDeps, subject: Subject): JsonObject {
     groups: subject.groups,
     roles: subject.roles,
     ...(subject.workload === null ? {} : { workload: subject.workload }),
-  };
-}
-
-function decisionFacts(decision: Decision): JsonObject {
-  return {
-    action: decision.action,
-    rules: decision.rules,
-    reasons: decision.reasons.map(({ rule, message }) => ({ rule, message })),
-    redact: decision.redact.map(
-      ({ entity, method, roles, minScore }): JsonValue => ({
-        entity,
-        method,
-        ...(roles ? { roles } : {}),
-        ...(minScore === undefined ? {} : { min_score: minScore }),
-      }),
-    ),
-    ...(decision.restore.length > 0
-      ? { restore: decision.restore.map(({ entity, tools = false }) => ({ entity, tools })) }
-      : {}),
-    labels: decision.labels,
-    capture: decision.capture,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { OpenedBody, StoredRecord } from '../audit/read.ts';
 import type { Config } from '../config/config.ts';
 import type { Detector } from '../detect/finding.ts';
+import { decisionFacts } from '../exchange/decision-facts.ts';
 import { inspect } from '../exchange/inspect.ts';
 import { anonymous, type Subject } from '../identity/subject.ts';
 import { Fault } from '../lib/fault.ts';
@@ -8,7 +9,7 @@ import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from '..
 import { emptyConversation } from '../llm/conversation.ts';
 import type { RouteFacts } from '../llm/dialect.ts';
 import { createDialects } from '../llm/dialects.ts';
-import type { Decision, PinnedPolicy, PolicyInput } from '../policy/decision.ts';
+import type { PinnedPolicy, PolicyInput } from '../policy/decision.ts';
 import { buildPolicyInput } from '../policy/input.ts';
 
 /** A decision taken again. */
@@ -35,7 +36,7 @@ export async function decideAgain(
   record: StoredRecord,
   bodies: readonly OpenedBody[],
   policy: { readonly pinned: PinnedPolicy; readonly reads: readonly string[] | null },
-  { config, detector }: { readonly config: Config; readonly detector: Detector },
+  { config, detector }: { readonly config: Pick<Config, 'routes' | 'policy'>; readonly detector: Detector },
 ): Promise<Replayed> {
   const { facts } = record;
   const body = (name: string): OpenedBody | undefined => bodies.find((each) => each.name === name);
@@ -79,28 +80,10 @@ export async function decideAgain(
     status: null,
   });
   const recorded = object(facts['decision']);
-  const again = comparable(await policy.pinned.decide(input));
-  const differs = Object.keys(again).filter((name) => !isSame(again[name], recorded[name]));
+  const again = decisionFacts(await policy.pinned.decide(input));
+  const names = new Set([...Object.keys(again), ...Object.keys(recorded)]);
+  const differs = [...names].filter((name) => !isSame(again[name], recorded[name]));
   return { recorded, again, differs, caveats: caveatsOf(record, input, policy.reads, detector) };
-}
-
-/** The members that a decision is on record with. */
-function comparable(decision: Decision): JsonObject {
-  return {
-    action: decision.action,
-    rules: decision.rules,
-    reasons: decision.reasons.map(({ rule, message }) => ({ rule, message })),
-    redact: decision.redact.map(
-      ({ entity, method, roles, minScore }): JsonValue => ({
-        entity,
-        method,
-        ...(roles ? { roles } : {}),
-        ...(minScore === undefined ? {} : { min_score: minScore }),
-      }),
-    ),
-    labels: decision.labels,
-    capture: decision.capture,
-  };
 }
 
 function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
