@@ -33,8 +33,8 @@ export function checkConfig(text: string, file: string, surroundings: Surroundin
   return check(source, source.value ?? {}, file, surroundings);
 }
 
-/** Sections that say what is sensitive and how it is replaced: all that a command which reads texts needs. */
-export type TextSection = 'detection' | 'masking';
+/** Sections that say what is sensitive, how it is replaced, and where the keys are: all that a command which reads texts needs. */
+export type TextSection = 'detection' | 'masking' | 'audit';
 
 /**
  * The same for some sections only. What else is in the file may be missing, wrong, or meant for another machine: a command that

@@ -1,16 +1,26 @@
 import { type Command, Option } from 'commander';
 import type { Detector } from '../detect/finding.ts';
+import { Fault } from '../lib/fault.ts';
+import type { RandomBytes } from '../lib/ids.ts';
 import type { Minter } from '../mask/placeholder.ts';
-import type { MaskPlan } from '../mask/plan.ts';
+import { type MaskPlan, partialKeepDefault } from '../mask/plan.ts';
+import type { EpochKey, PlaceholderKey } from '../mask/session-keys.ts';
 import { CliError, exitCodes } from './output.ts';
 import { byteCount } from './scan/arguments.ts';
-import { type Choice, choosable, chosenPlan, readChoice } from './scan/choice.ts';
-import { addDetectionOptions, type DetectionOptions, sectionsFrom } from './scan/detection-options.ts';
+import { type Choice, choosable, chosenPlan, keepCount, readChoice } from './scan/choice.ts';
+import {
+  addDetectionOptions,
+  type DetectionOptions,
+  type MaskingKeys,
+  sectionsFrom,
+} from './scan/detection-options.ts';
 
 interface MaskOptions extends DetectionOptions {
   readonly method: Choice['method'];
   readonly entity: readonly Choice[];
+  readonly keep: number;
   readonly scope: string;
+  readonly tenant: string;
   readonly text?: boolean;
   readonly jsonl?: boolean;
   readonly maxBytes: number;
@@ -28,8 +38,9 @@ one after the other.
 
 Methods: label EMAIL_ADDRESS_REDACTED, token EMAIL_ADDRESS_7QK3M9XW2A (equal for equal values), surrogate u-7qk3m9xw2a@example.com
 (a made-up value of the same form), partial CREDIT_CARD_ENDING_1111, hash (keyed), drop (nothing stays), keep (left as it is).
-Tokens, surrogates and hashes are keyed with masking.key of --config; without one, with
-a key of this run, so that they mean nothing outside of it.
+Tokens, surrogates and hashes are keyed as the service's are: with the keys of masking.key_file (wrapped by what section audit says) or with
+masking.key of --config, and with --tenant, so that a hash is the one that the service writes. Without a key, with one of this run, so
+that they mean nothing outside of it.
 Exit codes: 0 done, 2 wrong usage or something could not be read.`;
 
 /** `countersign mask`: the service's masking, on texts and files. */
@@ -50,7 +61,16 @@ export function addMaskCommand(program: Command): void {
         .argParser(readChoice)
         .default([], 'none'),
     )
+    .addOption(
+      new Option(
+        '--keep <count>',
+        'of partial: how many of the last characters stay, 1 to 8; ENTITY=partial:2 says it for some',
+      )
+        .argParser(keepCount)
+        .default(partialKeepDefault),
+    )
     .option('--scope <name>', 'within what equal values get equal tokens', 'countersign mask')
+    .option('--tenant <name>', 'whose keys, where a configuration has some', 'default')
     .option('--text', 'standard input is one plain text')
     .addOption(new Option('--jsonl', 'standard input is JSON Lines').conflicts('text'))
     .addOption(
@@ -77,16 +97,49 @@ interface CliMasking {
 
 async function createMasking(options: MaskOptions): Promise<CliMasking> {
   const sections = await sectionsFrom(options);
-  const [{ detectorFrom }, { createMinter }, { derivedKeys }, { createPooledRandom }] = await Promise.all([
+  const [{ detectorFrom }, { createMinter }, keysOf] = await Promise.all([
     import('./detector.ts'),
     import('../mask/placeholder.ts'),
-    import('./keys.ts'),
-    import('../lib/ids.ts'),
+    placeholderKeys(sections.keys),
   ]);
   const { detector, entities } = detectorFrom(sections.detection);
-  const { placeholder } = derivedKeys(sections.maskingKey, createPooledRandom());
-  const minter = createMinter({ key: placeholder.secret, scope: options.scope, entities });
-  return { detector, minter, plan: chosenPlan(options.method, options.entity) };
+  const { key, others } = keysOf(entities, options);
+  const minter = createMinter({ key, otherKeys: others, scope: options.scope, entities });
+  return { detector, minter, plan: chosenPlan(options.method, options.keep, options.entity) };
+}
+
+/** The keys that the service would have, or one of this run. */
+async function placeholderKeys(
+  keys: MaskingKeys | null,
+): Promise<(entities: ReadonlySet<string>, options: Pick<MaskOptions, 'tenant' | 'scope'>) => PlaceholderKey> {
+  const [{ derivedKeys }, { createSessionKeys }, { createPooledRandom }, { systemClock }] = await Promise.all([
+    import('./keys.ts'),
+    import('../mask/session-keys.ts'),
+    import('../lib/ids.ts'),
+    import('../lib/clock.ts'),
+  ]);
+  const random = createPooledRandom();
+  const secret = keys?.kind === 'derived' ? keys.secret : null;
+  const epochs =
+    keys?.kind === 'file' ? await openEpochs(keys, random) : ([derivedKeys(secret, random).placeholder] as const);
+  return (entities, { tenant, scope }) =>
+    createSessionKeys({ clock: systemClock, entities }, epochs).of(tenant, scope, []);
+}
+
+async function openEpochs(
+  { file, audit }: Extract<MaskingKeys, { kind: 'file' }>,
+  random: RandomBytes,
+): Promise<readonly [EpochKey, ...EpochKey[]]> {
+  const [{ openAuditKeys }, { openKeyFile }] = await Promise.all([
+    import('./audit-keys.ts'),
+    import('./masking-keys.ts'),
+  ]);
+  try {
+    return await openKeyFile(file, await openAuditKeys({ ...audit, createKeyFile: false }, process.env, random));
+  } catch (thrown) {
+    const { code, message } = Fault.from(thrown, 'key_unavailable');
+    throw new CliError(`the keys cannot be opened (${code}): ${message}`, exitCodes.usage);
+  }
 }
 
 /** False when a line could not be read. */

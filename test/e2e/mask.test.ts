@@ -2,6 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKeyRing, createLocalKek } from '../../src/audit/keys.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { openKeyFile } from '../../src/main/masking-keys.ts';
+import { createMinter } from '../../src/mask/placeholder.ts';
+import { createSessionKeys } from '../../src/mask/session-keys.ts';
 import { cli, jsonLines } from '../support/cli.ts';
 
 const card = '4111 1111 1111 1111';
@@ -60,6 +65,41 @@ describe('mask', () => {
     expect(await run('l'.repeat(40), 'a')).not.toBe(one);
   });
 
+  test('partial: how many characters stay, for all and for some', async () => {
+    const stdin = `${card} 536-22-8726 +1 415 555 2671`;
+    const args = ['mask', '--method', 'partial', '--keep', '2', '--entity', 'CREDIT_CARD=partial:6'];
+    expect((await cli(args, { stdin })).stdout).toBe(
+      'CREDIT_CARD_ENDING_111111 US_SSN_ENDING_26 PHONE_NUMBER_ENDING_71',
+    );
+  });
+
+  test('a hash is the one that the service writes for that tenant, with the keys of masking.key_file', async () => {
+    const config = join(scratch, 'with-key-file.yaml');
+    const secret = (byte: number): string => Buffer.alloc(32, byte).toString('base64');
+    writeFileSync(join(scratch, 'sealing-keys.json'), JSON.stringify({ kek: secret(7), signing: secret(8) }));
+    writeFileSync(join(scratch, 'policy.tar.gz'), '');
+    writeFileSync(
+      config,
+      'policy: { bundle: policy.tar.gz }\naudit: { key_file: sealing-keys.json }\nmasking: { key_file: tenant-keys.json }\n',
+    );
+    const hash = (tenant: string): ReturnType<typeof cli> =>
+      cli(['mask', '--method', 'hash', '--config', config, '--tenant', tenant], { stdin: card });
+    const early = await hash('acme');
+    expect([early.code, early.stdout]).toEqual([2, '']);
+    expect(early.stderr).toContain('countersign keys rotate');
+    expect((await cli(['keys', 'rotate', '--config', config])).code).toBe(0);
+    const auditKeys = createKeyRing({
+      signingSeed: Buffer.alloc(32, 8),
+      keks: [createLocalKek(Buffer.alloc(32, 7), () => Buffer.alloc(12))],
+      age: null,
+    });
+    const epochs = await openKeyFile(join(scratch, 'tenant-keys.json'), auditKeys);
+    const entities = new Set(['CREDIT_CARD']);
+    const { key } = createSessionKeys({ clock: systemClock, entities }, epochs).of('acme', 'any', []);
+    expect((await hash('acme')).stdout).toBe(createMinter({ key, scope: '', entities }).hash('CREDIT_CARD', card));
+    expect((await hash('other')).stdout).not.toBe((await hash('acme')).stdout);
+  });
+
   test('files one after the other; what cannot be masked is said and never printed', async () => {
     const { code, stdout, stderr } = await cli([
       'mask',
@@ -107,6 +147,9 @@ describe('mask', () => {
     ['--entity', 'CREDIT_CARD'],
     ['--entity', 'CREDIT_CARD=shred'],
     ['--max-bytes', '0'],
+    ['--keep', '9'],
+    ['--entity', 'US_SSN=partial:0'],
+    ['--entity', 'US_SSN=drop:2'],
   ])('wrong usage: %s %s', async (...args) => {
     const { code, stderr } = await cli(['mask', ...args], { stdin: '' });
     expect([code, stderr]).toEqual([2, expect.stringContaining('is invalid')]);

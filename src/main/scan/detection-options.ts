@@ -39,9 +39,14 @@ function country(code: string, before: readonly string[] = []): readonly string[
 /** What a configuration says about texts, with the options on top. */
 export interface TextSections {
   readonly detection: DetectionConfig;
-  /** Null: none is configured. */
-  readonly maskingKey: string | null;
+  /** Keys of placeholders, as the service has them; null: none are configured. */
+  readonly keys: MaskingKeys | null;
 }
+
+export type MaskingKeys =
+  | { readonly kind: 'derived'; readonly secret: string }
+  /** Wrapped by the key-encryption key that `audit` says. */
+  | { readonly kind: 'file'; readonly file: string; readonly audit: Config['audit'] };
 
 /** The `detection` section alone. Throws CliError with what is wrong. */
 export async function detectionFrom(options: DetectionOptions): Promise<DetectionConfig> {
@@ -51,9 +56,14 @@ export async function detectionFrom(options: DetectionOptions): Promise<Detectio
 
 /** The `detection` and `masking` sections. Throws CliError with what is wrong. */
 export async function sectionsFrom(options: DetectionOptions): Promise<TextSections> {
-  if (options.config === undefined) return { detection: withOptions(noConfig, options), maskingKey: null };
+  if (options.config === undefined) return { detection: withOptions(noConfig, options), keys: null };
   const { detection, masking } = await load(options.config, ['detection', 'masking']);
-  return { detection: withOptions(detection, options), maskingKey: masking.key?.reveal() ?? null };
+  return { detection: withOptions(detection, options), keys: await keysOf(options.config, masking) };
+}
+
+async function keysOf(config: string, { key, keyFile }: Config['masking']): Promise<MaskingKeys | null> {
+  if (keyFile !== null) return { kind: 'file', file: keyFile, audit: (await load(config, ['audit'])).audit };
+  return key === null ? null : { kind: 'derived', secret: key.reveal() };
 }
 
 function withOptions(base: DetectionConfig, { tier, country }: DetectionOptions): DetectionConfig {
