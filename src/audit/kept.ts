@@ -30,14 +30,14 @@ export async function readKept(directory: string): Promise<StoredRecord[]> {
     if (Number.isNaN(first)) continue;
     const lines = (nodeFs.read(layout.kept(directory, first)) ?? Buffer.alloc(0)).toString().split('\n');
     for (const line of lines) {
-      const record = line === '' ? null : keptRecord(line, first);
+      const record = line === '' ? null : keptRecord(line, directory, first);
       if (record !== null) records.push(record);
     }
   }
   return records;
 }
 
-function keptRecord(line: string, segment: number): StoredRecord | null {
+function keptRecord(line: string, folder: string, segment: number): StoredRecord | null {
   const kept: JsonValue = JSON.parse(line);
   if (!isJsonObject(kept) || typeof kept['manifest'] !== 'string' || typeof kept['seq'] !== 'number') return null;
   const manifest: JsonValue = JSON.parse(kept['manifest']);
@@ -56,6 +56,7 @@ function keptRecord(line: string, segment: number): StoredRecord | null {
     manifest,
     manifestBytes: Buffer.from(kept['manifest']),
     sealed: Buffer.alloc(0),
+    folder,
     segment,
     offset: 0,
   };

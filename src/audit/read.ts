@@ -29,7 +29,9 @@ export interface StoredRecord {
   readonly manifestBytes: Buffer;
   /** Ciphertext: of use only to `openBodies`. */
   readonly sealed: Buffer;
-  /** Where it lies: number of its segment's first record, and offset of its frame. */
+  /** Folder of the log that it is in. */
+  readonly folder: string;
+  /** Where it lies there: number of its segment's first record, and offset of its frame. */
   readonly segment: number;
   readonly offset: number;
 }
@@ -101,7 +103,7 @@ export async function readRecordAt(directory: string, segment: number, offset: n
   if (file === null) return null;
   try {
     const frame = await readFrameAt(file, offset);
-    return frame === null ? null : toRecord(frame, segment, offset);
+    return frame === null ? null : toRecord(frame, directory, segment, offset);
   } finally {
     await file.close();
   }
@@ -245,7 +247,7 @@ async function* readSegment(
       let at = 0;
       for (let frame = readFrame(rest, 0); frame !== null; frame = readFrame(rest, at)) {
         at = frame.end;
-        const record = toRecord(frame, first, start + frame.offset);
+        const record = toRecord(frame, directory, first, start + frame.offset);
         if (record !== null) yield record;
       }
       rest = rest.subarray(at);
@@ -272,7 +274,7 @@ async function pause(options: ReadOptions): Promise<void> {
   await wait(options.pollMs ?? 250, undefined, options.signal ? { signal: options.signal } : {}).catch(() => undefined);
 }
 
-function toRecord(frame: Frame, segment: number, offset: number): StoredRecord | null {
+function toRecord(frame: Frame, folder: string, segment: number, offset: number): StoredRecord | null {
   if (frame.flags & frameFlags.header) return null;
   const parts = readRecord(frame.payload);
   const manifest = parts === null ? null : parse(parts.manifest);
@@ -291,6 +293,7 @@ function toRecord(frame: Frame, segment: number, offset: number): StoredRecord |
     manifest,
     manifestBytes: parts.manifest,
     sealed: parts.sealed,
+    folder,
     segment,
     offset,
   };

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
-import { readRecords } from './read.ts';
+import { readLogs } from './logs.ts';
 
 /** Counts by name, the most frequent first. */
 export type Counts = readonly (readonly [name: string, count: number])[];
@@ -39,8 +39,8 @@ const namesMax = 1_000;
 const accessesMax = 10_000;
 const subjectsMax = 1_000_000;
 
-/** Reads a log from its beginning and reports what was put on record from `fromMs` up to `untilMs`. */
-export async function reportPeriod(directory: string, fromMs: number, untilMs: number): Promise<PeriodReport> {
+/** Reads logs from their beginning and reports what was put on record from `fromMs` up to `untilMs`, all of them together. */
+export async function reportPeriod(folders: readonly string[], fromMs: number, untilMs: number): Promise<PeriodReport> {
   const counts = {
     decisions: createCounter(),
     rules: createCounter(),
@@ -58,7 +58,7 @@ export async function reportPeriod(directory: string, fromMs: number, untilMs: n
   let records = 0;
   let exchanges = 0;
 
-  for await (const { id, kind, facts, wallNs } of readRecords(directory)) {
+  for await (const { id, kind, facts, wallNs } of readLogs(folders)) {
     const ms = Number(wallNs / 1_000_000n);
     if (ms >= untilMs) continue;
     if (kind === 'hold') holds.add(id);

@@ -10,6 +10,8 @@ export const limits = {
   bodyTextsMax: 65_536,
   /** Texts of one form: fields, names of files, lines of a file of JSON lines. */
   formTextsMax: 65_536,
+  /** The headers of one part of a form. */
+  formHeadBytesMax: 65_536,
   /** JSON inside a JSON string inside a JSON string … */
   nestedJsonDepthMax: 4,
   /** One event of a stream: an SSE event, an NDJSON line. Some carry a whole picture. */
@@ -66,6 +68,9 @@ export const limits = {
   /** Records looked at for one page of a list of them, and given in one. */
   auditScannedMax: 2_000,
   auditPageMax: 200,
+  /** Logs that are read as one, and how many folders deep they may lie. */
+  auditLogsMax: 256,
+  auditLogsDepthMax: 4,
   /** Keys of data subjects that stay in memory. */
   subjectKeysCachedMax: 10_000,
   /** An issuer's key set, as JSON. */

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { findRecords, lastRecords, readRecords, type StoredRecord } from '../audit/read.ts';
+import { findInLogs, followLogs, lastOfLogs } from '../audit/logs.ts';
+import type { StoredRecord } from '../audit/read.ts';
 import { addAuditOrderCommands } from './audit-orders.ts';
 import { addAuditProofCommands } from './audit-prove.ts';
-import { mustBeLog, recordJson, recordLine } from './audit-records.ts';
+import { folderHelp, logsOf, recordJson, recordLine } from './audit-records.ts';
 import { addAuditReplayCommand } from './audit-replay.ts';
 import { addAuditReportCommand } from './audit-report.ts';
 import { addAuditRopaCommand } from './audit-ropa.ts';
@@ -19,39 +20,42 @@ export function addAuditCommands(program: Command): void {
   audit
     .command('tail')
     .description('the last records, a line each; nothing sealed is shown')
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .option('-n, --lines <n>', 'how many', '20')
     .option('-f, --follow', 'wait for what comes, until interrupted')
     .option('--json', 'one JSON document a line')
     .action(async (folder: string, options: { lines: string; follow?: boolean; json?: boolean }) => {
-      mustBeLog(folder);
+      const logs = await logsOf(folder);
       const count = Number(options.lines);
       if (!Number.isInteger(count) || count < 0) throw new CliError('--lines takes a whole number.', exitCodes.usage);
       const print = (record: StoredRecord): void =>
-        options.json ? printJson(recordJson(record)) : printLine(recordLine(record));
-      const last = await lastRecords(folder, Math.max(count, 1));
-      for (const record of count === 0 ? [] : last) print(record);
+        options.json ? printJson(recordJson(record)) : printLine(recordLine(record, logs));
+      const last = await lastOfLogs(logs, Math.max(count, 1));
+      for (const record of count === 0 ? [] : last.slice(-count)) print(record);
       if (!options.follow) return;
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort());
-      const from = (last.at(-1)?.sequence ?? -1) + 1;
-      for await (const record of readRecords(folder, { from, follow: true, signal: stop.signal })) print(record);
+      const seen = new Map<string, number>();
+      for (const { folder: log, sequence } of await lastOfEach(logs, last)) seen.set(log, sequence);
+      for await (const record of followLogs(folder, seen, stop.signal)) print(record);
     });
 
   audit
     .command('show')
     .description('everything on record about an exchange, a session or one record')
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .argument('<id>', 'id of an exchange (x-countersign-exchange), a session or a record')
     .option('--json', 'one JSON document a line')
     .action(async (folder: string, id: string, options: { json?: boolean }) => {
-      mustBeLog(folder);
-      const found = await findRecords(folder, id);
+      const logs = await logsOf(folder);
+      const found = await findInLogs(logs, id);
       if (found.length === 0) throw new CliError(`There is nothing on record about ${id}.`);
       for (const record of found) {
         if (options.json) printJson(recordJson(record));
         else
-          printLine(`${recordLine(record)}\n${indented(JSON.stringify(record.facts, null, 2))}\n${bodyLines(record)}`);
+          printLine(
+            `${recordLine(record, logs)}\n${indented(JSON.stringify(record.facts, null, 2))}\n${bodyLines(record)}`,
+          );
       }
     });
 
@@ -64,6 +68,14 @@ export function addAuditCommands(program: Command): void {
   addAuditReportCommand(audit);
   addAuditRopaCommand(audit);
   addAuditOrderCommands(audit);
+}
+
+/** Of each log the last record that was seen: of `last`, which may hold none of a log that is quiet, or else its own. */
+async function lastOfEach(logs: readonly string[], last: readonly StoredRecord[]): Promise<StoredRecord[]> {
+  const seen = logs.map(
+    async (log) => last.findLast(({ folder }) => folder === log) ?? (await lastOfLogs([log], 1)).at(0),
+  );
+  return (await Promise.all(seen)).filter((record) => record !== undefined);
 }
 
 function bodyLines(record: StoredRecord): string {

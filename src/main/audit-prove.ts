@@ -2,14 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { findRecords, type StoredRecord } from '../audit/read.ts';
+import { findInLogs } from '../audit/logs.ts';
+import type { StoredRecord } from '../audit/read.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import { proveRecord } from '../audit/tlog-proof.ts';
 import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
 import { type ProofReport, parseTlogProof, verifyProof } from '../audit/verify-proof.ts';
 import { parseTrustPolicy, type TrustPolicy } from '../audit/verify-trust.ts';
 import { witnessedPath } from '../audit/witness/witnessing.ts';
-import { mustBeLog } from './audit-records.ts';
+import { folderHelp, logName, logsOf } from './audit-records.ts';
 import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
 
 /** `countersign audit prove|verify-proof|export`: evidence for somebody who has nothing of the log. */
@@ -17,14 +18,13 @@ export function addAuditProofCommands(audit: Command): void {
   audit
     .command('prove')
     .description('a proof that a record is in the log, complete in itself (C2SP tlog-proof)')
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .argument('<id>', 'id of a record')
     .option('-o, --out <file>', 'file to write; without it standard output')
     .action(async (folder: string, id: string, options: { out?: string }) => {
-      mustBeLog(folder);
-      const record = (await findRecords(folder, id)).find((each) => each.id === id);
+      const record = (await findInLogs(await logsOf(folder), id)).find((each) => each.id === id);
       if (record === undefined) throw new CliError(`There is no record ${id}. \`audit show\` lists their ids.`);
-      const proof = await proofOf(folder, record);
+      const proof = await proofOf(record);
       if (options.out) writeFileSync(options.out, proof);
       else process.stdout.write(proof);
     });
@@ -49,32 +49,42 @@ export function addAuditProofCommands(audit: Command): void {
     .description(
       'evidence about an exchange, a session or a record: manifests, ciphertexts, proofs, and how to check them',
     )
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .argument('<id>', 'id of an exchange, a session or a record')
     .requiredOption('-o, --out <folder>', 'folder to make')
     .option('--trust <file>', 'a trust policy to put beside it')
     .action(async (folder: string, id: string, options: { out: string; trust?: string }) => {
-      mustBeLog(folder);
-      const records = await findRecords(folder, id);
+      const records = await findInLogs(await logsOf(folder), id);
       if (records.length === 0) throw new CliError(`There is nothing on record about ${id}.`);
       await mkdir(options.out);
       const put = (name: string, content: string | Uint8Array): void => writeFileSync(join(options.out, name), content);
-      for (const record of records) {
-        const name = String(record.sequence).padStart(12, '0');
-        put(`${name}.manifest.json`, record.manifestBytes);
-        if (record.sealed.length > 0) put(`${name}.sealed`, record.sealed);
-        put(`${name}.tlog-proof`, await proofOf(folder, record));
+      const logs = [...new Set(records.map((record) => record.folder))];
+      for (const log of logs) {
+        // Records of several logs are each in a folder of their log, beside its head and its key.
+        const inLog = logs.length > 1 ? logName(log, logs) : '.';
+        if (logs.length > 1) await mkdir(join(options.out, inLog), { recursive: true });
+        for (const record of records.filter((each) => each.folder === log)) {
+          const name = join(inLog, fileName(record));
+          put(`${name}.manifest.json`, record.manifestBytes);
+          if (record.sealed.length > 0) put(`${name}.sealed`, record.sealed);
+          put(`${name}.tlog-proof`, await proofOf(record));
+        }
+        put(join(inLog, 'checkpoint'), (await readPublished(log))?.note ?? '');
+        put(join(inLog, 'log.vkey'), readText(join(log, 'log.vkey')));
       }
-      put('checkpoint', (await readPublished(folder))?.note ?? '');
-      put('log.vkey', readText(join(folder, 'log.vkey')));
       if (options.trust) put('trust.txt', readText(options.trust));
-      put('README.txt', instructions(records, options.trust !== undefined));
+      put('README.txt', instructions(records, options.trust !== undefined, logs.length > 1));
       printLine(`${records.length} records in ${options.out}`);
     });
 }
 
+function fileName(record: StoredRecord): string {
+  return String(record.sequence).padStart(12, '0');
+}
+
 /** With the witnesses' word where it covers the record, else with the log's alone. */
-async function proofOf(folder: string, record: StoredRecord): Promise<string> {
+async function proofOf(record: StoredRecord): Promise<string> {
+  const { folder } = record;
   const published = await readPublished(folder);
   const witnessed = readOptional(witnessedPath(folder));
   for (const note of [witnessed, published?.note]) {
@@ -131,9 +141,9 @@ function printReport(report: ProofReport, isJson: boolean): void {
   printLine(printable(lines.join('\n')));
 }
 
-function instructions(records: readonly StoredRecord[], hasTrust: boolean): string {
+function instructions(records: readonly StoredRecord[], hasTrust: boolean, isOfSeveral: boolean): string {
   const [first] = records;
-  const name = String(first?.sequence ?? 0).padStart(12, '0');
+  const name = first === undefined ? '<number>' : fileName(first);
   return `Evidence from a countersign audit log.
 
 <number>.manifest.json   what is on record, its exact bytes; commits to the sealed texts by hash
@@ -141,7 +151,7 @@ function instructions(records: readonly StoredRecord[], hasTrust: boolean): stri
 <number>.tlog-proof      that the record is in the log: C2SP tlog-proof, complete in itself
 checkpoint               the log's signed head when this was made
 log.vkey                 the log's key as this folder says it; trust only one that reached you another way
-${hasTrust ? 'trust.txt                whom to trust: C2SP tlog-policy\n' : ''}
+${hasTrust ? 'trust.txt                whom to trust: C2SP tlog-policy\n' : ''}${isOfSeveral ? 'Each log has a folder of its own here.\n' : ''}
 With countersign:
   countersign audit verify-proof ${name}.tlog-proof ${hasTrust ? '--trust trust.txt' : '--key log.vkey'}
 

@@ -1,19 +1,26 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { relative } from 'node:path';
+import { logsIn } from '../audit/logs.ts';
 import type { StoredRecord } from '../audit/read.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { CliError, exitCodes, printable } from './output.ts';
 
-/** Throws when a folder holds no log. */
-export function mustBeLog(folder: string): void {
-  if (!existsSync(join(folder, 'log.vkey')) && !existsSync(join(folder, 'checkpoint'))) {
-    throw new CliError(`${folder} holds no audit log. Name the folder of \`audit.directory\`.`, exitCodes.usage);
-  }
+/** What commands that read say of their argument. */
+export const folderHelp: string = 'folder of the log (audit.directory), or one above the logs of several writers';
+
+/** The folders of the logs in a folder: itself, or those of several writers below it. Throws when there is none. */
+export async function logsOf(folder: string): Promise<string[]> {
+  const logs = await logsIn(folder);
+  if (logs.length > 0) return logs;
+  throw new CliError(
+    `${folder} holds no audit log. Name the folder of \`audit.directory\`, or one above several.`,
+    exitCodes.usage,
+  );
 }
 
 /** A record as JSON, nothing sealed. */
 export function recordJson(record: StoredRecord): JsonObject {
   return {
+    log: originOf(record),
     sequence: record.sequence,
     id: record.id,
     kind: record.kind,
@@ -25,11 +32,17 @@ export function recordJson(record: StoredRecord): JsonObject {
   };
 }
 
-/** A record on one line. */
-export function recordLine(record: StoredRecord): string {
+/** Name of the log that a record is in. */
+export function originOf(record: StoredRecord): string {
+  return text(record.manifest['origin']);
+}
+
+/** A record on one line. `logs`: the folders that are read; where there are several each line says which one it is from. */
+export function recordLine(record: StoredRecord, logs: readonly string[]): string {
   return printable(
     [
       timeOf(record),
+      ...(logs.length > 1 ? [logName(record.folder, logs)] : []),
       String(record.sequence).padStart(6),
       record.kind.padEnd(8),
       record.exchange || '-',
@@ -38,6 +51,15 @@ export function recordLine(record: StoredRecord): string {
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** A log's folder below the one that they have in common. */
+export function logName(folder: string, logs: readonly string[]): string {
+  const parts = logs.map((log) => log.split('/'));
+  const [first = []] = parts;
+  const common = first.findIndex((part, i) => parts.some((other) => other[i] !== part));
+  const above = first.slice(0, common < 0 ? first.length : common).join('/');
+  return relative(above || (first[0] === '' ? '/' : '.'), folder) || '.';
 }
 
 /** The few facts that one reads first. */

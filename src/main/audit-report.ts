@@ -3,7 +3,7 @@ import { type Counts, type PeriodReport, reportPeriod } from '../audit/report.ts
 import { type VerifyReport, verifyLog } from '../audit/verify.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { timeOf } from './audit-orders.ts';
-import { mustBeLog } from './audit-records.ts';
+import { folderHelp, logsOf } from './audit-records.ts';
 import { exitCodes, printable, printJson, printLine, table } from './output.ts';
 
 interface ReportOptions {
@@ -19,20 +19,21 @@ export function addAuditReportCommand(audit: Command): void {
     .description(
       'what happened in a period: decisions, findings, groups, accesses, holds; and whether the log is sound',
     )
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .option('--from <time>', 'recorded at or after, ISO 8601; default: the beginning')
     .option('--until <time>', 'recorded before, ISO 8601; default: now')
     .option('--json', 'as JSON')
     .action(async (folder: string, options: ReportOptions) => {
-      mustBeLog(folder);
+      const logs = await logsOf(folder);
       const from = options.from === undefined ? new Date(0) : timeOf(options.from, '--from');
       const until = options.until === undefined ? new Date() : timeOf(options.until, '--until');
-      const report = await reportPeriod(folder, from.getTime(), until.getTime());
-      const check = await verifyLog({ directory: folder });
+      const report = await reportPeriod(logs, from.getTime(), until.getTime());
+      const checks: VerifyReport[] = [];
+      for (const directory of logs) checks.push(await verifyLog({ directory }));
       const period = { from: from.toISOString(), until: until.toISOString() };
-      if (options.json) printJson({ period, ...reportJson(report), log: checkJson(check) });
-      else printLine(printable(reportText(period, report, check)));
-      if (check.problems.length > 0) process.exitCode = exitCodes.no;
+      if (options.json) printJson({ period, ...reportJson(report), ...checksJson(checks) });
+      else printLine(printable(reportText(period, report, checks)));
+      if (checks.some(({ problems }) => problems.length > 0)) process.exitCode = exitCodes.no;
     });
 }
 
@@ -60,6 +61,12 @@ function reportJson(report: PeriodReport): JsonObject {
   };
 }
 
+/** One log as `log`, several as `logs`. */
+function checksJson(checks: readonly VerifyReport[]): JsonObject {
+  const [only, ...others] = checks.map(checkJson);
+  return only !== undefined && others.length === 0 ? { log: only } : { logs: checks.map(checkJson) };
+}
+
 function checkJson(check: VerifyReport): JsonObject {
   return {
     intact: check.problems.length === 0,
@@ -76,16 +83,15 @@ function checkJson(check: VerifyReport): JsonObject {
 function reportText(
   period: { readonly from: string; readonly until: string },
   report: PeriodReport,
-  check: VerifyReport,
+  checks: readonly VerifyReport[],
 ): string {
-  const sound = check.problems.length === 0 ? 'intact' : `NOT intact, ${check.problems.length} problems`;
   const head = [
-    `Report on ${check.origin}`,
+    `Report on ${checks.map(({ origin }) => origin).join(', ')}`,
     `from ${period.from} until ${period.until}`,
     '',
     `${report.records} records of ${report.exchanges} exchanges by ${report.subjects} subjects`,
     `${report.tokens.in} tokens in, ${report.tokens.out} tokens out, as the providers say`,
-    `The log is ${sound}: ${check.records} records, ${check.expired} expired, root ${check.root}`,
+    ...checks.map(soundness),
   ];
   const counted = sections
     .filter(([name]) => report[name].length > 0)
@@ -94,6 +100,16 @@ function reportText(
   const accesses = rows.length === 0 ? [] : [`\n${table(['ACCESS', 'ACTION', 'BY', 'RECORD', 'REASON'], rows)}`];
   const holds = report.openHolds.length === 0 ? [] : [`\nholds that are open: ${report.openHolds.join(', ')}`];
   return [...head, ...counted, ...accesses, ...holds].join('\n');
+}
+
+function soundness(
+  { origin, problems, records, expired, root }: VerifyReport,
+  _: number,
+  all: readonly unknown[],
+): string {
+  const sound = problems.length === 0 ? 'intact' : `NOT intact, ${problems.length} problems`;
+  const which = all.length > 1 ? `The log ${origin}` : 'The log';
+  return `${which} is ${sound}: ${records} records, ${expired} expired, root ${root}`;
 }
 
 function countsText(title: string, counts: Counts): string {

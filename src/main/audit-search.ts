@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { readRecords, type StoredRecord } from '../audit/read.ts';
+import { readLogs } from '../audit/logs.ts';
+import type { StoredRecord } from '../audit/read.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
-import { mustBeLog, recordJson, recordLine } from './audit-records.ts';
+import { folderHelp, logsOf, originOf, recordJson, recordLine } from './audit-records.ts';
 import { timeNs } from './audit-sinks.ts';
 import { CliError, exitCodes, printable, printJson, printLine, table } from './output.ts';
 
@@ -28,7 +29,7 @@ export function addAuditSearchCommands(audit: Command): void {
     .description(
       'records that fit all that is asked for, a line each, oldest first; nothing sealed is searched or shown',
     )
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .option('--kind <kind>', 'intent, outcome, approval, policy, access …')
     .option('--session <id>', 'session')
     .option('--caller <pseudonym>', 'who asked, by the pseudonym on record')
@@ -43,18 +44,18 @@ export function addAuditSearchCommands(audit: Command): void {
     .option('-n, --limit <n>', 'at most so many, the last ones', '1000')
     .option('--json', 'one JSON document a line')
     .action(async (folder: string, options: SearchOptions) => {
-      mustBeLog(folder);
+      const logs = await logsOf(folder);
       const limit = wholeNumber(options.limit);
       const fits = criteria(options);
       const found: StoredRecord[] = [];
-      for await (const record of readRecords(folder)) {
+      for await (const record of readLogs(logs)) {
         if (!fits(record)) continue;
         found.push(record);
         if (found.length > limit) found.shift();
       }
       for (const record of found) {
         if (options.json) printJson(recordJson(record));
-        else printLine(recordLine(record));
+        else printLine(recordLine(record, logs));
       }
       if (found.length === 0) throw new CliError('Nothing on record fits.');
     });
@@ -62,14 +63,14 @@ export function addAuditSearchCommands(audit: Command): void {
   audit
     .command('sessions')
     .description('the sessions on record; or one of them, followed as a conversation')
-    .argument('<folder>', 'folder of the log (audit.directory)')
+    .argument('<folder>', folderHelp)
     .argument('[session]', 'id of a session')
     .option('-n, --limit <n>', 'at most so many, the last ones', '50')
     .option('--json', 'one JSON document a line')
     .action(async (folder: string, session: string | undefined, options: { limit: string; json?: boolean }) => {
-      mustBeLog(folder);
-      if (session === undefined) await listSessions(folder, wholeNumber(options.limit), options.json ?? false);
-      else await followSession(folder, session, options.json ?? false);
+      const logs = await logsOf(folder);
+      if (session === undefined) await listSessions(logs, wholeNumber(options.limit), options.json ?? false);
+      else await followSession(logs, session, options.json ?? false);
     });
 }
 
@@ -120,9 +121,9 @@ interface SessionRow {
 /** Sessions in memory at once; the ones that were quiet longest are forgotten first. */
 const sessionsMax = 100_000;
 
-async function listSessions(folder: string, limit: number, isJson: boolean): Promise<void> {
+async function listSessions(logs: readonly string[], limit: number, isJson: boolean): Promise<void> {
   const rows = new Map<string, SessionRow>();
-  for await (const record of readRecords(folder)) {
+  for await (const record of readLogs(logs)) {
     if (record.session === '') continue;
     const row = rows.get(record.session) ?? emptyRow(record);
     rows.delete(record.session);
@@ -179,18 +180,18 @@ function count(row: SessionRow, { kind, facts, wallNs }: StoredRecord): void {
 }
 
 /** Exchange by exchange, in order: what was asked, what became of it, what was masked, who decided. */
-async function followSession(folder: string, session: string, isJson: boolean): Promise<void> {
+async function followSession(logs: readonly string[], session: string, isJson: boolean): Promise<void> {
   let hasAny = false;
-  for await (const record of readRecords(folder)) {
+  for await (const record of readLogs(logs)) {
     if (record.session !== session) continue;
     hasAny = true;
     if (isJson) printJson(recordJson(record));
-    else for (const line of storyOf(record)) printLine(printable(line));
+    else for (const line of storyOf(record, logs.length > 1)) printLine(printable(line));
   }
   if (!hasAny) throw new CliError(`There is no session ${session} on record.`);
 }
 
-function storyOf(record: StoredRecord): string[] {
+function storyOf(record: StoredRecord, isOneOfSeveral: boolean): string[] {
   const { facts, kind, bodies } = record;
   const decision = object(facts['decision']);
   const sealed = bodies.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(', ');
@@ -214,7 +215,7 @@ function storyOf(record: StoredRecord): string[] {
     add(verdict, `by ${by} (${groups.join(', ')}) at ${at}${why}`);
   }
   add('sealed', sealed);
-  add('record', `${record.sequence}  ${record.id}`);
+  add('record', `${record.sequence}  ${record.id}${isOneOfSeveral ? `  of ${originOf(record)}` : ''}`);
   return lines;
 }
 

@@ -1,11 +1,13 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { readRecords } from '../audit/read.ts';
 import { type VerifyLevel, type VerifyProblem, type VerifyReport, verifyLog } from '../audit/verify.ts';
+import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
 import { Fault } from '../lib/fault.ts';
 import { createPooledRandom } from '../lib/ids.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { readText, trustFrom } from './audit-prove.ts';
-import { mustBeLog } from './audit-records.ts';
+import { folderHelp, logsOf } from './audit-records.ts';
 import { configFrom } from './audit-sinks.ts';
 import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
 
@@ -17,12 +19,14 @@ Levels:
   4  and the sealed bytes against their hashes (the default)
   5  and the plaintext against its commitments; needs the keys of --config
 
+A folder above several logs: each of them is checked, and two logs of one name are told. --key and --since then take several files.
+
 Exit codes: 0 intact, 1 tampered with, 2 wrong usage, 3 it cannot be said: the log, its checkpoint or a key cannot be read.`;
 
 interface Options {
-  readonly key?: string;
+  readonly key?: string[];
   readonly trust?: string;
-  readonly since?: string;
+  readonly since?: string[];
   readonly level: string;
   readonly config?: string;
   readonly json?: boolean;
@@ -35,35 +39,126 @@ export function addAuditVerifyCommand(audit: Command): void {
     .description(
       'check every byte of a log offline: frames, records, Merkle tree, signature; exit code 1 when it was tampered with',
     )
-    .argument('<folder>', 'folder of the log (audit.directory), or a copy of it')
-    .option('--key <file>', 'verifier key that you were given; without it the log only proves to agree with itself')
+    .argument('<folder>', `${folderHelp}; a copy will do`)
+    .option(
+      '--key <file>',
+      'verifier key that you were given; without it the log only proves to agree with itself',
+      several,
+    )
     .option('--trust <file>', 'a trust policy (C2SP tlog-policy) instead: logs, witnesses, quorum')
-    .option('--since <file>', 'a checkpoint kept from before: also prove that the log only grew')
+    .option('--since <file>', 'a checkpoint kept from before: also prove that the log only grew', several)
     .option('--level <n>', 'how deep, 1 to 5', '4')
     .option('-c, --config <file>', 'configuration with the keys, for level 5')
     .option('--json', 'as JSON')
     .addHelpText('after', help)
     .action(async (folder: string, options: Options) => {
-      mustBeLog(folder);
+      const logs = await logsOf(folder);
       const level = levelOf(options);
-      const report = await verifyLog({
-        directory: folder,
-        level: level === 5 ? 4 : level,
-        ...(options.trust ? { trust: trustFrom(options) } : {}),
-        ...(options.key ? { verifierKey: readText(options.key) } : {}),
-        ...(options.since ? { since: readText(options.since) } : {}),
-      }).catch((thrown: unknown) => {
-        throw new CliError(`the log cannot be read: ${Fault.from(thrown).message}`, exitCodes.unreachable);
-      });
-      const plain = level === 5 ? await openAll(folder, options.config ?? '') : { opened: 0, locked: 0, problems: [] };
-      const whole = { ...report, problems: [...report.problems, ...plain.problems] };
-      if (options.json) printJson({ ...reportJson(whole), level, opened: plain.opened, locked: plain.locked });
-      else {
-        if (level === 5) printLine(`plaintext   ${plain.opened} records opened, ${plain.locked} without a key`);
-        printLine(reportText(whole));
-      }
-      process.exitCode = exitCodeOf(whole, plain.locked);
+      const expected = expectedOf(options, logs.length);
+      const reports: CheckedLog[] = [];
+      for (const log of logs) reports.push(await checkOne(log, level, options, expected));
+      const whole = overall(reports, expected);
+      if (options.json) printJson(wholeJson(reports, whole, level));
+      else printLine(printable(wholeText(reports, whole, level)));
+      process.exitCode = exitCodeOf(whole.problems, whole.locked);
     });
+}
+
+/** A log's report, with what opening its texts has shown. */
+interface CheckedLog extends VerifyReport {
+  readonly folder: string;
+  readonly opened: number;
+  readonly locked: number;
+}
+
+/** What the options say of each log by its name. */
+interface Expected {
+  readonly keys: ReadonlyMap<string, string>;
+  readonly since: ReadonlyMap<string, string>;
+  readonly logs: number;
+}
+
+function expectedOf({ key = [], since = [] }: Options, logs: number): Expected {
+  const keys = key.map((file) => {
+    const text = readText(file).trim();
+    return [parseNoteKey(text)?.name ?? file, text] as const;
+  });
+  const heads = since.map((file) => {
+    const note = readText(file);
+    const head = parseSignedCheckpoint(note);
+    return [typeof head === 'string' ? file : head.origin, note] as const;
+  });
+  return { keys: new Map(keys), since: new Map(heads), logs };
+}
+
+/** One log alone takes what is given; of several each takes what bears its name. */
+function ofLog(given: ReadonlyMap<string, string>, origin: string, logs: number): string | undefined {
+  return logs === 1 && given.size === 1 ? [...given.values()][0] : given.get(origin);
+}
+
+async function checkOne(
+  folder: string,
+  level: VerifyLevel | 5,
+  options: Options,
+  expected: Expected,
+): Promise<CheckedLog> {
+  const origin = nameBeside(folder);
+  const key = ofLog(expected.keys, origin, expected.logs);
+  const since = ofLog(expected.since, origin, expected.logs);
+  const report = await verifyLog({
+    directory: folder,
+    level: level === 5 ? 4 : level,
+    ...(options.trust ? { trust: trustFrom({ trust: options.trust }) } : {}),
+    ...(key === undefined ? {} : { verifierKey: key }),
+    ...(since === undefined ? {} : { since }),
+  }).catch((thrown: unknown) => {
+    throw new CliError(`the log cannot be read: ${Fault.from(thrown).message}`, exitCodes.unreachable);
+  });
+  const plain = level === 5 ? await openAll(folder, options.config ?? '') : { opened: 0, locked: 0, problems: [] };
+  return { ...report, folder, ...plain, problems: [...report.problems, ...plain.problems] };
+}
+
+/** The name that a log's folder gives itself: enough to choose what it is to be checked against. */
+function nameBeside(folder: string): string {
+  try {
+    return parseNoteKey(readText(join(folder, 'log.vkey')).trim())?.name ?? '';
+  } catch {
+    return '';
+  }
+}
+
+interface Overall {
+  readonly problems: readonly VerifyProblem[];
+  readonly locked: number;
+}
+
+/** What no log can show by itself: two of one name, and one that was expected and is not there. */
+function overall(reports: readonly CheckedLog[], { keys, since }: Expected): Overall {
+  const problems: VerifyProblem[] = [];
+  const origins = reports.map(({ origin }) => origin);
+  for (const origin of new Set(origins.filter((each, i) => each !== '' && origins.indexOf(each) !== i))) {
+    const folders = reports.filter((report) => report.origin === origin).map(({ folder }) => folder);
+    problems.push({ check: 'tree', place: folders.join(', '), what: `several logs have the name ${origin}` });
+  }
+  const isAlone = reports.length === 1;
+  for (const name of new Set([...keys.keys(), ...since.keys()])) {
+    if (isAlone && keys.size <= 1 && since.size <= 1) break;
+    if (!origins.includes(name)) problems.push({ check: 'tree', place: name, what: 'this log is not there' });
+  }
+  for (const { origin, folder, key } of reports) {
+    if (keys.size > 0 && key !== 'given') {
+      problems.push({ check: 'tree', place: origin || folder, what: 'no key was given for this log' });
+    }
+  }
+  return {
+    problems: [...reports.flatMap((report) => report.problems), ...problems],
+    locked: reports.reduce((sum, { locked }) => sum + locked, 0),
+  };
+}
+
+/** An option that may be given more than once. */
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 function levelOf({ level, config, key, trust }: Options): VerifyLevel | 5 {
@@ -75,10 +170,10 @@ function levelOf({ level, config, key, trust }: Options): VerifyLevel | 5 {
 }
 
 /** Nothing signed to hold on to, or keys that are not there, is no proof of anything. */
-function exitCodeOf(report: VerifyReport, locked: number): number {
+function exitCodeOf(problems: readonly VerifyProblem[], locked: number): number {
   const isMissing = ({ place, what }: VerifyProblem): boolean => place === 'checkpoint' && what === 'there is none';
-  if (report.problems.some((problem) => !isMissing(problem))) return exitCodes.no;
-  return report.problems.length > 0 || locked > 0 ? exitCodes.unreachable : exitCodes.done;
+  if (problems.some((problem) => !isMissing(problem))) return exitCodes.no;
+  return problems.length > 0 || locked > 0 ? exitCodes.unreachable : exitCodes.done;
 }
 
 /** Opens every sealed body and compares it with its commitment. Nothing of it is shown or kept. */
@@ -111,7 +206,46 @@ async function openAll(
   return { opened, locked, problems };
 }
 
-function reportJson(report: VerifyReport): JsonObject {
+/** One log as it always was; several each by itself, and what they have together. */
+function wholeJson(reports: readonly CheckedLog[], whole: Overall, level: number): JsonObject {
+  const [only, ...others] = reports.map((report) => ({
+    ...reportJson(report),
+    level,
+    opened: report.opened,
+    locked: report.locked,
+  }));
+  const own = reports.reduce((sum, { problems }) => sum + problems.length, 0);
+  const together = whole.problems.slice(own).map((problem) => ({ ...problem }));
+  if (only !== undefined && others.length === 0) {
+    return together.length === 0 ? only : { ...only, ok: false, problems: [...only.problems, ...together] };
+  }
+  return {
+    ok: whole.problems.length === 0,
+    records: reports.reduce((sum, { records }) => sum + records, 0),
+    checkpointed: reports.reduce((sum, { checkpointed }) => sum + checkpointed, 0),
+    level,
+    problems: together,
+    logs: reports.map((report, i) => ({ folder: report.folder, ...[only, ...others][i] })),
+  };
+}
+
+function wholeText(reports: readonly CheckedLog[], whole: Overall, level: number): string {
+  const isOne = reports.length === 1;
+  const blocks = reports.map((report) => {
+    const texts = `plaintext   ${report.opened} records opened, ${report.locked} without a key`;
+    const folder = isOne ? [] : [`folder      ${report.folder}`];
+    return [...folder, ...(level === 5 ? [texts] : []), ...reportLines(report)].join('\n');
+  });
+  const own = reports.reduce((sum, { problems }) => sum + problems.length, 0);
+  const together = whole.problems.slice(own).map(problemLine);
+  if (isOne && together.length === 0) return blocks.join('\n');
+  const count = whole.problems.length;
+  const records = reports.reduce((sum, report) => sum + report.records, 0);
+  const verdict = count === 0 ? 'all intact' : `NOT intact: ${count} problems`;
+  return [...blocks, [...together, `${reports.length} logs, ${records} records: ${verdict}`].join('\n')].join('\n\n');
+}
+
+function reportJson(report: VerifyReport) {
   return {
     ok: report.problems.length === 0,
     origin: report.origin,
@@ -135,7 +269,7 @@ function reportJson(report: VerifyReport): JsonObject {
   };
 }
 
-function reportText(report: VerifyReport): string {
+function reportLines(report: VerifyReport): string[] {
   const lines = [
     `log         ${report.origin}`,
     `records     ${report.records}, ${report.checkpointed} of them under the signed checkpoint`,
@@ -149,9 +283,13 @@ function reportText(report: VerifyReport): string {
     lines.push(`OVERDUE     ${key} is there, and the record says that it was destroyed`);
   if (report.openIntents > 0) lines.push(`open        ${report.openIntents} exchanges without an outcome yet`);
   if (report.unfinishedBytes > 0) lines.push(`unfinished  ${report.unfinishedBytes} bytes of a write under way`);
-  for (const problem of report.problems) lines.push(`PROBLEM     ${problem.check}: ${problem.place}: ${problem.what}`);
+  lines.push(...report.problems.map(problemLine));
   lines.push(report.problems.length === 0 ? 'intact' : `NOT intact: ${report.problems.length} problems`);
-  return printable(lines.join('\n'));
+  return lines;
+}
+
+function problemLine({ check, place, what }: VerifyProblem): string {
+  return `PROBLEM     ${check}: ${place}: ${what}`;
 }
 
 function isoSeconds(timeS: number): string {
