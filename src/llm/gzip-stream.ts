@@ -134,7 +134,7 @@ function adler32(bytes: Buffer, before: number): number {
 
 const nothing: Buffer = Buffer.alloc(0);
 
-/** Length of the member header, once it is all there. */
+/** Length of the member header, once it is all there; its checksum, where it has one, is verified. */
 function gzipHeaderBytes(input: Buffer): number | 'invalid' | null {
   if (input.length < 10) return null;
   const flags = input.readUInt8(3);
@@ -151,7 +151,12 @@ function gzipHeaderBytes(input: Buffer): number | 'invalid' | null {
     if (zero < 0) return input.length > headerBytesMax ? 'invalid' : null;
     at = zero + 1;
   }
-  if ((flags & 0x02) !== 0) at += 2;
+  if ((flags & 0x02) !== 0) {
+    if (input.length < at + 2) return null;
+    // RFC 1952 section 2.3.1: the lower half of the checksum over the header before it.
+    if (input.readUInt16LE(at) !== (crc32(input.subarray(0, at)) & 0xffff)) return 'invalid';
+    at += 2;
+  }
   return at > input.length ? null : at;
 }
 

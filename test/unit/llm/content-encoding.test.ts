@@ -1,4 +1,13 @@
-import { brotliCompressSync, constants, createGzip, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import {
+  brotliCompressSync,
+  constants,
+  crc32,
+  createGzip,
+  deflateRawSync,
+  deflateSync,
+  gunzipSync,
+  gzipSync,
+} from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { limits } from '../../../src/lib/limits.ts';
@@ -135,12 +144,9 @@ describe('streams', () => {
     expect(decoder.end()).toMatchObject({ ok: false, error: { kind: 'truncated' } });
   });
 
-  test('members in a row are one body, and headers may have names and comments', () => {
-    const named = gzipSync(text);
-    named[3] = 0x1e;
-    const extra = Buffer.from([3, 0, 1, 2, 3]);
-    const header = Buffer.concat([named.subarray(0, 10), extra, Buffer.from('name\0comment\0'), Buffer.from([0, 0])]);
-    const body = Buffer.concat([gzipSync(text), header, named.subarray(10)]);
+  test('members in a row are one body, and headers may have names, comments and a sum', () => {
+    const body = Buffer.concat([gzipSync(text), gzipWithFullHeader(text)]);
+    expect(gunzipSync(body)).toEqual(Buffer.concat([text, text]));
     expect(streamed(body, 'gzip', 1)).toEqual(Buffer.concat([text, text]));
   });
 
@@ -148,6 +154,12 @@ describe('streams', () => {
     { name: 'breaks off', body: gzipSync(text).subarray(0, -1), encoding: 'gzip', want: 'truncated' },
     { name: 'breaks off in its header', body: gzipSync(text).subarray(0, 5), encoding: 'gzip', want: 'truncated' },
     { name: 'has a wrong checksum', body: flipped(gzipSync(text), -5), encoding: 'gzip', want: 'unsupported_encoding' },
+    {
+      name: 'has a header that is not what its sum says',
+      body: flipped(gzipWithFullHeader(text), 13 - gzipWithFullHeader(text).length),
+      encoding: 'gzip',
+      want: 'unsupported_encoding',
+    },
     { name: 'has a wrong length', body: flipped(gzipSync(text), -1), encoding: 'gzip', want: 'unsupported_encoding' },
     { name: 'is something else', body: text, encoding: 'gzip', want: 'unsupported_encoding' },
     {
@@ -208,4 +220,14 @@ function flipped(body: Buffer, at: number): Buffer {
   const index = body.length + at;
   body.writeUInt8(body.readUInt8(index) ^ 1, index);
   return body;
+}
+
+/** RFC 1952 section 2.3, with every member of the header that there is. */
+function gzipWithFullHeader(data: Buffer): Buffer {
+  const plain = gzipSync(data);
+  const header = Buffer.concat([plain.subarray(0, 10), Buffer.from([3, 0, 1, 2, 3]), Buffer.from('name\0comment\0')]);
+  header.writeUInt8(0x1e, 3);
+  const sum = Buffer.alloc(2);
+  sum.writeUInt16LE(crc32(header) & 0xffff);
+  return Buffer.concat([header, sum, plain.subarray(10)]);
 }
