@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, createServer, type IncomingMessage, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Stack, startStack } from '../../src/main/demo/stack.ts';
 import { type EnvoyProcess, startEnvoy } from '../../src/main/envoy-process.ts';
 import { envoyBinary, freePorts, root } from '../support/stack.ts';
+import { ask, keepAsking, quiet, type Subject, startModel, type Work, works } from './exchange-load.ts';
 
 /**
  * `npm run bench [-- --seconds N] [--json]`: what countersign costs, through a real Envoy, beside (a) Envoy alone and (b) Envoy with an
@@ -15,22 +15,6 @@ import { envoyBinary, freePorts, root } from '../support/stack.ts';
  * what the machine does meanwhile falls on all alike. CPU is that of the service's own process, worker threads included, per exchange.
  * Medians over slices; quartiles behind them. Read the ratios; the absolute numbers are this machine's.
  */
-interface Subject {
-  readonly name: string;
-  readonly port: number;
-  /** Process whose CPU time counts; null: none. */
-  readonly pid: number | null;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-interface Work {
-  readonly name: string;
-  readonly body: (n: number) => Buffer;
-  readonly stream: boolean;
-  /** How many of the others one exchange is worth when processes are warmed up. */
-  readonly weight?: number;
-}
-
 interface Slice {
   readonly cpuUs: number;
   readonly perSecond: number;
@@ -40,36 +24,6 @@ const seconds = Number(option('--seconds') ?? 40);
 const sliceMs = 600;
 const warmUpExchanges = 2_000;
 const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
-const jsonAnswer = Buffer.from(
-  JSON.stringify({
-    id: 'chatcmpl-bench',
-    object: 'chat.completion',
-    created: 1700000000,
-    model: 'bench-1',
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: prose(900), refusal: null },
-        logprobs: null,
-        finish_reason: 'stop',
-      },
-    ],
-    usage: { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20 },
-  }),
-);
-/** By the model that is asked for; each event says 40 characters. */
-const streams: ReadonlyMap<string, readonly Buffer[]> = new Map(
-  [40, 400].map((count) => [`bench-${count}`, sseAnswer(count)]),
-);
-
-const works: readonly Work[] = [
-  { name: '1 KB JSON', body: (n) => prompt(1024, n), stream: false },
-  { name: '4 KB JSON', body: (n) => prompt(4096, n), stream: false },
-  { name: '16 KB JSON', body: (n) => prompt(16_384, n), stream: false },
-  { name: '4 KB, 40-event SSE', body: (n) => prompt(4096, n, 40), stream: true },
-  // The difference to the row above, by 360, is what one event costs.
-  { name: '4 KB, 400-event SSE', body: (n) => prompt(4096, n, 400), stream: true, weight: 10 },
-];
 
 await main();
 
@@ -167,23 +121,12 @@ async function warmUp(subject: Subject, work: Work): Promise<void> {
   }
 }
 
-/** As fast as `concurrency` keep-alive connections go, for a while. */
 async function slice(subject: Subject, work: Work, ms: number, concurrency: number): Promise<Slice> {
-  const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const until = Date.now() + ms;
-  let done = 0;
   const started = process.hrtime.bigint();
   const cpuBefore = cpuTicks(subject.pid);
-  await Promise.all(
-    Array.from({ length: concurrency }, async (_, lane) => {
-      for (let n = lane; Date.now() < until; n += concurrency) {
-        await ask(subject, work, agent, n);
-        done++;
-      }
-    }),
-  );
+  const done = await keepAsking(subject, work, concurrency, () => Date.now() >= until);
   const tookMs = Number(process.hrtime.bigint() - started) / 1e6;
-  agent.destroy();
   // Linux counts in ticks of 10 ms.
   return { cpuUs: ((cpuTicks(subject.pid) - cpuBefore) * 10_000) / done, perSecond: (done * 1000) / tookMs };
 }
@@ -198,67 +141,10 @@ async function latencies(subject: Subject, work: Work, ms: number): Promise<numb
   return found;
 }
 
-function ask(subject: Subject, work: Work, agent: Agent, n: number): Promise<number> {
-  const body = work.body(n);
-  return new Promise((resolve, reject) => {
-    const started = process.hrtime.bigint();
-    let first = 0n;
-    const call = request(
-      {
-        host: '127.0.0.1',
-        port: subject.port,
-        path: '/v1/chat/completions',
-        method: 'POST',
-        agent,
-        headers: { ...subject.headers, 'content-type': 'application/json', 'content-length': body.length },
-      },
-      (response) => {
-        if (response.statusCode !== 200) reject(new Error(`${subject.name} answered ${response.statusCode}`));
-        response.on('data', () => {
-          first ||= process.hrtime.bigint();
-        });
-        response.on('end', () => resolve(Number((first || process.hrtime.bigint()) - started) / 1e6));
-        response.on('error', reject);
-      },
-    );
-    call.on('error', reject);
-    call.end(body);
-  });
-}
-
 function cpuTicks(pid: number | null): number {
   if (pid === null) return 0;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-}
-
-function startModel(): Promise<{ readonly port: number; close(): void }> {
-  const server = createServer((incoming: IncomingMessage, response) => {
-    let events: readonly Buffer[] | undefined;
-    incoming.on('data', (chunk: Buffer) => {
-      events ??= streams.get(/"model":"(bench-\d+)","stream":true/.exec(chunk.toString('latin1'))?.[1] ?? '');
-    });
-    incoming.on('end', () => {
-      if (events === undefined) {
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': jsonAnswer.length });
-        response.end(jsonAnswer);
-        return;
-      }
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      const answer = events.values();
-      const next = (): void => {
-        const event = answer.next().value;
-        if (event === undefined) response.end();
-        else response.write(event, () => setImmediate(next));
-      };
-      next();
-    });
-  });
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () =>
-      resolve({ port: (server.address() as AddressInfo).port, close: () => server.close() }),
-    );
-  });
 }
 
 function startNoop(): Promise<{ readonly process: ChildProcess; readonly port: number }> {
@@ -289,54 +175,11 @@ function configFile(name: string, rewrite: (yaml: string) => string): string {
   return file;
 }
 
-/** Access logs cost all three alike; they are left out so that Envoy's pipe is not measured. */
-function quiet(yaml: string): string {
-  return yaml.replace(/ {16}access_log:[\s\S]*?(?= {16}route_config:)/, '');
-}
-
 function withoutFilter(yaml: string): string {
   return yaml.replace(
     / {18}- name: envoy\.filters\.http\.ext_proc[\s\S]*?(?= {18}- name: envoy\.filters\.http\.router)/,
     '',
   );
-}
-
-/** 64 different prompts, each with one card, one social security number and one e-mail address of reserved ranges. */
-/** `events`: of the streamed answer; 0: it is not to be streamed. */
-function prompt(bytes: number, n: number, events = 0): Buffer {
-  const variant = n % 64;
-  const facts = ` Card 4111 1111 1111 1111, number 536-22-${String(1000 + variant)}, mail user${variant}@example.com. `;
-  const text = prose(Math.max(0, bytes - 260), variant);
-  const middle = Math.floor(text.length / 2);
-  return Buffer.from(
-    JSON.stringify({
-      model: `bench-${events}`,
-      stream: events > 0,
-      messages: [
-        { role: 'system', content: 'You are a helpful assistant.' },
-        { role: 'user', content: text.slice(0, middle) + facts + text.slice(middle) },
-      ],
-    }),
-  );
-}
-
-function prose(length: number, variant = 0): string {
-  const sentence = `Please look at item ${variant} of the quarterly report and tell me, in a few words, what changed since the last review. `;
-  return sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length);
-}
-
-function sseAnswer(count: number): Buffer[] {
-  const chunk = (delta: unknown, finish: string | null): Buffer =>
-    Buffer.from(
-      `data: ${JSON.stringify({ id: 'chatcmpl-bench', object: 'chat.completion.chunk', created: 1700000000, model: 'bench-1', choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] })}\n\n`,
-    );
-  const words = prose(count * 40);
-  return [
-    chunk({ role: 'assistant', content: '' }, null),
-    ...Array.from({ length: count - 2 }, (_, at) => chunk({ content: words.slice(at * 40, at * 40 + 40) }, null)),
-    chunk({}, 'stop'),
-    Buffer.from('data: [DONE]\n\n'),
-  ];
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

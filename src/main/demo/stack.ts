@@ -22,6 +22,8 @@ export interface StackOptions {
   readonly tokenLifetimeS?: number;
   /** What must answer before the stack counts as started: `ready` (default), or `live` for one that cannot be ready yet. */
   readonly until?: 'ready' | 'live';
+  /** Options of Node for the service's process, such as `--cpu-prof`. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** Envoy and countersign, running on this machine as their shipped configurations say. */
@@ -72,7 +74,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const auditFolder = join(dataFolder, 'audit');
   const configFile = join(dataFolder, 'countersign.yaml');
   writeFileSync(configFile, withAddresses(readFileSync(options.serviceConfig, 'utf8'), port));
-  const service = spawn(process.execPath, [join(root, 'dist', 'main.js'), 'serve', '--config', configFile], {
+  const command = [...(options.nodeOptions ?? []), join(root, 'dist', 'main.js'), 'serve', '--config', configFile];
+  const service = spawn(process.execPath, command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
