@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { type BatchOperation, ClassicLevel } from 'classic-level';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
@@ -42,6 +43,8 @@ type Operation = BatchOperation<ClassicLevel, string, string>;
 export async function openLevelTable(directory: string): Promise<ApprovalTable> {
   const db = new ClassicLevel(directory);
   try {
+    // The database would make it readable for everybody; its files are as the process's umask has them.
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     await db.open();
   } catch (thrown) {
     throw openFailure(directory, thrown);

@@ -21,6 +21,8 @@ type Owner = Pick<IndexedRecord, 'tenant' | 'subject'>;
  */
 export async function openLevelIndex(directory: string, log: string): Promise<RecordIndex> {
   const db = new ClassicLevel(directory);
+  // The database itself would make it readable for everybody.
+  await guarded(() => nodeFs.makeDirectory(directory));
   await guarded(() => db.open());
   // What writes. A turn that failed left no half batch behind, and `next` says from where it is read again.
   const inTurn = createTurns(null);

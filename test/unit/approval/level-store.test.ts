@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Approval } from '../../../src/approval/approval.ts';
@@ -15,6 +17,14 @@ beforeEach(() => {
 afterEach(() => directory.remove());
 
 describe('level store', () => {
+  test('what it keeps is for its own user alone', async () => {
+    const made = join(directory.directory, 'data');
+    const approvals = join(made, 'approvals');
+    const store = await createLevelStore({ directory: approvals }, { clock, onTransition: async () => {} });
+    await store.close();
+    expect([made, approvals].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700]);
+  });
+
   test('keeps approvals over a restart', async () => {
     const first = await open();
     await first.open({ id: 'a', digest: 'digest', held: held(), terms: terms() });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -16,6 +16,7 @@ test('the index in its thread follows the log, forgets, and is made again when i
   const log = await openTestLog(directory);
   const open = () => openIndexInThread(join(directory, 'index'), directory);
   const first = await open();
+  expect(statSync(join(directory, 'index')).mode & 0o777).toBe(0o700);
   for (const exchange of ['e-1', 'e-2', 'e-3']) {
     await log.append(intentEntry(exchange));
     await log.append(outcomeEntry(exchange));
