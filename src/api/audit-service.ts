@@ -1,7 +1,8 @@
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { AuditLog } from '../audit/entry.ts';
+import type { FoundRecord, JoinedIndex } from '../audit/joined-index.ts';
 import type { StoredRecord } from '../audit/read.ts';
-import { type IndexedRecord, isVisibleTo, type RecordIndex, type RecordQuery } from '../audit/record-index.ts';
+import { isVisibleTo, type RecordIndex, type RecordQuery } from '../audit/record-index.ts';
 import type { Erased, Order, Retention } from '../audit/retention.ts';
 import type { VerifyReport } from '../audit/verify.ts';
 import {
@@ -18,21 +19,26 @@ import { err, ok, type Result } from '../lib/result.ts';
 import { faultToStatus, type RpcStatus } from '../rpc/status.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import { type AuditRole, type AuditRoles, entitled } from './audit-access.ts';
-import { queryOf, recordMessage, verifyMessage } from './audit-message.ts';
+import { originOf, queryOf, recordMessage, verifyMessage } from './audit-message.ts';
 import { type RevealDeps, type RevealOptions, reveal } from './audit-reveal.ts';
 import { authenticateCaller, invalid, isId } from './caller.ts';
 
 export interface AuditServiceDeps extends RevealDeps {
   readonly authenticator: Authenticator;
+  /** Of the log that this process writes: what it may hold and erase. */
   readonly index: RecordIndex;
+  /** Of all logs that are read. */
+  readonly logs: JoinedIndex;
   readonly retention: Retention;
   readonly log: AuditLog;
   readonly observe: Log;
   /** Reads a record where the index says that it lies; null: it is not there any more. */
-  readonly read: (row: IndexedRecord) => Promise<StoredRecord | null>;
+  readonly read: (found: FoundRecord) => Promise<StoredRecord | null>;
   readonly prove: (record: StoredRecord) => Promise<string | null>;
-  readonly verifierKey: string;
-  readonly verify: () => Promise<VerifyReport>;
+  /** Of the log that the record is in. */
+  readonly verifierKeyOf: (record: StoredRecord) => string;
+  /** A report on each log that is read, this process's own first. */
+  readonly verify: () => Promise<readonly VerifyReport[]>;
   readonly pseudonymOf: (person: { readonly tenant: string; readonly issuer: string; readonly id: string }) => string;
 }
 
@@ -48,8 +54,8 @@ interface Entitled {
 
 /** `countersign.audit.v1.AuditService`: see the .proto for the contract of each call. */
 export function createAuditService(deps: AuditServiceDeps, options: AuditServiceOptions): AuditServiceServer {
-  const { index, retention } = deps;
-  let verifying: Promise<VerifyReport> | null = null;
+  const { index, logs, retention } = deps;
+  let verifying: Promise<readonly VerifyReport[]> | null = null;
 
   /** Authenticates, looks at the role, answers, and turns whatever goes wrong into a status. */
   const unary =
@@ -84,16 +90,22 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
   /** The record, if this caller may know of it. */
   async function visible({ subject }: Entitled, id: string): Answer<StoredRecord> {
     if (!isId(id)) return invalid('id', 'must be the id of a record');
-    await index.catchUp();
-    const row = await index.byId(id);
-    const record = row !== null && isVisibleTo(subject.tenant, row) ? await deps.read(row) : null;
+    await logs.catchUp();
+    const found = await logs.byId(id);
+    const record = found !== null && isVisibleTo(subject.tenant, found.row) ? await deps.read(found) : null;
     return record === null ? err({ code: status.NOT_FOUND, details: 'not_found' }) : ok(record);
   }
 
-  async function page(caller: Entitled, query: RecordQuery): Promise<{ records: StoredRecord[]; next: number | null }> {
-    const { records, next } = await index.find({ ...query, visibleTo: caller.subject.tenant });
-    const read = await Promise.all(records.map(deps.read));
-    return { records: read.filter((record) => record !== null), next };
+  /** Null: `place` is not one of ours. */
+  async function page(
+    caller: Entitled,
+    query: Omit<RecordQuery, 'before'>,
+    place: string | null,
+  ): Promise<{ records: StoredRecord[]; next: string | null } | null> {
+    const found = await logs.find({ ...query, visibleTo: caller.subject.tenant }, place);
+    if (found === null) return null;
+    const read = await Promise.all(found.found.map(deps.read));
+    return { records: read.filter((record) => record !== null), next: found.next };
   }
 
   function orderOf({ subject, groups }: Entitled, said: string): Result<Order, RpcStatus> {
@@ -107,15 +119,17 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
   async function exportAll(call: ServerWritableStream<ExportRequest, ExportResponse>): Promise<RpcStatus | null> {
     const caller = await callerOf(call, 'auditor');
     if (!caller.ok) return caller.error;
-    await index.catchUp();
+    await logs.catchUp();
     const query = queryOf(call.request.filter);
     await recordExport(caller.value, query);
-    for (let before: number | null = Number.MAX_SAFE_INTEGER; before !== null; ) {
-      const { records, next }: { records: StoredRecord[]; next: number | null } = await page(caller.value, {
-        ...query,
-        before,
-        limit: exportPageRecords,
-      });
+    let place: string | null = null;
+    do {
+      const got: Awaited<ReturnType<typeof page>> = await page(
+        caller.value,
+        { ...query, limit: exportPageRecords },
+        place,
+      );
+      const { records, next } = got ?? { records: [], next: null };
       for (const record of records) {
         if (call.cancelled) return null;
         const message = {
@@ -126,9 +140,15 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
         };
         if (!call.write(message)) await drained(call);
       }
-      before = next;
-    }
+      place = next;
+    } while (place !== null);
     return null;
+  }
+
+  /** Names of the logs of other writers that have such records. */
+  async function elsewhere(query: Omit<RecordQuery, 'limit'>): Promise<string[]> {
+    const records = await Promise.all((await logs.inOthers(query)).map(deps.read));
+    return records.filter((record) => record !== null).map(originOf);
   }
 
   async function recordExport({ subject, groups }: Entitled, query: Omit<RecordQuery, 'limit'>) {
@@ -143,16 +163,17 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
       return found.ok ? ok({ record: recordMessage(found.value) }) : found;
     }),
     list: unary('reader', async (caller, request) => {
-      if (request.pageToken !== '' && !/^\d{1,15}$/.test(request.pageToken)) {
-        return invalid('page_token', 'is not one of ours');
-      }
-      await index.catchUp();
-      const { records, next } = await page(caller, {
-        ...queryOf(request.filter),
-        limit: Math.min(request.pageSize === 0 ? pageSizeDefault : request.pageSize, limits.auditPageMax),
-        ...(request.pageToken === '' ? {} : { before: Number(request.pageToken) }),
-      });
-      return ok({ records: records.map(recordMessage), nextPageToken: next === null ? '' : String(next) });
+      await logs.catchUp();
+      const got = await page(
+        caller,
+        {
+          ...queryOf(request.filter),
+          limit: Math.min(request.pageSize === 0 ? pageSizeDefault : request.pageSize, limits.auditPageMax),
+        },
+        request.pageToken === '' ? null : request.pageToken,
+      );
+      if (got === null) return invalid('page_token', 'is not one of ours');
+      return ok({ records: got.records.map(recordMessage), nextPageToken: got.next ?? '' });
     }),
     getProof: unary('reader', async (caller, { id }: { readonly id: string }) => {
       const found = await visible(caller, id);
@@ -160,7 +181,7 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
       const proof = await deps.prove(found.value);
       if (proof === null)
         return err({ code: status.FAILED_PRECONDITION, details: 'not_covered: try again in a second' });
-      return ok({ manifest: found.value.manifestBytes, proof, verifierKey: deps.verifierKey });
+      return ok({ manifest: found.value.manifestBytes, proof, verifierKey: deps.verifierKeyOf(found.value) });
     }),
     export: (call) =>
       void exportAll(call).then(
@@ -201,23 +222,26 @@ export function createAuditService(deps: AuditServiceDeps, options: AuditService
         return invalid('subject', 'or person must be given, and not both');
       const { tenant } = caller.subject;
       const whose = person === undefined ? subject : deps.pseudonymOf({ tenant, issuer: person.issuer, id: person.id });
-      await index.catchUp();
+      await logs.catchUp();
       // A pseudonym is of one tenant: an officer of another one cannot have it erased.
       const known = await index.find({ subject: whose, tenant, limit: 1 });
+      const others = await elsewhere({ subject: whose, tenant });
       const erased = known.records.length === 0 ? err('not_found') : await retention.erase(whose, order.value);
       if (!erased.ok) {
-        return err({ code: status.NOT_FOUND, details: 'not_found: nothing is sealed for this subject' });
+        const where = others.length === 0 ? '' : ` here; ask the writers of ${others.join(', ')}`;
+        return err({ code: status.NOT_FOUND, details: `not_found: nothing is sealed for this subject${where}` });
       }
-      return ok(eraseMessage(erased.value));
+      return ok(eraseMessage(erased.value, others));
     }),
     expire: unary('officer', async () => ok(await retention.expire())),
   };
 }
 
-function eraseMessage(erased: Erased): EraseResponse {
+function eraseMessage(erased: Erased, elsewhere: readonly string[]): EraseResponse {
   const { record } = erased;
-  if (erased.kind === 'erased') return { state: EraseState.ERASE_STATE_ERASED, record, holds: [] };
-  return { state: EraseState.ERASE_STATE_DEFERRED, record, holds: [...erased.holds] };
+  if (erased.kind === 'erased')
+    return { state: EraseState.ERASE_STATE_ERASED, record, holds: [], elsewhere: [...elsewhere] };
+  return { state: EraseState.ERASE_STATE_DEFERRED, record, holds: [...erased.holds], elsewhere: [...elsewhere] };
 }
 
 const pageSizeDefault = 50;

@@ -41,6 +41,7 @@ const ownFolders: ReadonlySet<string> = new Set([
   'subjects',
   'kept',
   'index',
+  'other-indices',
   'policies',
   'parts',
 ]);

@@ -47,6 +47,10 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
       directory: path(base)
         .prefault('data/audit')
         .meta({ description: 'Where records are written. One writer a directory.' }),
+      read_from: path(base).nullable().default(null).meta({
+        description:
+          'Folder above the logs of several writers, such as the workers of one machine: the audit API and `audit replay` read all of them as one. Null: the log in `directory` alone.',
+      }),
       origin: z
         .string()
         .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, 'must be a name such as audit.example.com/prod/gateway-0')
@@ -83,9 +87,14 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
         .prefault('data/sinks')
         .meta({ description: 'Where sinks keep how far they have got, and their dead letters.' }),
     })
+    .superRefine(({ directory, read_from }, context) => {
+      if (read_from === null || `${directory}/`.startsWith(`${read_from.replace(/\/$/, '')}/`)) return;
+      context.addIssue({ code: 'custom', path: ['read_from'], message: 'must be a folder above `audit.directory`' });
+    })
     .transform(
       (given): AuditConfig => ({
         directory: given.directory,
+        readFrom: given.read_from,
         origin: given.origin,
         keyFile: given.key_file,
         createKeyFile: given.create_key_file,

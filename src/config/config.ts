@@ -166,6 +166,8 @@ export type SinkConfig = Omit<SinkSpec, 'target'> & { readonly target: Secret<Si
 
 export interface AuditConfig {
   readonly directory: string;
+  /** A folder above the logs of several writers, this one's among them, which are read as one; null: this log alone. */
+  readonly readFrom: string | null;
   /** Names this writer's log, for ever: `audit.example.com/prod/gateway-0`. */
   readonly origin: string;
   /** Null: the keys come from the environment. */

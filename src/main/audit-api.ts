@@ -6,8 +6,10 @@ import type { Gate } from '../approval/approval.ts';
 import type { AuditLog } from '../audit/entry.ts';
 import { nodeFs } from '../audit/fs-port.ts';
 import { openIndexInThread } from '../audit/index-worker.ts';
+import { createJoinedIndex, type IndexedLog } from '../audit/joined-index.ts';
 import type { AuditKeys } from '../audit/keys.ts';
 import { layout } from '../audit/layout.ts';
+import { logsIn } from '../audit/logs.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import type { RecordIndex } from '../audit/record-index.ts';
 import { createRetention } from '../audit/retention.ts';
@@ -16,6 +18,7 @@ import { readPublished } from '../audit/sinks/log-tail.ts';
 import { createSteadyClock } from '../audit/steady-clock.ts';
 import type { SubjectKeys } from '../audit/subject-keys.ts';
 import { proveRecord } from '../audit/tlog-proof.ts';
+import type { VerifyReport } from '../audit/verify.ts';
 import { verifyInThread } from '../audit/verify-worker.ts';
 import type { Config } from '../config/config.ts';
 import { type PlaceholderDeps, placeholderValue } from '../exchange/placeholder-value.ts';
@@ -24,6 +27,7 @@ import type { AuditServiceServer } from '../gen/countersign/audit/v1/audit.ts';
 import type { Authenticator } from '../identity/subject.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
+import { sha256Hex } from '../lib/hash.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import { sinkSpecs } from './sinks.ts';
 
@@ -77,19 +81,22 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
   const followed = followWhileAsked(index, deps.clock);
   const expires = kept.bodiesMs !== null || kept.metadataMs !== null;
   const stopLooking = look(expires ? retention.expire : null, followed.tick, kept.checkMs, deps.observe);
+  const others = readOthers(config.audit);
+  const logs = createJoinedIndex(async () => [{ folder: directory, index: followed.index }, ...(await others.open())]);
   const service = createAuditService(
     {
       authenticator: deps.authenticator,
       index: followed.index,
+      logs,
       retention,
       log: deps.log,
       gate: deps.gate,
       observe: deps.observe,
-      read: (row) => readRecordAt(directory, row.segment, row.offset),
-      prove: (record) => prove(directory, record),
-      verifierKey: readFileSync(layout.verifierKey(directory), 'utf8').trim(),
-      verify: () => verifyInThread({ directory }),
-      open: (record) => openBodies(directory, record, deps.keys),
+      read: ({ row, folder }) => readRecordAt(folder, row.segment, row.offset),
+      prove,
+      verifierKeyOf: ({ folder }) => readFileSync(layout.verifierKey(folder), 'utf8').trim(),
+      verify: () => verifyAll(directory, config.audit.readFrom),
+      open: (record) => openBodies(record.folder, record, deps.keys),
       valueOf: (record, bodies, placeholder) => placeholderValue(deps.placeholders, record, bodies, placeholder),
       pseudonymOf: (person) => deps.pseudonym({ authenticated: true, ...person }),
     },
@@ -99,14 +106,55 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
     service,
     close: async () => {
       await stopLooking();
+      await others.close();
       await index.close();
     },
   };
 }
 
-async function prove(directory: string, record: StoredRecord): Promise<string | null> {
-  const published = await readPublished(directory);
-  return published === null ? null : proveRecord(directory, record, published.note, published.size);
+async function prove(record: StoredRecord): Promise<string | null> {
+  const { folder } = record;
+  const published = await readPublished(folder);
+  return published === null ? null : proveRecord(folder, record, published.note, published.size);
+}
+
+/** Indices over the logs of other writers. They are made when somebody first asks, beside this process's own index. */
+function readOthers({ directory, readFrom }: Config['audit']): {
+  open(): Promise<readonly IndexedLog[]>;
+  close(): Promise<void>;
+} {
+  const opened = new Map<string, Promise<RecordIndex>>();
+  return {
+    open: async () => {
+      const logs = await otherLogs(directory, readFrom);
+      return Promise.all(
+        logs.map(async (folder) => {
+          const name = sha256Hex(folder).slice(0, 16);
+          const index = opened.get(folder) ?? openIndexInThread(join(directory, 'other-indices', name), folder);
+          opened.set(folder, index);
+          // What could not be opened is tried again by the next question.
+          index.catch(() => opened.delete(folder));
+          return { folder, index: await index };
+        }),
+      );
+    },
+    close: async () => {
+      for (const index of opened.values()) await index.then((each) => each.close()).catch(() => undefined);
+    },
+  };
+}
+
+async function otherLogs(directory: string, readFrom: string | null): Promise<string[]> {
+  const logs = readFrom === null ? [] : await logsIn(readFrom);
+  return logs.filter((folder) => folder !== directory);
+}
+
+async function verifyAll(directory: string, readFrom: string | null): Promise<VerifyReport[]> {
+  const reports: VerifyReport[] = [];
+  for (const folder of [directory, ...(await otherLogs(directory, readFrom))]) {
+    reports.push(await verifyInThread({ directory: folder }));
+  }
+  return reports;
 }
 
 /** The first record that one of the sinks has yet to deliver. */

@@ -70,9 +70,11 @@ export function addAuditOrderCommands(audit: Command): void {
       );
       const isErased = answer.state === EraseState.ERASE_STATE_ERASED;
       if (options.json) {
-        printJson({ state: isErased ? 'erased' : 'deferred', record: answer.record, holds: answer.holds });
+        const state = isErased ? 'erased' : 'deferred';
+        printJson({ state, record: answer.record, holds: answer.holds, elsewhere: answer.elsewhere });
       } else {
         printLine(isErased ? 'erased' : `deferred: it is held by ${answer.holds.join(', ')}, and done on release`);
+        for (const log of answer.elsewhere) printLine(`also on record in ${log}: ask its writer as well`);
       }
     });
 

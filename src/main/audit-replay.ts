@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { layout } from '../audit/layout.ts';
+import { logsIn } from '../audit/logs.ts';
 import type { StoredRecord } from '../audit/read.ts';
 import type { Config } from '../config/config.ts';
 import { Fault } from '../lib/fault.ts';
@@ -34,7 +34,7 @@ export function addAuditReplayCommand(audit: Command): void {
     .argument('[id]', 'id of an exchange or record; without it all of a time range, with --policy')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
     .requiredOption('--reason <text>', 'why sealed texts are opened; goes on record')
-    .option('--folder <folder>', 'a copy of the log instead of audit.directory')
+    .option('--folder <folder>', 'a copy of the log, or of several, instead of audit.directory or audit.read_from')
     .option('--policy <bundle>', 'another policy bundle: show what it would decide otherwise')
     .option('--since <time>', 'with --policy: on record from then on, such as 2026-11-21T10:00:00Z')
     .option('--until <time>', 'with --policy: on record before then')
@@ -45,8 +45,9 @@ export function addAuditReplayCommand(audit: Command): void {
         throw new CliError('Name an exchange or record, or give --policy for a time range.', exitCodes.usage);
       }
       const loaded = await configFrom(options.config);
-      const folder = options.folder ?? loaded.audit.directory;
-      if (options.folder !== undefined) freeCopy(options.folder, loaded.audit.directory);
+      const logs = await logsIn(options.folder ?? loaded.audit.readFrom ?? loaded.audit.directory);
+      const folder = options.folder === undefined ? loaded.audit.directory : ownOf(logs, loaded.audit.origin);
+      if (options.folder !== undefined) freeCopy(folder, loaded.audit.directory);
       const config: Config = { ...loaded, audit: { ...loaded.audit, directory: folder } };
       const { decideRecords } = await import('./replay-records.ts');
       const since = options.since === undefined ? null : timeNs(options.since);
@@ -56,7 +57,7 @@ export function addAuditReplayCommand(audit: Command): void {
       const results = decideRecords(config, {
         reason: options.reason,
         policyFile: options.policy ?? null,
-        keptPolicies: join(folder, 'policies'),
+        logs,
         fits: (record: StoredRecord) =>
           (id === undefined || record.id === id || record.exchange === id) &&
           (since === null || record.wallNs >= since) &&
@@ -76,6 +77,13 @@ export function addAuditReplayCommand(audit: Command): void {
       const isDifferent = rows.some(({ result }) => result.differs.length > 0);
       process.exitCode = isDifferent ? exitCodes.no : missing > 0 ? exitCodes.unreachable : exitCodes.done;
     });
+}
+
+/** Of copied logs the one that the configuration names: what is opened goes on record there. */
+function ownOf(logs: readonly string[], origin: string): string {
+  const own = logs.find((log) => readFileSync(layout.verifierKey(log), 'utf8').startsWith(`${origin}+`));
+  if (own !== undefined) return own;
+  throw new CliError(`There is no copy of the log ${origin}: that access would go on record nowhere.`, exitCodes.usage);
 }
 
 /** A copy brings the lock of a running writer along: its own, byte for byte, which holds nothing here. */

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { openFileLog } from '../audit/file-log.ts';
-import { openBodies, readRecords, type StoredRecord } from '../audit/read.ts';
+import { readLogs } from '../audit/logs.ts';
+import { openBodies, type StoredRecord } from '../audit/read.ts';
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
@@ -19,8 +21,8 @@ export interface ReplayRequest {
   readonly reason: string;
   /** Another policy than the recorded ones; null: each record's own. */
   readonly policyFile: string | null;
-  /** Folder of the policies that were kept. */
-  readonly keptPolicies: string;
+  /** Folders of the logs to read, the configuration's own among them. */
+  readonly logs: readonly string[];
   fits(record: StoredRecord): boolean;
 }
 
@@ -59,12 +61,15 @@ export async function* decideRecords(
   try {
     const facts = { purpose: 'replay', reason: request.reason, policy: other?.pinned.revision ?? 'recorded' };
     const { sequence } = await log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });
-    for await (const record of readRecords(directory)) {
-      if (BigInt(record.sequence) >= sequence) return;
+    const startNs = systemClock.nowNs();
+    for await (const record of readLogs(request.logs)) {
+      // What other writers put on record meanwhile is of the next replay.
+      const isLater = record.folder === directory ? BigInt(record.sequence) >= sequence : record.wallNs > startNs;
+      if (isLater) continue;
       if (!isDecided(record) || !request.fits(record)) continue;
       try {
-        const policy = other ?? (await recorded(record, policies, request.keptPolicies));
-        const bodies = await openBodies(directory, record, keys);
+        const policy = other ?? (await recorded(record, policies, join(record.folder, 'policies')));
+        const bodies = await openBodies(record.folder, record, keys);
         yield { record, result: await decideAgain(record, bodies, policy, { config, detector }) };
       } catch (thrown) {
         yield { record, result: Fault.from(thrown) };

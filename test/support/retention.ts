@@ -34,6 +34,7 @@ export interface RetentionStack {
 
 export interface RetentionStackOptions {
   readonly directory: string;
+  readonly origin?: string;
   readonly clock: ManualClock;
   readonly bodiesMs?: number | null;
   readonly metadataMs?: number | null;
@@ -48,7 +49,7 @@ export async function openRetentionStack(options: RetentionStackOptions): Promis
   const keys = testKeys();
   const log = await openFileLog({
     directory,
-    origin: testOrigin,
+    origin: options.origin ?? testOrigin,
     keys,
     clock,
     random,

@@ -8,7 +8,8 @@ import { createAuditService } from '../../../src/api/audit-service.ts';
 import { createGate } from '../../../src/approval/gate.ts';
 import { createLevelStore } from '../../../src/approval/level-store.ts';
 import type { ApprovalStore } from '../../../src/approval/store.ts';
-import { openBodies, readRecordAt, readRecords } from '../../../src/audit/read.ts';
+import { createJoinedIndex } from '../../../src/audit/joined-index.ts';
+import { openBodies, readRecordAt, readRecords, type StoredRecord } from '../../../src/audit/read.ts';
 import { readPublished } from '../../../src/audit/sinks/log-tail.ts';
 import { proveRecord } from '../../../src/audit/tlog-proof.ts';
 import { verifyLog } from '../../../src/audit/verify.ts';
@@ -20,6 +21,7 @@ import {
   Filter,
   type ListResponse,
   RevealRequest,
+  type VerifyResponse,
 } from '../../../src/gen/countersign/audit/v1/audit.ts';
 import { type Authenticator, anonymous, type Subject } from '../../../src/identity/subject.ts';
 import { createPooledRandom, createUuidV7 } from '../../../src/lib/ids.ts';
@@ -76,7 +78,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function serve(approverGroups: readonly string[]): Promise<AuditServiceClient> {
+function verifierKeyOf({ folder }: StoredRecord): string {
+  return readFileSync(join(folder, 'log.vkey'), 'utf8').trim();
+}
+
+async function serve(
+  approverGroups: readonly string[],
+  logs: readonly { folder: string; stack: RetentionStack }[] = [{ folder: log, stack }],
+): Promise<AuditServiceClient> {
   const newId = createUuidV7(clock, createPooledRandom());
   server = new Server();
   servers.push(server);
@@ -86,18 +95,19 @@ async function serve(approverGroups: readonly string[]): Promise<AuditServiceCli
       {
         authenticator,
         index: stack.index,
+        logs: createJoinedIndex(async () => logs.map(({ folder, stack: { index } }) => ({ folder, index }))),
         retention: stack.retention,
         log: stack.log,
         gate: createGate({ store, clock, newId, observe: noMetrics }, {}),
         observe: silentLog,
-        read: (row) => readRecordAt(log, row.segment, row.offset),
+        read: ({ row, folder }) => readRecordAt(folder, row.segment, row.offset),
         prove: async (record) => {
-          const published = await readPublished(log);
-          return published && proveRecord(log, record, published.note, published.size);
+          const published = await readPublished(record.folder);
+          return published && proveRecord(record.folder, record, published.note, published.size);
         },
-        verifierKey: readFileSync(join(log, 'log.vkey'), 'utf8').trim(),
-        verify: () => verifyLog({ directory: log }),
-        open: (record) => openBodies(log, record, testKeys()),
+        verifierKeyOf,
+        verify: () => Promise.all(logs.map(({ folder }) => verifyLog({ directory: folder }))),
+        open: (record) => openBodies(record.folder, record, testKeys()),
         valueOf: async (_record, _bodies, placeholder) => (placeholder === 'CREDIT_CARD_7QK3M9XW2A' ? '4111' : null),
         pseudonymOf: ({ id }) => id,
       },
@@ -353,6 +363,90 @@ describe('holding and erasing', () => {
   test('what is due is destroyed on demand', async () => {
     const answer = await call<{ epochs: number }>((done) => client.expire({}, as('olga'), done));
     expect(answer).toEqual({ epochs: 0, segments: 0 });
+  });
+});
+
+describe('the logs of several writers', () => {
+  const folder = join(directory, 'other');
+  const name = 'audit.example.com/test/gw-0/other';
+  let other: RetentionStack;
+  let both: AuditServiceClient;
+
+  beforeAll(async () => {
+    other = await openRetentionStack({ directory: folder, origin: name, clock });
+    both = await serve(
+      [],
+      [
+        { folder: log, stack },
+        { folder, stack: other },
+      ],
+    );
+    clock.advance(1_000);
+    await other.exchange('o-1', 'alice', 's-9');
+    clock.advance(1_000);
+    await stack.exchange('o-2', 'dora', 's-9');
+    clock.advance(1_000);
+    await other.exchange('o-3', 'dora', 's-9');
+  });
+  afterAll(async () => {
+    both.close();
+    await other.close();
+  });
+
+  const found = (pageToken = '', pageSize = 2): Promise<ListResponse> =>
+    call((done) =>
+      both.list(
+        { filter: Filter.fromPartial({ session: 's-9', kind: 'intent' }), pageSize, pageToken },
+        as('rita'),
+        done,
+      ),
+    );
+
+  test('are one list, each record with the name of its log', async () => {
+    const first = await found();
+    const second = await found(first.nextPageToken);
+    const rows = [...first.records, ...second.records].map((record) => [record.exchange, record.log]);
+    expect(rows).toEqual([
+      ['o-3', name],
+      ['o-2', 'audit.example.com/test/gw-0'],
+      ['o-1', name],
+    ]);
+    expect(second.nextPageToken).toBe('');
+  });
+
+  test("a record of another writer's log is proved by that log's key, and revealed; the access is on our record", async () => {
+    const id = (await found('', 10)).records.find(({ exchange }) => exchange === 'o-1')?.id ?? '';
+    const proof = await call<{ manifest: Buffer; proof: string; verifierKey: string }>((done) =>
+      both.getProof({ id }, as('rita'), done),
+    );
+    expect(proof.verifierKey).toMatch(/^audit\.example\.com\/test\/gw-0\/other\+/);
+    expect(rootOf(proof.manifest, proof.proof)).toBe(proof.proof.split('\n\n')[1]?.split('\n')[2]);
+    const { bodies, accessRecord } = await revealing({ id }, 'audrey', both);
+    expect(bodies.map(({ content }) => Buffer.from(content).toString())).toEqual(['prompt of o-1']);
+    const ours: string[] = [];
+    for await (const record of readRecords(log)) ours.push(record.id);
+    expect(ours).toContain(accessRecord);
+  });
+
+  test('are verified each by itself and together', async () => {
+    const report = await call<VerifyResponse>((done) => both.verify({}, as('rita'), done));
+    expect(report.logs.map(({ origin, intact }) => [origin, intact])).toEqual([
+      ['audit.example.com/test/gw-0', true],
+      [name, true],
+    ]);
+    expect([report.intact, report.records]).toEqual([true, report.logs.reduce((sum, each) => sum + each.records, 0n)]);
+  });
+
+  test('an erasure says which other writers have to be asked', async () => {
+    const erase = (subject: string) =>
+      call<{ elsewhere: string[] }>((done) =>
+        both.erase({ subject, person: undefined, reason: 'letter of May 5' }, as('olga'), done),
+      );
+    expect((await erase('dora')).elsewhere).toEqual([name]);
+    await other.exchange('o-4', 'frieda', 's-9');
+    await expect(erase('frieda')).rejects.toMatchObject({
+      details: expect.stringContaining(`ask the writers of ${name}`),
+    });
   });
 });
 

@@ -74,6 +74,7 @@ test('the least there can be is right, and everything else has its default', () 
     notices: { directory: '/etc/data/notices', link: null, routes: [] },
     audit: {
       directory: '/etc/data/audit',
+      readFrom: null,
       origin: 'countersign.local/gateway-0',
       keyFile: null,
       createKeyFile: false,

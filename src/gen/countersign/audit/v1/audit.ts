@@ -73,6 +73,8 @@ export interface Record {
     | undefined;
   /** What is sealed in it. */
   bodies: SealedBody[];
+  /** Name of the log that it is in: every writer has its own. */
+  log: string;
 }
 
 /** What to look for. All that is given must fit; empty: everything. */
@@ -231,6 +233,29 @@ export interface VerifyResponse {
   root: string;
   /** Everything that is wrong. */
   problems: Problem[];
+  /**
+   * Each log by itself, where the logs of several writers are read as one. The counts and problems above are then those of all;
+   * `origin` and `root` are of the log that the answering process writes.
+   */
+  logs: LogReport[];
+}
+
+/** What was found of one of several logs. */
+export interface LogReport {
+  /** Name of the log. */
+  origin: string;
+  /** True when there is no problem. */
+  intact: boolean;
+  /** Records that are there. */
+  records: bigint;
+  /** Records that have expired, as the record itself says. */
+  expired: bigint;
+  /** Records under the signed checkpoint. */
+  checkpointed: bigint;
+  /** Root of the checkpoint, base64. */
+  root: string;
+  /** Everything that is wrong. */
+  problems: Problem[];
 }
 
 /** Orders a hold. What is given must fit all; nothing given: everything is held. */
@@ -293,6 +318,8 @@ export interface EraseResponse {
   record: string;
   /** Holds that it waits for. */
   holds: string[];
+  /** Logs of other writers that have records of the same person. Their writers erase them when they are asked. */
+  elsewhere: string[];
 }
 
 /** Asks for a look at what is past its time. */
@@ -390,7 +417,17 @@ export const SealedBody: MessageFns<SealedBody> = {
 };
 
 function createBaseRecord(): Record {
-  return { sequence: 0n, id: "", kind: "", exchange: "", session: "", time: undefined, facts: undefined, bodies: [] };
+  return {
+    sequence: 0n,
+    id: "",
+    kind: "",
+    exchange: "",
+    session: "",
+    time: undefined,
+    facts: undefined,
+    bodies: [],
+    log: "",
+  };
 }
 
 export const Record: MessageFns<Record> = {
@@ -421,6 +458,9 @@ export const Record: MessageFns<Record> = {
     }
     for (const v of message.bodies) {
       SealedBody.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.log !== "") {
+      writer.uint32(74).string(message.log);
     }
     return writer;
   },
@@ -502,6 +542,14 @@ export const Record: MessageFns<Record> = {
             message.bodies.push(SealedBody.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.log = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -527,6 +575,7 @@ export const Record: MessageFns<Record> = {
     message.time = object.time ?? undefined;
     message.facts = object.facts ?? undefined;
     message.bodies = object.bodies?.map((e) => SealedBody.fromPartial(e)) || [];
+    message.log = object.log ?? "";
     return message;
   },
 };
@@ -1620,7 +1669,7 @@ export const Problem: MessageFns<Problem> = {
 };
 
 function createBaseVerifyResponse(): VerifyResponse {
-  return { intact: false, origin: "", records: 0n, expired: 0n, checkpointed: 0n, root: "", problems: [] };
+  return { intact: false, origin: "", records: 0n, expired: 0n, checkpointed: 0n, root: "", problems: [], logs: [] };
 }
 
 export const VerifyResponse: MessageFns<VerifyResponse> = {
@@ -1654,6 +1703,9 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     }
     for (const v of message.problems) {
       Problem.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.logs) {
+      LogReport.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1727,6 +1779,14 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
             message.problems.push(Problem.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.logs.push(LogReport.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1746,6 +1806,145 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     const message = createBaseVerifyResponse();
     message.intact = object.intact ?? false;
     message.origin = object.origin ?? "";
+    message.records = (object.records !== undefined && object.records !== null) ? BigInt(object.records) : 0n;
+    message.expired = (object.expired !== undefined && object.expired !== null) ? BigInt(object.expired) : 0n;
+    message.checkpointed = (object.checkpointed !== undefined && object.checkpointed !== null)
+      ? BigInt(object.checkpointed)
+      : 0n;
+    message.root = object.root ?? "";
+    message.problems = object.problems?.map((e) => Problem.fromPartial(e)) || [];
+    message.logs = object.logs?.map((e) => LogReport.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLogReport(): LogReport {
+  return { origin: "", intact: false, records: 0n, expired: 0n, checkpointed: 0n, root: "", problems: [] };
+}
+
+export const LogReport: MessageFns<LogReport> = {
+  encode(message: LogReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.origin !== "") {
+      writer.uint32(10).string(message.origin);
+    }
+    if (message.intact !== false) {
+      writer.uint32(16).bool(message.intact);
+    }
+    if (message.records !== 0n) {
+      if (BigInt.asUintN(64, message.records) !== message.records) {
+        throw new globalThis.Error("value provided for field message.records of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.records);
+    }
+    if (message.expired !== 0n) {
+      if (BigInt.asUintN(64, message.expired) !== message.expired) {
+        throw new globalThis.Error("value provided for field message.expired of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.expired);
+    }
+    if (message.checkpointed !== 0n) {
+      if (BigInt.asUintN(64, message.checkpointed) !== message.checkpointed) {
+        throw new globalThis.Error("value provided for field message.checkpointed of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.checkpointed);
+    }
+    if (message.root !== "") {
+      writer.uint32(50).string(message.root);
+    }
+    for (const v of message.problems) {
+      Problem.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.origin = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.intact = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.records = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expired = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.checkpointed = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.root = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.problems.push(Problem.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<LogReport>, I>>(base?: I): LogReport {
+    return LogReport.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LogReport>, I>>(object: I): LogReport {
+    const message = createBaseLogReport();
+    message.origin = object.origin ?? "";
+    message.intact = object.intact ?? false;
     message.records = (object.records !== undefined && object.records !== null) ? BigInt(object.records) : 0n;
     message.expired = (object.expired !== undefined && object.expired !== null) ? BigInt(object.expired) : 0n;
     message.checkpointed = (object.checkpointed !== undefined && object.checkpointed !== null)
@@ -2164,7 +2363,7 @@ export const Person: MessageFns<Person> = {
 };
 
 function createBaseEraseResponse(): EraseResponse {
-  return { state: 0, record: "", holds: [] };
+  return { state: 0, record: "", holds: [], elsewhere: [] };
 }
 
 export const EraseResponse: MessageFns<EraseResponse> = {
@@ -2177,6 +2376,9 @@ export const EraseResponse: MessageFns<EraseResponse> = {
     }
     for (const v of message.holds) {
       writer.uint32(26).string(v!);
+    }
+    for (const v of message.elsewhere) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -2218,6 +2420,14 @@ export const EraseResponse: MessageFns<EraseResponse> = {
             message.holds.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.elsewhere.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2238,6 +2448,7 @@ export const EraseResponse: MessageFns<EraseResponse> = {
     message.state = object.state ?? 0;
     message.record = object.record ?? "";
     message.holds = object.holds?.map((e) => e) || [];
+    message.elsewhere = object.elsewhere?.map((e) => e) || [];
     return message;
   },
 };
@@ -2359,6 +2570,9 @@ export const ExpireResponse: MessageFns<ExpireResponse> = {
  * readers, auditors and officers read records of their tenant; auditors alone have sealed texts opened; officers alone hold,
  * release and erase. What a caller may not see does not exist for it: NOT_FOUND. Records are found about a second after they
  * are durable, when a signed checkpoint covers them.
+ *
+ * Where `audit.read_from` names a folder with the logs of several writers, Get, List, GetProof, Export, Reveal and Verify read
+ * all of them as one. Hold, Release, Erase and Expire act on the log of the process that is asked: each writer has to be asked.
  *
  * Errors: INVALID_ARGUMENT bad input; UNAUTHENTICATED no valid token; PERMISSION_DENIED not your role; NOT_FOUND;
  * FAILED_PRECONDITION an approval is needed first (`approval_pending: <id>`), was refused, or there is nothing to erase;
