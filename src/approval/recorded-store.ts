@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
@@ -56,8 +56,11 @@ export function createRecordedStore(
   const { clock, onTransition } = deps;
   const { retentionMs = 7 * 24 * 3_600_000, orphanAfterMs = 10_000, contentionMs = 2_000 } = options;
 
+  // Later than any use can be and still be unsettled: a sweep settles before it forgets.
+  const keptMs = retentionMs + orphanAfterMs;
+
   const settle = (approval: Approval): Promise<void> =>
-    table.settle(approval, keepingOf(approval, retentionMs), clock.nowMs());
+    table.settle(approval, keepingOf(approval, keptMs), clock.nowMs());
 
   const record = async (approval: Approval, before: Approval | null): Promise<void> => {
     await onTransition(approval, before);
@@ -67,7 +70,9 @@ export function createRecordedStore(
   /** As many as the table lets be under way: what it refuses is left to a sweep, like what fails. */
   const settling = new Set<Promise<void>>();
   const settleLater = (approval: Approval): void => {
-    const done = settle(approval)
+    // Behind whatever goes on with the use that was taken.
+    const done = setImmediate()
+      .then(() => settle(approval))
       .catch(() => undefined)
       .finally(() => settling.delete(done));
     settling.add(done);
@@ -116,7 +121,7 @@ export function createRecordedStore(
       }
       if (latest !== null && governs(latest.approval, nowMs)) return { kind: 'attached', approval: latest.approval };
       const approval = create(opening.id, opening.digest, opening.held, opening.terms, nowMs);
-      const keeping = keepingOf(approval, retentionMs);
+      const keeping = keepingOf(approval, keptMs);
       if (!(await table.insert(approval, latest?.approval.id ?? null, keeping, nowMs))) continue;
       await record(approval, null);
       return { kind: 'created', approval };
@@ -147,7 +152,7 @@ export function createRecordedStore(
 
   /** The table takes whatever use is left, not the one foreseen: many consumers of one grant need no second try. */
   const take = async (approved: Approval): Promise<Approval | null> => {
-    const after = await table.consume(approved, keepingOf(approved, retentionMs), clock.nowMs());
+    const after = await table.consume(approved, keepingOf(approved, keptMs), clock.nowMs());
     if (after === null) return null;
     await onTransition(after, beforeConsumption(after));
     settleLater(after);
@@ -179,6 +184,7 @@ export function createRecordedStore(
     const nowMs = clock.nowMs();
     const orphans: readonly Unsettled[] = await table.unsettled(nowMs - orphanAfterMs, limits.approvalsSweptMax);
     for (const orphan of orphans) await record(orphan.approval, orphan.before);
+    const isAllSettled = orphans.length < limits.approvalsSweptMax;
     let expired = 0;
     let purged = 0;
     for (const id of await table.due(nowMs, limits.approvalsSweptMax)) {
@@ -186,7 +192,11 @@ export function createRecordedStore(
       if (row === null || row.staged !== null) continue;
       if (isDue(row.approval, nowMs)) {
         if ((await expireNow(id)).ok) expired += 1;
-      } else if (deadlineMs(row.approval) === null && nowMs >= keepingOf(row.approval, retentionMs).purgeAtMs) {
+      } else if (
+        isAllSettled &&
+        deadlineMs(row.approval) === null &&
+        nowMs >= keepingOf(row.approval, keptMs).purgeAtMs
+      ) {
         await table.remove(row.approval);
         purged += 1;
       }
@@ -226,10 +236,10 @@ export function createRecordedStore(
 }
 
 /** Dates of an approval, from its own clocks. */
-function keepingOf(approval: Approval, retentionMs: number): Keeping {
+function keepingOf(approval: Approval, keptMs: number): Keeping {
   const lastMs = Math.max(approval.pendingUntilMs, approval.grantUntilMs ?? 0);
   const grantMs = approval.state === 'pending' ? Math.round(approval.terms.grant.ttlS * 1000) : 0;
-  const purgeAtMs = lastMs + grantMs + retentionMs;
+  const purgeAtMs = lastMs + grantMs + keptMs;
   return { nextAtMs: deadlineMs(approval) ?? purgeAtMs, purgeAtMs };
 }
 

@@ -32,7 +32,8 @@ const slackMs = 24 * 3_600_000;
 
 /**
  * A row is a hash: `doc` (JSON), and beside it what consume.lua changes without reading JSON (`version`, `state`, `uses`),
- * `grant_until`, `staged` with `staged_version`, `open` (how many transitions are unsettled) and `w:<version>` for each of them.
+ * `grant_until`, `staged` with `staged_version`, `open` (how many transitions are unsettled, uses aside) and `w:<version>` for each of
+ * them. The sorted set of unsettled transitions has `<id> <version>`, and for a use `<id> <version> <uses left>`.
  */
 export async function openRedisTable(client: RedisClient, prefix: string): Promise<ApprovalTable> {
   const scripts = loadScripts();
@@ -145,11 +146,12 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       const members = await client.ask((redis) => redis.zrangebyscore(unsettled, '-inf', untilMs, 'LIMIT', 0, count));
       const found: Unsettled[] = [];
       for (const member of members) {
-        const [id = '', version = ''] = member.split(' ');
-        const written = await client.ask((redis) => redis.hget(rowKey(id), `w:${version}`));
+        const [id = '', version = '', left] = member.split(' ');
+        const written = left === undefined ? await client.ask((redis) => redis.hget(rowKey(id), `w:${version}`)) : null;
         const row = await load(id);
-        if (row === null || written === null) await client.ask((redis) => redis.zrem(unsettled, member));
-        else found.push(unsettledFrom(row, Number(version), written));
+        if (row !== null && left !== undefined) found.push(useOf(row.approval, Number(version), Number(left)));
+        else if (row !== null && written !== null) found.push(unsettledFrom(row, Number(version), written));
+        else await client.ask((redis) => redis.zrem(unsettled, member));
       }
       return found;
     },
@@ -224,16 +226,8 @@ function changesFrom(found: readonly string[]): readonly Changed[] {
 
 /** What a transition made of a row, told from what the row has become since. */
 function unsettledFrom(row: Row, version: number, written: string): Unsettled {
-  const [kind, uses] = written.split(' ');
-  if (kind === 'staged' && row.staged !== null) return { approval: row.staged, before: row.approval };
-  if (kind === 'consumed') {
-    const after = consumed(row.approval, version, Number(uses));
-    return {
-      approval: after,
-      before: { ...after, state: 'approved', version: version - 1, usesLeft: after.usesLeft + 1 },
-    };
-  }
-  if (kind !== 'opened') return malformed('transition');
+  if (written === 'staged' && row.staged !== null) return { approval: row.staged, before: row.approval };
+  if (written !== 'opened') return malformed('transition');
   const opened: Approval = {
     ...row.approval,
     version,
@@ -243,6 +237,11 @@ function unsettledFrom(row: Row, version: number, written: string): Unsettled {
     decisions: [],
   };
   return { approval: opened, before: null };
+}
+
+function useOf(approval: Approval, version: number, usesLeft: number): Unsettled {
+  const after = consumed(approval, version, usesLeft);
+  return { approval: after, before: { ...after, state: 'approved', version: version - 1, usesLeft: usesLeft + 1 } };
 }
 
 /** A grant can only have been used while it stood, so a decision that ended it later is no part of the picture. */

@@ -11,6 +11,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
+import type { Approval } from '../../src/approval/approval.ts';
 import { createGate } from '../../src/approval/gate.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
 import type { ApprovalStore } from '../../src/approval/store.ts';
@@ -147,27 +148,67 @@ async function measure(url: string): Promise<void> {
   );
   for (const replica of replicas) replica.disconnect();
 
-  const probe = new Redis(url);
-  const id = newId();
-  await store.open({
-    id,
-    digest: `grant-${id}`,
-    held: held(),
-    terms: { ...long, grant: { uses: 5_000, ttlS: 3_600 } },
-  });
-  await store.approve(id, { by: actor('ada'), reason: null });
-  const pings: number[] = [];
-  const consumptions: number[] = [];
-  for (let n = 0; n < 2_000; n += 1) {
-    pings.push(await timed(() => probe.ping()));
-    consumptions.push(await timed(() => store.consume(id)));
-  }
-  show('PING', pings);
-  show('consume', consumptions);
-  print(`consume p50 / PING p50: ${(at(consumptions, 0.5) / at(pings, 0.5)).toFixed(2)}`);
-
-  probe.disconnect();
+  await besidePing(url, store);
   await store.close();
+}
+
+/**
+ * What one use of a grant costs whoever waits for it, beside one PING of the same Redis through the same client, in turn. Both
+ * begin when nothing is under way: what follows a use by itself has come to its end before the next sample.
+ */
+async function besidePing(url: string, store: ApprovalStore): Promise<void> {
+  const probe = new Redis(url);
+  const gate = createGate({ store, clock: systemClock, newId, observe: noMetrics });
+  const signal = new AbortController().signal;
+  const oneTime: Approval[] = [];
+  const atGate: Approval[] = [];
+  for (let n = 0; n < 1_000; n += 1) {
+    oneTime.push(await granted(store, 1));
+    atGate.push(await granted(store, 1));
+  }
+  const many = await granted(store, 5_000);
+
+  const settled = (id: string): Promise<void> =>
+    new Promise((resolve) => {
+      const stop = store.subscribe((hint) => {
+        if (hint.kind !== 'changed' || hint.id !== id) return;
+        stop();
+        resolve();
+      });
+    });
+  const samples = { ping: [] as number[], once: [] as number[], nth: [] as number[], gate: [] as number[] };
+  const sample = async (into: number[], id: string, what: () => Promise<unknown>): Promise<void> => {
+    samples.ping.push(await timed(() => probe.ping()));
+    const over = settled(id);
+    into.push(await timed(what));
+    await over;
+  };
+  for (const [n, approval] of oneTime.entries()) {
+    await sample(samples.once, approval.id, () => store.consume(approval.id, approval));
+    await sample(samples.nth, many.id, () => store.consume(many.id, many));
+    const retried = atGate[n];
+    if (retried === undefined) throw new Error('as many as there are one-time grants');
+    await sample(samples.gate, retried.id, () => gate.pass(retried.digest, held(), long, signal));
+  }
+  show('PING', samples.ping);
+  show('consume, a grant for one use', samples.once);
+  show('consume, a grant for many', samples.nth);
+  show('the gate for an identical request that is approved: look up and consume', samples.gate);
+  const ping = at(samples.ping, 0.5);
+  const ratio = (of: readonly number[]): string => (at(of, 0.5) / ping).toFixed(2);
+  print(
+    `p50 in p50 of PING: consume ${ratio(samples.once)} (one use), ${ratio(samples.nth)} (many); the gate ${ratio(samples.gate)}`,
+  );
+  probe.disconnect();
+}
+
+async function granted(store: ApprovalStore, uses: number): Promise<Approval> {
+  const id = newId();
+  const wanted = { ...long, grant: { uses, ttlS: 3_600 } };
+  await store.open({ id, digest: `grant-${id}`, held: held(), terms: wanted });
+  const outcome = await store.approve(id, { by: actor('ada'), reason: null });
+  if (!outcome.ok) throw new Error(outcome.error.kind);
+  return outcome.value;
 }
 
 async function startReplica(url: string): Promise<ChildProcess> {

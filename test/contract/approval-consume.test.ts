@@ -130,6 +130,21 @@ describe.each(implementations)('a use of a grant: $name', ({ open }) => {
     expect((await another.consume('a')).ok).toBe(false);
   });
 
+  test('is recorded before its approval is forgotten, however short that is kept', async () => {
+    const table = await open();
+    const broken = { ...table, settle: onceConsumed(table, () => Promise.reject(new Error('away'))) };
+    const { store, clock } = await stand(broken, handClock(), undefined, 0);
+    await store.open({ id: 'a', digest: 'a', held: held(), terms: terms({ ttlS: 1, grant: { uses: 1, ttlS: 300 } }) });
+    await store.approve('a', ada);
+    clock.move(299_999);
+    const consumed = approvalOf(await store.consume('a'));
+    clock.move(10_001);
+    const { store: another, recorded } = await stand(table, clock, undefined, 0);
+    expect(await another.sweep()).toEqual({ expired: 0, settled: 1, purged: 1 });
+    expect(recorded).toEqual([consumed]);
+    expect(await table.unsettled(clock.nowMs(), 10)).toEqual([]);
+  });
+
   test('nobody waits for what follows, but the end of the store does', async () => {
     const table = await open();
     let release: () => void = () => {};
@@ -202,13 +217,14 @@ async function stand(
   table: ApprovalTable,
   clock: HandClock = handClock(),
   onRecord: OnTransition = async () => {},
+  retentionMs = 3_600_000,
 ): Promise<Stand> {
   const recorded: Approval[] = [];
   const onTransition: OnTransition = async (approval, before) => {
     recorded.push(approval);
     await onRecord(approval, before);
   };
-  return { store: createRecordedStore(table, { clock, onTransition }), clock, recorded };
+  return { store: createRecordedStore(table, { clock, onTransition }, { retentionMs }), clock, recorded };
 }
 
 async function opened(store: ApprovalStore, uses: number, id = 'a'): Promise<Approval> {

@@ -11,16 +11,24 @@
 -- Returns 1 settled, 0 it was settled before or the row is gone.
 
 local id, version = ARGV[1], ARGV[2]
-redis.call('ZREM', KEYS[4], id .. ' ' .. version)
-if redis.call('HDEL', KEYS[1], 'w:' .. version) == 0 then
-  return 0
+-- A use of a grant leaves its mark here alone, with what it left.
+local isUse = redis.call('ZREM', KEYS[4], id .. ' ' .. version .. ' ' .. ARGV[4]) == 1
+if isUse then
+  if redis.call('EXISTS', KEYS[1]) == 0 then
+    return 0
+  end
+else
+  redis.call('ZREM', KEYS[4], id .. ' ' .. version)
+  if redis.call('HDEL', KEYS[1], 'w:' .. version) == 0 then
+    return 0
+  end
+  redis.call('HINCRBY', KEYS[1], 'open', -1)
 end
-redis.call('HINCRBY', KEYS[1], 'open', -1)
 
 local ttl = tonumber(ARGV[7])
 -- The state whose indexes the approval leaves; nil: it is where it belongs.
 local before
-if redis.call('HGET', KEYS[1], 'staged_version') == version then
+if not isUse and redis.call('HGET', KEYS[1], 'staged_version') == version then
   before = redis.call('HGET', KEYS[1], 'state')
   local doc = redis.call('HGET', KEYS[1], 'staged')
   redis.call('HSET', KEYS[1], 'doc', doc, 'version', version, 'state', ARGV[3], 'uses', ARGV[4], 'grant_until', ARGV[5])
@@ -30,7 +38,7 @@ if redis.call('HGET', KEYS[1], 'staged_version') == version then
   if redis.call('GET', KEYS[2]) == id then
     redis.call('PEXPIRE', KEYS[2], ttl)
   end
-elseif ARGV[3] == 'consumed' then
+elseif isUse and ARGV[3] == 'consumed' then
   before = 'approved'
 end
 if before then
