@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { limits } from '../lib/limits.ts';
 import { layout } from './layout.ts';
 import { lastRecords, readRecords, type StoredRecord } from './read.ts';
+import { listOptional } from './verify-problems.ts';
 
 /**
  * The logs in a folder: the folder itself where it is one, and those below it, in the order of their paths. Every writer has a
  * log of its own, so several of one machine lie side by side; whoever reads the folder above them reads all of them. Symbolic links
- * are not followed. Not more than `limits.auditLogsMax`, nor deeper than `limits.auditLogsDepthMax`.
+ * are not followed, and a folder that cannot be read throws: a log in it must not go unnoticed. Not more than `limits.auditLogsMax`, nor deeper than `limits.auditLogsDepthMax`.
  */
 export async function logsIn(folder: string): Promise<string[]> {
   const found: string[] = [];
@@ -17,8 +17,10 @@ export async function logsIn(folder: string): Promise<string[]> {
     const isOne = isLog(directory);
     if (isOne) found.push(directory);
     if (depth >= limits.auditLogsDepthMax) return;
-    const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-    const below = entries.filter((entry) => entry.isDirectory() && !(isOne && ownFolders.has(entry.name)));
+    const entries = await listOptional(directory);
+    const below = entries.filter(
+      (entry) => entry.isDirectory() && entry.name !== lostAndFound && !(isOne && ownFolders.has(entry.name)),
+    );
     for (const { name } of below.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (found.length >= limits.auditLogsMax) return;
       await look(join(directory, name), depth + 1);
@@ -27,6 +29,9 @@ export async function logsIn(folder: string): Promise<string[]> {
   await look(folder, 0);
   return found;
 }
+
+/** Of a file system's own, at its root; nobody but root can read it. */
+const lostAndFound = 'lost+found';
 
 /** Also one that lost a part of what makes it one: it must not go unnoticed. */
 export function isLog(folder: string): boolean {

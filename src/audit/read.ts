@@ -1,4 +1,4 @@
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../lib/fault.ts';
@@ -11,6 +11,7 @@ import { layout, segmentFirst } from './layout.ts';
 import { readRecord } from './record.ts';
 import { bodyCommitment, saltBytes, sealContext, unseal, wrappingKey } from './seal.ts';
 import { readSubjectKey } from './subject-keys.ts';
+import { listOptional } from './verify-problems.ts';
 
 /** A record as anyone may see it who may read the log: facts and commitments, nothing sealed. */
 export interface StoredRecord {
@@ -221,9 +222,8 @@ function unopened(record: StoredRecord, why: string): Fault {
 }
 
 async function listSegments(directory: string): Promise<number[]> {
-  const names = await readdir(layout.segments(directory)).catch(() => []);
-  return names
-    .map(segmentFirst)
+  return (await listOptional(layout.segments(directory)))
+    .map(({ name }) => segmentFirst(name))
     .filter((first) => first !== null)
     .sort((a, b) => a - b);
 }

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** One thing that is not as it should be, and where. */
 export interface VerifyProblem {
@@ -31,12 +32,26 @@ export function sha256(data: Uint8Array): Buffer {
   return hash('sha256', data, 'buffer');
 }
 
-/** A file's bytes, or null when there is none. */
+/** A file's bytes, or null when there is none. One that cannot be read throws: it must not pass for one that was removed. */
 export async function readOptional(path: string): Promise<Buffer | null> {
   try {
     return await readFile(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null;
+    if (isAbsent(error)) return null;
     throw error;
   }
+}
+
+/** What a folder holds, nothing when there is none. One that cannot be read throws: it must not pass for an empty one. */
+export async function listOptional(path: string): Promise<Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }

@@ -1,8 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type Absence, createAbsence } from './verify-absence.ts';
-import { type ProblemList, readOptional, sha256 } from './verify-problems.ts';
+import { listOptional, type ProblemList, readOptional, sha256 } from './verify-problems.ts';
 
 export interface CheckedRecords {
   /** Records that are there, and records that have expired. */
@@ -34,7 +33,7 @@ export async function checkRecords(
     subjects: new Set(),
   };
   let unfinishedBytes = 0;
-  const names = (await readdir(join(directory, 'segments')).catch(() => [])).sort();
+  const names = (await listOptional(join(directory, 'segments'))).map(({ name }) => name).sort();
   for (const [i, name] of names.entries()) {
     const place = `segments/${name}`;
     const bytes = (await readOptional(join(directory, place))) ?? Buffer.alloc(0);
@@ -103,7 +102,7 @@ async function readKept(
   problems: ProblemList,
 ): Promise<object[]> {
   const kept: object[] = [];
-  const names = (await readdir(join(directory, 'kept')).catch(() => [])).sort();
+  const names = (await listOptional(join(directory, 'kept'))).map(({ name }) => name).sort();
   for (const name of names) {
     const place = `kept/${name}`;
     const lines = ((await readOptional(join(directory, place))) ?? Buffer.alloc(0))

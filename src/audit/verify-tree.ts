@@ -1,7 +1,6 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Head } from './verify.ts';
-import { type ProblemList, readOptional, sha256 } from './verify-problems.ts';
+import { listOptional, type ProblemList, readOptional, sha256 } from './verify-problems.ts';
 
 export interface CheckedTree {
   /** The leaves of a bundle of 256, as far as the checkpoint covers them; null when they cannot be read. */
@@ -84,7 +83,7 @@ async function checkPartials(
   want: (width: number) => Buffer,
   problems: ProblemList,
 ): Promise<void> {
-  for (const name of await readdir(join(directory, `${full}.p`)).catch(() => [])) {
+  for (const { name } of await listOptional(join(directory, `${full}.p`))) {
     const width = Number(name);
     // Wider than what the checkpoint covers: of a checkpoint that is about to come.
     if (!Number.isInteger(width) || width > widthMax) continue;

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkSignature, type NoteKey, parseNoteKey, parseSignedCheckpoint } from './verify-note.ts';
 import { createProblemList, type ProblemList, readOptional, type VerifyProblem } from './verify-problems.ts';
@@ -126,7 +125,7 @@ export interface Head {
 
 async function readHead(directory: string, keys: readonly NoteKey[], problems: ProblemList): Promise<SignedHead> {
   const none: SignedHead = { size: 0, root: Buffer.alloc(0), key: keys[0] ?? null };
-  const note = await readFile(join(directory, 'checkpoint')).catch(() => null);
+  const note = await readOptional(join(directory, 'checkpoint'));
   if (note === null) {
     problems.add('tree', 'checkpoint', 'there is none');
     return none;

@@ -34,6 +34,14 @@ function open(name: string, clock: Clock) {
   return openTestLog(join(directory, name), { origin, clock, startWriter: inlineWriter(nodeFs) });
 }
 
+test('what cannot be read is not passed over as if it held no log', async () => {
+  symlinkSync('loop', join(directory, 'loop'));
+  await expect(logsIn(join(directory, 'loop'))).rejects.toMatchObject({ code: 'ELOOP' });
+  mkdirSync(join(directory, 'w-0'));
+  symlinkSync('segments', join(directory, 'w-0', 'segments'));
+  await expect(findInLogs([join(directory, 'w-0')], 'x')).rejects.toMatchObject({ code: 'ELOOP' });
+});
+
 /** Three workers that took turns. */
 async function writeLogs(): Promise<void> {
   const clock = ticking();

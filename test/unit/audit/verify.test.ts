@@ -1,4 +1,14 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -135,6 +145,13 @@ describe('verify', () => {
     expect(problems).toEqual([
       { check: 'tree', place: 'earlier checkpoint', what: 'the first 282 records are not those that it covers' },
     ]);
+  });
+
+  // A link to itself stands for whatever cannot be read: rights do not bind the user that tests may run as.
+  test.each(['segments', 'kept', 'checkpoint', 'log.vkey'])('%s that cannot be read is no verdict', async (name) => {
+    rmSync(join(work, name), { recursive: true, force: true });
+    symlinkSync(name, join(work, name));
+    await expect(verifyLog({ directory: work })).rejects.toMatchObject({ code: 'ELOOP' });
   });
 
   test('shares no code with the writer', () => {
