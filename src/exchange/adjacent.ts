@@ -1,10 +1,13 @@
 import type { Detector, Finding, Scan } from '../detect/finding.ts';
+import type { Sliced } from '../lib/slices.ts';
 import type { Segment } from '../llm/conversation.ts';
 
 /** How far from the border between two parts a value may begin and end. */
 export const acrossCharsMax = 128;
 /** Parts of one content that are read together; what further parts hold is read by itself only. */
 const partsMax = 256;
+/** Parts that are looked at between two turns. */
+const turnParts = 64;
 
 /**
  * Finds values that are cut in two by the border between parts of one content: a model reads the parts of a message as one text.
@@ -14,14 +17,22 @@ const partsMax = 256;
  * Parts are texts of one role whose pointers differ in one position of a list, and are objects there (`/content/0/text`,
  * `/content/1/text`), or messages that follow each other: items of a list of plain texts are texts of their own.
  */
-export function scanAcross(detector: Detector, segments: readonly Segment[], scans: readonly Scan[]): readonly Scan[] {
+export function* scanAcross(
+  detector: Detector,
+  segments: readonly Segment[],
+  scans: readonly Scan[],
+): Sliced<readonly Scan[]> {
   let joined: Scan[] | null = null;
+  let work = 0;
   for (let first = 0; first < segments.length; ) {
     const end = groupEnd(segments, first);
+    work += end - first;
     if (end - first > 1) {
       joined ??= [...scans];
-      addAcross(detector, segments, first, end, joined);
-    }
+      if (work > turnParts) yield;
+      yield* addAcross(detector, segments, first, end, joined);
+    } else if (work > turnParts) yield;
+    if (work > turnParts) work = 0;
     first = end;
   }
   return joined ?? scans;
@@ -58,8 +69,15 @@ interface Stretch {
   }[];
 }
 
-function addAcross(detector: Detector, segments: readonly Segment[], first: number, end: number, scans: Scan[]): void {
+function* addAcross(
+  detector: Detector,
+  segments: readonly Segment[],
+  first: number,
+  end: number,
+  scans: Scan[],
+): Sliced<void> {
   for (const glue of ['', ' ']) {
+    if (glue !== '' && end - first > turnParts / 2) yield;
     const { text, pieces } = joinedNear(segments, first, end, glue);
     for (const { entity, detector: rule, start, end: to, score } of detector.scan(text).findings) {
       const parts = pieces.flatMap(({ segment, at, from, length }) => {

@@ -1,8 +1,9 @@
 import type { Detector } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import { inSlices } from '../lib/slices.ts';
 import { createBodyEncoder, encodeBody } from '../llm/content-encoder.ts';
-import { createBodyDecoder, decodeBody, isKnownEncoding } from '../llm/content-encoding.ts';
+import { createBodyDecoder, decodeBodyAside, isKnownEncoding } from '../llm/content-encoding.ts';
 import type { BodyError, Dialect, RouteFacts, StreamFraming } from '../llm/dialect.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import type { Minter } from '../mask/placeholder.ts';
@@ -134,15 +135,15 @@ function whole(options: AnswerBodyOptions): AnswerBody {
 
   async function judge(body: Buffer): Promise<Result<Released, BodyError>> {
     if (body.length === 0) return ok(nothing);
-    const decoded = decodeBody(body, encoding);
+    const decoded = await decodeBodyAside(body, encoding);
     if (!decoded.ok) return decoded;
-    const parsed = dialect.readResponse(decoded.value);
+    const parsed = await inSlices(dialect.readResponse(decoded.value));
     if (!parsed.ok) return parsed;
     const scans = await inspect(detector, parsed.value.conversation.segments);
-    const masked = maskBody(parsed.value, scans, 'output', plan, minter);
+    const masked = await inSlices(maskBody(parsed.value, scans, 'output', plan, minter));
     counts = masked.counts;
     uninspected = parsed.value.conversation.uninspected.map((part) => part.kind);
-    const bytes = restorer ? restoreBody(parsed.value, masked, restorer) : masked.body;
+    const bytes = restorer ? await inSlices(restoreBody(parsed.value, masked, restorer)) : masked.body;
     return ok({ masked: masked.body, bytes, wire: await encoded(body, decoded.value, bytes) });
   }
 

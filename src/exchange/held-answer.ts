@@ -1,6 +1,7 @@
 import type { Approval } from '../approval/approval.ts';
 import type { Scan } from '../detect/finding.ts';
 import { err, type Result } from '../lib/result.ts';
+import { inSlices, type Sliced } from '../lib/slices.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import type { Minter } from '../mask/placeholder.ts';
 import type { Restorer } from '../mask/restorables.ts';
@@ -61,7 +62,7 @@ export function createHeldAnswer(
   let out: AnswerBody | null = null;
 
   async function judge(body: Buffer): Promise<Result<Released, Refusal>> {
-    const read = readAnswer(exchange.route, head, exchange.dialect, body, options.bodyBytesMax);
+    const read = await readAnswer(exchange.route, head, exchange.dialect, body, options.bodyBytesMax);
     if (!read.ok) return err(unreadableResponse(read.error));
     const { plain, texts } = read.value;
     uninspected = texts.uninspected.map((part) => part.kind);
@@ -109,9 +110,22 @@ export function createHeldAnswer(
 
 /** The same bytes that would have flowed, in one piece. */
 async function releaseAll(out: AnswerBody, body: Buffer): Promise<Result<Released, Refusal>> {
-  const first = out.push(body);
+  const pieces = await inSlices(pushInTurns(out, body));
   const rest = await out.finish();
   if (!rest.ok) return rest;
-  const join = (part: keyof Released) => Buffer.concat([first[part], rest.value[part]]);
+  pieces.push(rest.value);
+  const join = (part: keyof Released) => Buffer.concat(pieces.map((piece) => piece[part]));
   return { ok: true, value: { wire: join('wire'), bytes: join('bytes'), masked: join('masked') } };
+}
+
+/** Bytes that are masked between two turns. */
+const turnBytes = 16_384;
+
+function* pushInTurns(out: AnswerBody, body: Buffer): Sliced<Released[]> {
+  const pieces: Released[] = [];
+  for (let at = 0; at < body.length; at += turnBytes) {
+    if (at > 0) yield;
+    pieces.push(out.push(body.subarray(at, at + turnBytes)));
+  }
+  return pieces;
 }

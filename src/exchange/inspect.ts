@@ -1,4 +1,5 @@
 import type { Detector, Finding, Scan } from '../detect/finding.ts';
+import { atOnce, inSlices } from '../lib/slices.ts';
 import type { Segment } from '../llm/conversation.ts';
 import { scanAcross } from './adjacent.ts';
 
@@ -23,7 +24,7 @@ export function inspect(detector: Detector, segments: readonly Segment[]): reado
   for (const { text } of segments) characters += Math.max(text.length, textCharsMin);
   if (characters <= atOnceChars) {
     const scans = segments.map((segment) => scanShort(detector, segment.text));
-    return scanAcross(detector, segments, scans);
+    return atOnce(scanAcross(detector, segments, scans));
   }
   return inspectInTurns(detector, segments);
 }
@@ -44,7 +45,7 @@ async function inspectInTurns(detector: Detector, segments: readonly Segment[]):
       await nextTurn();
     }
   }
-  return scanAcross(detector, segments, scans);
+  return inSlices(scanAcross(detector, segments, scans));
 }
 
 function scanShort(detector: Detector, text: string): Scan {

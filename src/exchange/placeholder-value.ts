@@ -1,6 +1,7 @@
 import type { OpenedBody, StoredRecord } from '../audit/read.ts';
 import type { JsonValue } from '../lib/json.ts';
 import { isJsonObject } from '../lib/json.ts';
+import { inSlices } from '../lib/slices.ts';
 import type { Dialect, RouteFacts } from '../llm/dialect.ts';
 import { createMinter } from '../mask/placeholder.ts';
 import type { DetectorInService } from './deps.ts';
@@ -33,7 +34,7 @@ export async function placeholderValue(
     path: text(record.facts['path']),
     header: (name) => (name === 'content-type' ? original.mediaType : null),
   };
-  const parsed = deps.selectDialect(route, original.mediaType).readRequest(original.content, route);
+  const parsed = await inSlices(deps.selectDialect(route, original.mediaType).readRequest(original.content, route));
   if (!parsed.ok) return null;
   const caller = callerOf(bodies);
   const scope = placeholderScope(deps.maskingScope, caller, record.session, record.exchange);

@@ -1,8 +1,10 @@
 import { err, ok, type Result } from '../lib/result.ts';
-import { decodeBody } from '../llm/content-encoding.ts';
+import { inSlices, type Sliced } from '../lib/slices.ts';
+import { decodeBodyAside } from '../llm/content-encoding.ts';
 import type { Conversation, Segment, Uninspected } from '../llm/conversation.ts';
 import type { BodyError, Dialect, EventReading, EventText, RouteFacts, StreamFraming } from '../llm/dialect.ts';
 import { createFramer } from '../llm/framers.ts';
+import type { StreamEvent } from '../llm/framing.ts';
 import { answerKind } from './answer-body.ts';
 import type { ResponseHead } from './exchange.ts';
 
@@ -17,14 +19,14 @@ export interface AnswerRead {
  * Reads an answer that has arrived whole, streamed or not. The pieces of a running text are joined; a copy of it in a
  * closing event is left out. What is no text is said to be uninspected.
  */
-export function readAnswer(
+export async function readAnswer(
   route: RouteFacts,
   head: ResponseHead,
   dialect: Dialect,
   body: Buffer,
   bodyBytesMax: number,
-): Result<AnswerRead, BodyError> {
-  const decoded = decodeBody(body, head.headers.get('content-encoding') ?? null, bodyBytesMax);
+): Promise<Result<AnswerRead, BodyError>> {
+  const decoded = await decodeBodyAside(body, head.headers.get('content-encoding') ?? null, bodyBytesMax);
   if (!decoded.ok) return decoded;
   const plain = decoded.value;
   const kind = answerKind(route, head, dialect);
@@ -33,7 +35,7 @@ export function readAnswer(
     return ok({ plain, texts: { segments: [], uninspected } });
   }
   if (kind === 'json') {
-    const parsed = dialect.readResponse(plain);
+    const parsed = await inSlices(dialect.readResponse(plain));
     if (!parsed.ok) return parsed;
     const { segments, uninspected } = parsed.value.conversation;
     return ok({ plain, texts: { segments, uninspected } });
@@ -42,27 +44,35 @@ export function readAnswer(
     const segments: Segment[] = [{ pointer: '', role: 'assistant', kind: 'text', text: plain.toString('utf8') }];
     return ok({ plain, texts: { segments, uninspected: [] } });
   }
-  const texts = readEvents(kind, dialect, plain);
+  const texts = await inSlices(readEvents(kind, dialect, plain));
   return texts.ok ? ok({ plain, texts: texts.value }) : texts;
 }
 
-function readEvents(
+/** Bytes of events that are read between two turns. */
+const turnBytes = 16_384;
+const nothingMore: Result<readonly StreamEvent[], BodyError> = ok([]);
+
+function* readEvents(
   framing: Exclude<StreamFraming, 'text'>,
   dialect: Dialect,
   plain: Buffer,
-): Result<AnswerRead['texts'], BodyError> {
+): Sliced<Result<AnswerRead['texts'], BodyError>> {
   const framer = createFramer(framing);
   const reader = dialect.openStream();
   const texts = createTexts();
-  const pushed = framer.push(plain);
-  if (!pushed.ok) return pushed;
-  const ended = framer.end();
-  if (!ended.ok) return ended;
-  for (const event of [...pushed.value, ...ended.value]) {
-    if (event.payload === null) continue;
-    const reading = reader.read(event.payload, event.event);
-    if (!reading.ok) return err(reading.error);
-    texts.add(reading.value);
+  for (let at = 0; at <= plain.length; at += turnBytes) {
+    const isLast = at + turnBytes > plain.length;
+    const pushed = framer.push(plain.subarray(at, at + turnBytes));
+    if (!pushed.ok) return pushed;
+    const ended = isLast ? framer.end() : nothingMore;
+    if (!ended.ok) return ended;
+    for (const event of [...pushed.value, ...ended.value]) {
+      if (event.payload === null) continue;
+      const reading = reader.read(event.payload, event.event);
+      if (!reading.ok) return err(reading.error);
+      texts.add(reading.value);
+    }
+    if (!isLast) yield;
   }
   return ok(texts.all());
 }

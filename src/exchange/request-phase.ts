@@ -1,5 +1,6 @@
 import type { Subject } from '../identity/subject.ts';
 import type { Fault } from '../lib/fault.ts';
+import { inSlices } from '../lib/slices.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import { createMinter, type Minter } from '../mask/placeholder.ts';
@@ -44,7 +45,7 @@ export async function requestPhase(
     if (!subject.ok) return await refuse(deps, facts, unauthenticated(subject.error));
     facts = { ...facts, subject: subject.value };
 
-    const read = readRequest(deps.settings.bodyBytesMax, context, body);
+    const read = await readRequest(deps.settings.bodyBytesMax, context, body);
     if (!read.ok) return await refuse(deps, facts, unreadableRequest(read.error));
     const { parsed, plain } = read.value;
     const said = parsed?.conversation ?? withoutBody(context, options);
@@ -68,7 +69,8 @@ export async function requestPhase(
     const restorables = decision.restore.length > 0 ? createRestorables(decision.restore) : null;
     const texts = conversation.segments.map(({ text }) => text);
     const minter = minterOf(deps, subject.value, session, context.id, texts, restorables);
-    const masked = parsed ? maskBody(parsed, scans, 'input', compilePlan(decision.redact), minter) : null;
+    const plan = compilePlan(decision.redact);
+    const masked = parsed ? await inSlices(maskBody(parsed, scans, 'input', plan, minter)) : null;
     facts = {
       ...facts,
       masked: masked?.counts ?? [],

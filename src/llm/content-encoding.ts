@@ -1,3 +1,4 @@
+import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -30,6 +31,44 @@ export function decodeBody(
   encoding: string | null,
   bodyBytesMax: number = limits.bodyBytesMax,
 ): Result<Buffer, BodyError> {
+  const steps = decoding(body, encoding, bodyBytesMax);
+  let step = steps.next();
+  while (step.done !== true) {
+    step = steps.next(decodeNow(step.value));
+  }
+  return step.value;
+}
+
+/** As `decodeBody`, for one that others wait behind: what may take long is decoded off the event loop. */
+export async function decodeBodyAside(
+  body: Buffer,
+  encoding: string | null,
+  bodyBytesMax: number = limits.bodyBytesMax,
+): Promise<Result<Buffer, BodyError>> {
+  if (body.length <= atOnceBytes) return decodeBody(body, encoding, bodyBytesMax);
+  const steps = decoding(body, encoding, bodyBytesMax);
+  let step = steps.next();
+  while (step.done !== true) {
+    step = steps.next(await decodeAside(step.value));
+  }
+  return step.value;
+}
+
+/** Compressed bytes that are decoded on the event loop: with the ratio that is allowed, some milliseconds at worst. */
+const atOnceBytes = 16_384;
+
+interface Decoding {
+  readonly decode: Decode;
+  readonly input: Buffer;
+  readonly maxOutputLength: number;
+}
+
+/** Asks for one decoding after the other. */
+function* decoding(
+  body: Buffer,
+  encoding: string | null,
+  bodyBytesMax: number,
+): Generator<Decoding, Result<Buffer, BodyError>, Result<Buffer, BodyError>> {
   const codings = codingsOf(encoding);
   if (codings.length > codingsMax) return err(unsupported('too many content codings'));
   let decoded = body;
@@ -39,8 +78,7 @@ export function decodeBody(
     if (decode === null) return err(unsupported('the content coding is not known'));
     if (decoded.length === 0) continue;
     const ratioMax = Math.max(decoded.length * limits.inflateRatioMax, smallOutputBytes);
-    const outputBytesMax = Math.min(bodyBytesMax, ratioMax);
-    const output = inflate(decode, decoded, outputBytesMax);
+    const output = yield { decode, input: decoded, maxOutputLength: Math.min(bodyBytesMax, ratioMax) };
     if (!output.ok) return output;
     decoded = output.value;
   }
@@ -97,19 +135,23 @@ const codingsMax = 2;
 /** Output of this size is nobody's bomb, whatever the ratio. */
 const smallOutputBytes = 64 * 1024;
 
-type Decode = (body: Buffer, options: { readonly maxOutputLength: number }) => Buffer;
+type Bound = { readonly maxOutputLength: number };
+
+interface Decode {
+  now(body: Buffer, options: Bound): Buffer;
+  /** Off the event loop. */
+  aside(body: Buffer, options: Bound): Promise<Buffer>;
+}
 
 function decoderOf(coding: string): Decode | null {
   switch (coding) {
     case 'gzip':
     case 'x-gzip':
-      return zlib.gunzipSync;
+      return gunzip;
     case 'deflate':
-      // RFC 9110 means the zlib format; some servers send bare DEFLATE data. The first byte tells (RFC 1950 section 2.2).
-      return (body, options) =>
-        ((body[0] ?? 0) & 0x0f) === 8 ? zlib.inflateSync(body, options) : zlib.inflateRawSync(body, options);
+      return inflate;
     case 'br':
-      return zlib.brotliDecompressSync;
+      return brotli;
     case 'zstd':
       return zstdDecoder();
     default:
@@ -121,21 +163,57 @@ function decoderOf(coding: string): Decode | null {
 function zstdDecoder(): Decode | null {
   const decode: unknown = Reflect.get(zlib, 'zstdDecompressSync');
   if (typeof decode !== 'function') return null;
-  return (body, options) => {
+  const now = (body: Buffer, options: Bound): Buffer => {
     const output: unknown = Reflect.apply(decode, zlib, [body, options]);
     return Buffer.isBuffer(output) ? output : Buffer.alloc(0);
   };
+  // Fast enough (more than 1 GB/s) to stay on the event loop.
+  return { now, aside: async (body, options) => now(body, options) };
 }
 
-function inflate(decode: Decode, body: Buffer, maxOutputLength: number): Result<Buffer, BodyError> {
+const gunzip: Decode = {
+  now: zlib.gunzipSync,
+  aside: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
+};
+
+const inflateZlib = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate);
+const inflateRaw = promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflateRaw);
+
+const inflate: Decode = {
+  now: (body, options) => (isZlib(body) ? zlib.inflateSync(body, options) : zlib.inflateRawSync(body, options)),
+  aside: (body, options) => (isZlib(body) ? inflateZlib(body, options) : inflateRaw(body, options)),
+};
+
+/** RFC 9110 means the zlib format; some servers send bare DEFLATE data. The first byte tells (RFC 1950 section 2.2). */
+function isZlib(body: Buffer): boolean {
+  return ((body[0] ?? 0) & 0x0f) === 8;
+}
+
+const brotli: Decode = {
+  now: zlib.brotliDecompressSync,
+  aside: promisify<Buffer, zlib.BrotliOptions, Buffer>(zlib.brotliDecompress),
+};
+
+function decodeNow({ decode, input, maxOutputLength }: Decoding): Result<Buffer, BodyError> {
   try {
-    return ok(decode(body, { maxOutputLength }));
+    return ok(decode.now(input, { maxOutputLength }));
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
-    if (code === 'ERR_BUFFER_TOO_LARGE') return err(tooLarge(maxOutputLength));
-    if (code === 'Z_BUF_ERROR') return err(breaksOff);
-    return err(unsupported(notAsSaid));
+    return err(inflateError(thrown, maxOutputLength));
   }
+}
+
+async function decodeAside({ decode, input, maxOutputLength }: Decoding): Promise<Result<Buffer, BodyError>> {
+  try {
+    return ok(await decode.aside(input, { maxOutputLength }));
+  } catch (thrown) {
+    return err(inflateError(thrown, maxOutputLength));
+  }
+}
+
+function inflateError(thrown: unknown, maxOutputLength: number): BodyError {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
+  if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(maxOutputLength);
+  return code === 'Z_BUF_ERROR' ? breaksOff : unsupported(notAsSaid);
 }
 
 const notAsSaid = 'the body is not encoded as its content-encoding says';

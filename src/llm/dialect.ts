@@ -1,4 +1,5 @@
 import type { Result } from '../lib/result.ts';
+import type { Sliced } from '../lib/slices.ts';
 import type { Conversation, Role, SegmentKind, Uninspected } from './conversation.ts';
 
 /** Why a body could not be read. Each is answered with 400 (or 413) in the caller's dialect, and recorded. */
@@ -25,7 +26,7 @@ export interface ParsedBody {
    * probabilities, annotations with offsets into it) dropped by the dialect's documented rule. All else byte for byte.
    * With no replacement the original buffer itself is returned.
    */
-  rewrite(replacements: ReadonlyMap<number, string>): Buffer;
+  rewrite(replacements: ReadonlyMap<number, string>): Sliced<Buffer>;
 }
 
 /** What is known of a request before its body is read. Header names are lower-case. */
@@ -70,9 +71,10 @@ export interface Dialect {
   readonly id: string;
   /** True when path (and shape, for ambiguous paths) say that this dialect speaks. Never by model name. */
   matches(route: RouteFacts): boolean;
-  readRequest(body: Buffer, route: RouteFacts): Result<ParsedBody, BodyError>;
+  /** Gives way between the steps of a large body, as every reader and writer of bodies here. */
+  readRequest(body: Buffer, route: RouteFacts): Sliced<Result<ParsedBody, BodyError>>;
   /** A whole (non-streamed) JSON answer. */
-  readResponse(body: Buffer): Result<ParsedBody, BodyError>;
+  readResponse(body: Buffer): Sliced<Result<ParsedBody, BodyError>>;
   /**
    * The framing of an answer where its media type does not tell, else null: the media type decides. Absent: it always does.
    * `mediaType` is lower-case and without parameters.

@@ -6,7 +6,8 @@ import type { BodyError } from './dialect.ts';
 import { type Frame, frameLength, preludeBytes, readFrame, stringHeaders, writeFrame } from './eventstream-frame.ts';
 import { createByteQueue, type Framer, type StreamEvent } from './framing.ts';
 import { applyEdits } from './json-edit.ts';
-import { type JsonStringNode, memberOf, parseJson, stringOf } from './json-source.ts';
+import { parseJson } from './json-parser.ts';
+import { type JsonStringNode, memberOf, stringOf } from './json-source.ts';
 
 /**
  * Amazon's binary event stream, byte-exact: one event a frame, named by its `:event-type` or `:exception-type`. The payload is text; that of a

@@ -1,8 +1,10 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Sliced } from '../lib/slices.ts';
 import type { Conversation, Segment, Uninspected } from './conversation.ts';
 import type { BodyError, ParsedBody } from './dialect.ts';
 import { createGenericText } from './generic-text.ts';
+import { decodingValidUtf8, encodingUtf8 } from './utf8.ts';
 
 /** A text of a form, with its place in the body. */
 export interface FormText {
@@ -13,7 +15,7 @@ export interface FormText {
   readonly start: number;
   readonly end: number;
   /** How another text is written in its place. */
-  encode(text: string): Buffer;
+  encode(text: string): Sliced<Buffer>;
 }
 
 /** A form as its syntax tells it. */
@@ -29,19 +31,20 @@ export interface Form {
  * A form as a body: a text that is a JSON document has a segment for each of its leaves, any other is one. `rewrite` replaces the texts that
  * change and leaves every other byte alone. More than `limits.formTextsMax` texts are `too_many_values`.
  */
-export function formBody(
+export function* formBody(
   body: Buffer,
   form: Form,
   summary: Omit<Conversation, 'segments' | 'uninspected'>,
-): Result<ParsedBody, BodyError> {
+): Sliced<Result<ParsedBody, BodyError>> {
   if (form.texts.length > limits.formTextsMax) {
     return err({ kind: 'too_many_values', message: `the form has more than ${limits.formTextsMax} texts` });
   }
   const read = createGenericText();
   const slots: Slot[] = [];
   const segments: Segment[] = [];
-  for (const text of form.texts) {
-    const inner = read.readRequest(Buffer.from(text.text, 'utf8'), noRoute);
+  for (const [position, text] of form.texts.entries()) {
+    if (position % turnTexts === turnTexts - 1) yield;
+    const inner = yield* read.readRequest(yield* encodingUtf8([text.text]), noRoute);
     if (!inner.ok) return inner;
     slots.push({ text, inner: inner.value, first: segments.length });
     for (const segment of inner.value.conversation.segments) segments.push(placed(text, segment));
@@ -51,6 +54,9 @@ export function formBody(
     rewrite: (replacements) => rewrite(body, slots, replacements),
   });
 }
+
+/** Texts that are read or written between two turns, however short they are. */
+const turnTexts = 256;
 
 interface Slot {
   readonly text: FormText;
@@ -71,19 +77,20 @@ function placed(text: FormText, segment: Segment): Segment {
   };
 }
 
-function rewrite(body: Buffer, slots: readonly Slot[], replacements: ReadonlyMap<number, string>): Buffer {
+function* rewrite(body: Buffer, slots: readonly Slot[], replacements: ReadonlyMap<number, string>): Sliced<Buffer> {
   const parts: Buffer[] = [];
   let at = 0;
-  for (const { text, inner, first } of slots) {
+  for (const [position, { text, inner, first }] of slots.entries()) {
+    if (position % turnTexts === turnTexts - 1) yield;
     const changed = new Map<number, string>();
     for (const index of inner.conversation.segments.keys()) {
       const replacement = replacements.get(first + index);
       if (replacement !== undefined) changed.set(index, replacement);
     }
     if (changed.size === 0) continue;
-    const written = inner.rewrite(changed).toString('utf8');
+    const written = yield* decodingValidUtf8(yield* inner.rewrite(changed));
     if (written === text.text) continue;
-    parts.push(body.subarray(at, text.start), text.encode(written));
+    parts.push(body.subarray(at, text.start), yield* text.encode(written));
     at = text.end;
   }
   return parts.length === 0 ? body : Buffer.concat([...parts, body.subarray(at)]);

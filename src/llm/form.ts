@@ -1,9 +1,11 @@
 import { ok, type Result } from '../lib/result.ts';
+import type { Sliced } from '../lib/slices.ts';
 import { emptyConversation } from './conversation.ts';
 import type { BodyError, Dialect, ParsedBody, RouteFacts } from './dialect.ts';
 import { type Form, formBody } from './form-body.ts';
 import { createGenericJson } from './generic-json.ts';
 import { createGenericText } from './generic-text.ts';
+import { unchanged } from './json-body.ts';
 import { readMultipart } from './multipart.ts';
 import { routePath } from './route-path.ts';
 import { readUrlencoded } from './urlencoded.ts';
@@ -20,20 +22,21 @@ export function createForm(): Dialect {
     ...text,
     id: 'form',
     matches: () => false,
-    readRequest: (body, route) => {
+    readRequest: function* (body, route) {
       const contentType = route.header('content-type') ?? '';
-      if (/^\s*multipart\//i.test(contentType)) return read(body, readMultipart(body, contentType), route);
-      const asJson = /^\s*[[{]/.test(body.toString('latin1', 0, 64)) ? json.readRequest(body, route) : null;
-      return asJson?.ok === true ? asJson : read(body, readUrlencoded(body), route);
+      if (/^\s*multipart\//i.test(contentType))
+        return yield* read(body, yield* readMultipart(body, contentType), route);
+      const asJson = /^\s*[[{]/.test(body.toString('latin1', 0, 64)) ? yield* json.readRequest(body, route) : null;
+      return asJson?.ok === true ? asJson : yield* read(body, yield* readUrlencoded(body), route);
     },
   };
 }
 
-function read(body: Buffer, form: Result<Form, BodyError>, route: RouteFacts): Result<ParsedBody, BodyError> {
-  if (body.length === 0) return ok({ conversation: emptyConversation, rewrite: () => body });
+function* read(body: Buffer, form: Result<Form, BodyError>, route: RouteFacts): Sliced<Result<ParsedBody, BodyError>> {
+  if (body.length === 0) return ok({ conversation: emptyConversation, rewrite: () => unchanged(body) });
   if (!form.ok) return form;
   const { fields } = form.value;
-  return formBody(body, form.value, {
+  return yield* formBody(body, form.value, {
     ...emptyConversation,
     dialect: 'form',
     operation: operationOf(routePath(route.path)),

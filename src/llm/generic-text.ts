@@ -1,8 +1,10 @@
 import { ok, type Result } from '../lib/result.ts';
+import type { Sliced } from '../lib/slices.ts';
 import { emptyConversation, type Role } from './conversation.ts';
 import type { BodyError, Dialect, ParsedBody } from './dialect.ts';
 import { createGenericJson } from './generic-json.ts';
-import { decodeUtf8 } from './json-source.ts';
+import { unchanged } from './json-body.ts';
+import { decodingUtf8, encodingUtf8 } from './utf8.ts';
 
 /**
  * A body of plain text: one segment with the empty pointer. A body that is a JSON document all the same is read as one, whatever
@@ -11,15 +13,15 @@ import { decodeUtf8 } from './json-source.ts';
 export function createGenericText(): Dialect {
   const json = createGenericJson();
 
-  function read(
+  function* read(
     body: Buffer,
     role: Role,
-    readAsJson: () => Result<ParsedBody, BodyError>,
-  ): Result<ParsedBody, BodyError> {
-    const source = decodeUtf8(body);
+    readAsJson: () => Sliced<Result<ParsedBody, BodyError>>,
+  ): Sliced<Result<ParsedBody, BodyError>> {
+    const source = yield* decodingUtf8(body);
     if (!source.ok) return source;
     if (/^\ufeff?\s*[[{]/.test(source.value)) {
-      const parsed = readAsJson();
+      const parsed = yield* readAsJson();
       if (parsed.ok || parsed.error.kind !== 'invalid_json') return parsed;
     }
     return ok(plainBody(body, source.value, role));
@@ -40,15 +42,16 @@ export function createOpaqueBody(): Dialect {
   return {
     ...text,
     id: 'binary',
-    readRequest: (body) =>
-      ok({
+    readRequest: function* (body) {
+      return ok({
         conversation: {
           ...emptyConversation,
           dialect: 'binary',
           uninspected: body.length > 0 ? [{ pointer: '', kind: 'binary' }] : [],
         },
-        rewrite: () => body,
-      }),
+        rewrite: () => unchanged(body),
+      });
+    },
   };
 }
 
@@ -60,7 +63,8 @@ function plainBody(body: Buffer, source: string, role: Role): ParsedBody {
     conversation: { ...emptyConversation, dialect: 'text', segments },
     rewrite: (replacements) => {
       const replacement = replacements.get(0);
-      return replacement === undefined || replacement === text ? body : Buffer.from(mark + replacement, 'utf8');
+      const isChanged = replacement !== undefined && replacement !== text;
+      return isChanged ? encodingUtf8([mark, replacement]) : unchanged(body);
     },
   };
 }

@@ -1,10 +1,14 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Sliced } from '../lib/slices.ts';
 import { type Conversation, emptyConversation, type Segment } from './conversation.ts';
 import type { BodyError, ParsedBody } from './dialect.ts';
-import { applyEdits, type Edit, isAsciiStyle, jsonString } from './json-edit.ts';
-import { createJsonBudget, decodeUtf8, type JsonNode, parseJson } from './json-source.ts';
+import { type Edit, editedParts } from './json-edit.ts';
+import { createJsonParser } from './json-parser.ts';
+import { createJsonBudget, type JsonBudget, type JsonNode } from './json-source.ts';
+import { escaping, judgingStyle } from './json-string.ts';
 import type { Shape } from './shape.ts';
+import { decodingUtf8, encodingUtf8 } from './utf8.ts';
 import { type FoundText, type Host, type Walk, walkBody } from './walk.ts';
 
 /** What a dialect knows of a body beside its texts. */
@@ -16,19 +20,19 @@ export type Summary = Omit<Conversation, 'segments' | 'uninspected'>;
  * into the source, strings inside strings included, drops what repeats a changed text (shape `repeats`), and leaves every other byte
  * alone. Texts sealed by a signature are not changed.
  */
-export function readJsonBody(
+export function* readJsonBody(
   body: Buffer,
   shape: Shape | ((source: string, root: JsonNode) => Shape),
   summarize: (source: string, root: JsonNode) => Summary,
-): Result<ParsedBody, BodyError> {
-  if (body.length === 0) return ok({ conversation: emptyConversation, rewrite: () => body });
-  const source = decodeUtf8(body);
+): Sliced<Result<ParsedBody, BodyError>> {
+  if (body.length === 0) return ok({ conversation: emptyConversation, rewrite: () => unchanged(body) });
+  const source = yield* decodingUtf8(body);
   if (!source.ok) return source;
   const budget = createJsonBudget();
-  const root = parseJson(source.value, budget);
-  if (!root.ok) return err(root.error);
+  const root = yield* parsing(source.value, budget);
+  if (!root.ok) return root;
   const chosen = typeof shape === 'function' ? shape(source.value, root.value) : shape;
-  const walk = walkBody(source.value, root.value, chosen, budget);
+  const walk = yield* walkBody(source.value, root.value, chosen, budget);
   if (walk.isFull) {
     return err({ kind: 'too_many_values', message: `the body has more than ${limits.bodyTextsMax} texts` });
   }
@@ -38,31 +42,59 @@ export function readJsonBody(
       segments: walk.texts.map(segmentOf),
       uninspected: walk.uninspected,
     },
-    rewrite: (replacements) => {
-      const edits = editsOf(walk, source.value, replacements);
-      return edits.length === 0 ? body : Buffer.from(applyEdits(source.value, edits), 'utf8');
-    },
+    rewrite: (replacements) => rewriting(body, source.value, walk, replacements),
   });
+}
+
+/** The answer of a `rewrite` that changes nothing. */
+// biome-ignore lint/correctness/useYield: there is nothing to wait for.
+export function* unchanged(body: Buffer): Sliced<Buffer> {
+  return body;
+}
+
+/** Characters that are read between two turns: at most some milliseconds, where every second one is a value. */
+const turnChars = 32_768;
+
+function* parsing(source: string, budget: JsonBudget): Sliced<Result<JsonNode, BodyError>> {
+  const parser = createJsonParser(source, budget);
+  while (!parser.run(turnChars)) yield;
+  return parser.result();
+}
+
+function* rewriting(
+  body: Buffer,
+  source: string,
+  walk: Walk,
+  replacements: ReadonlyMap<number, string>,
+): Sliced<Buffer> {
+  const edits = yield* editsOf(walk, source, replacements);
+  return edits.length === 0 ? body : yield* encodingUtf8(editedParts(source, edits));
 }
 
 function segmentOf({ pointer, role, kind, text, isSealed }: FoundText): Segment {
   return isSealed ? { pointer, role, kind, text, isSealed } : { pointer, role, kind, text };
 }
 
-function editsOf(walk: Walk, source: string, replacements: ReadonlyMap<number, string>): Edit[] {
+/** Texts that are written between two turns, however short they are. */
+const turnTexts = 256;
+
+function* editsOf(walk: Walk, source: string, replacements: ReadonlyMap<number, string>): Sliced<Edit[]> {
   const byHost = new Map<Host | null, Edit[]>([[null, []]]);
   const changedScopes = new Set<number>();
+  let written = 0;
   for (const [index, replacement] of replacements) {
     const found = walk.texts[index];
     if (found === undefined || found.isSealed || found.text === replacement) continue;
+    if (++written % turnTexts === 0) yield;
     changedScopes.add(found.scope);
-    editsIn(byHost, found.host).push(splice(found.host?.source ?? source, found, replacement));
+    editsIn(byHost, found.host).push(yield* splicing(found.host?.source ?? source, found, replacement));
   }
   // Innermost first: the edits inside a string make one edit of the string that holds it.
   const hosts = [...byHost.keys()].filter((host) => host !== null).sort((a, b) => b.depth - a.depth);
   for (const host of hosts) {
-    const inner = applyEdits(host.source, byHost.get(host) ?? []);
-    editsIn(byHost, host.parent).push(splice(host.parent?.source ?? source, host, inner));
+    const inner = editedParts(host.source, byHost.get(host) ?? []).join('');
+    if (++written % turnTexts === 0) yield;
+    editsIn(byHost, host.parent).push(yield* splicing(host.parent?.source ?? source, host, inner));
   }
   const edits = byHost.get(null) ?? [];
   for (const repeat of walk.repeats) if (changedScopes.has(repeat.scope)) edits.push(repeat);
@@ -77,7 +109,11 @@ function editsIn(byHost: Map<Host | null, Edit[]>, host: Host | null): Edit[] {
   return edits;
 }
 
-function splice(source: string, place: { readonly start: number; readonly end: number }, text: string): Edit {
-  const isAscii = isAsciiStyle(source.slice(place.start, place.end));
-  return { start: place.start, end: place.end, source: jsonString(text, isAscii) };
+function* splicing(
+  source: string,
+  { start, end }: { readonly start: number; readonly end: number },
+  text: string,
+): Sliced<Edit> {
+  const isAscii = yield* judgingStyle(source.slice(start, end));
+  return { start, end, source: yield* escaping(text, isAscii) };
 }

@@ -1,7 +1,8 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { BodyError, EventDelta, EventDependent, EventReading, EventText, StreamReader } from './dialect.ts';
-import { type JsonNode, parseJson } from './json-source.ts';
+import { parseJson } from './json-parser.ts';
+import type { JsonNode } from './json-source.ts';
 import type { Shape } from './shape.ts';
 import { type Walk, walkEvent } from './walk.ts';
 

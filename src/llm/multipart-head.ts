@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
+import { limits } from '../lib/limits.ts';
 import type { FormText } from './form-body.ts';
 import { percentDecode } from './urlencoded.ts';
+import { encodingUtf8 } from './utf8.ts';
 
 /** A value in the headers of a part. */
 export interface HeaderValue extends Omit<FormText, 'pointer' | 'kind'> {
@@ -20,9 +22,10 @@ export interface Head {
 
 /**
  * Reads the headers of a part of a form (RFC 7578 section 4). Null for what another reader could take for something else: a line that is no
- * header, a header or a parameter that stands twice.
+ * header, a header or a parameter that stands twice, more than `limits.formHeadBytesMax`.
  */
 export function readHead(body: Buffer, headStart: number, contentStart: number): Head | null {
+  if (contentStart - headStart > limits.formHeadBytesMax) return null;
   if (!isUtf8(body.subarray(headStart, contentStart))) return null;
   const values: HeaderValue[] = [];
   const known = new Map<string, string>();
@@ -79,7 +82,7 @@ type Value = Omit<HeaderValue, 'name'>;
 /** Quotes inside come as `\"` or, from browsers, as `%22`, which stays as it is. */
 function inQuotes(body: Buffer, start: number, end: number): Value {
   const text = body.toString('utf8', start, end).replace(/\\"/g, '"');
-  return { text, start, end, encode: (written) => Buffer.from(oneLine(written).replace(/"/g, '\\"'), 'utf8') };
+  return { text, start, end, encode: (written) => encodingUtf8([oneLine(written).replace(/"/g, '\\"')]) };
 }
 
 /** `UTF-8''…` (RFC 8187). RFC 7578 forbids it in forms, some clients send it. */
@@ -90,12 +93,12 @@ function extended(body: Buffer, start: number, end: number): Value {
     text: percentDecode(body.subarray(from, end), false) ?? body.toString('latin1', from, end),
     start: from,
     end,
-    encode: (written) => Buffer.from(encodeURIComponent(written.toWellFormed()), 'latin1'),
+    encode: (written) => encodingUtf8([encodeURIComponent(written.toWellFormed())]),
   };
 }
 
 function plainly(start: number, length: number): Omit<Value, 'text'> {
-  return { start, end: start + length, encode: (written) => Buffer.from(oneLine(written), 'utf8') };
+  return { start, end: start + length, encode: (written) => encodingUtf8([oneLine(written)]) };
 }
 
 function oneLine(text: string): string {

@@ -1,25 +1,31 @@
 import { isUtf8 } from 'node:buffer';
+import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import type { Sliced } from '../lib/slices.ts';
 import type { Uninspected } from './conversation.ts';
 import type { BodyError } from './dialect.ts';
 import type { Form, FormText } from './form-body.ts';
 import { type Head, readHead } from './multipart-head.ts';
 import { isPlainName, keyToken } from './tokens.ts';
+import { decodingValidUtf8, encodingUtf8 } from './utf8.ts';
 
 /**
  * `multipart/form-data` (RFC 7578), strictly: lines end with CRLF, and what does not fit is `invalid_framing`, because another reader might
  * find other parts in it. Text parts and the names of files are texts; a file that says it is text is read as well, lines of JSON
- * one by one; any other file is reported, and so is what stands before the first part or behind the last.
+ * one by one; any other file is reported, and so is what stands before the first part or behind the last. More than `limits.formTextsMax` parts are
+ * `too_many_values`; beyond as many texts it does not read on.
  */
-export function readMultipart(body: Buffer, contentType: string): Result<Form, BodyError> {
+export function* readMultipart(body: Buffer, contentType: string): Sliced<Result<Form, BodyError>> {
   const boundary = boundaryOf(contentType);
   if (boundary === null) return broken('the media type names no boundary');
   const texts: FormText[] = [];
   const uninspected: Uninspected[] = [];
   const fields = new Map<string, string>();
-  const parts = split(body, boundary);
+  const parts = yield* split(body, boundary);
   if (!parts.ok) return parts;
   for (const [position, part] of parts.value.parts.entries()) {
+    if (texts.length > limits.formTextsMax) break;
+    if (position % turnParts === turnParts - 1) yield;
     const head = readHead(body, part.headStart, part.contentStart);
     if (head === null) return broken(`the headers of part ${position} cannot be read`);
     const name = head.values.find((value) => value.name === 'name')?.text ?? '';
@@ -32,10 +38,10 @@ export function readMultipart(body: Buffer, contentType: string): Result<Form, B
     }
     const kind = contentKind(head, body.subarray(part.contentStart, part.end));
     if (kind === 'text') {
-      const text = contentText(body, pointer, part.contentStart, part.end);
+      const text = yield* contentText(body, pointer, part.contentStart, part.end);
       if (text.text !== '') texts.push(text);
       if (!fields.has(name)) fields.set(name, text.text);
-    } else if (kind === 'lines') texts.push(...lineTexts(body, pointer, part));
+    } else if (kind === 'lines') yield* addLines(texts, body, pointer, part);
     else uninspected.push({ pointer, kind });
   }
   const charset = fields.get('_charset_')?.toLowerCase() ?? 'utf-8';
@@ -43,6 +49,9 @@ export function readMultipart(body: Buffer, contentType: string): Result<Form, B
   if (parts.value.hasSurroundings) uninspected.push({ pointer: '', kind: 'unknown' });
   return ok({ texts, uninspected, fields });
 }
+
+/** Parts, or lines of one, that are read between two turns. */
+const turnParts = 256;
 
 /** Where a part stands in the body. */
 interface Part {
@@ -63,7 +72,7 @@ interface Parts {
   readonly hasSurroundings: boolean;
 }
 
-function split(body: Buffer, boundary: string): Result<Parts, BodyError> {
+function* split(body: Buffer, boundary: string): Sliced<Result<Parts, BodyError>> {
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   const parts: Part[] = [];
   const isAtStart = body.indexOf(delimiter.subarray(2)) === 0;
@@ -85,6 +94,10 @@ function split(body: Buffer, boundary: string): Result<Parts, BodyError> {
     // A part may have no headers at all: then its content follows one blank line.
     const blank = body.indexOf('\r\n\r\n', lineEnd);
     if (blank < 0 || blank + 4 > next + 2) return broken(`the part at ${at} has no content`);
+    if (parts.length >= limits.formTextsMax) {
+      return err({ kind: 'too_many_values', message: `the form has more than ${limits.formTextsMax} parts` });
+    }
+    if (parts.length % turnParts === turnParts - 1) yield;
     parts.push({ headStart, contentStart: blank + 4, end: Math.max(next, blank + 4) });
     at = next + 2;
   }
@@ -118,23 +131,22 @@ function isUnicode(charset: string): boolean {
   return ['', 'utf-8', 'utf8', 'us-ascii'].includes(charset);
 }
 
-function contentText(body: Buffer, pointer: string, start: number, end: number): FormText {
-  const text = body.toString('utf8', start, end);
-  return { pointer, kind: 'text', text, start, end, encode: (written) => Buffer.from(written, 'utf8') };
+function* contentText(body: Buffer, pointer: string, start: number, end: number): Sliced<FormText> {
+  const text = yield* decodingValidUtf8(body.subarray(start, end));
+  return { pointer, kind: 'text', text, start, end, encode: (written) => encodingUtf8([written]) };
 }
 
 /** A file of JSON lines (batches, training data), each of which is a document. */
-function lineTexts(body: Buffer, pointer: string, { contentStart, end }: Part): FormText[] {
-  const texts: FormText[] = [];
+function* addLines(texts: FormText[], body: Buffer, pointer: string, { contentStart, end }: Part): Sliced<void> {
   let start = contentStart;
-  for (let position = 0; start < end; position++) {
+  for (let position = 0; start < end && texts.length <= limits.formTextsMax; position++) {
+    if (position % turnParts === turnParts - 1) yield;
     const lf = body.indexOf(LF, start);
     const lineEnd = lf < 0 || lf >= end ? end : lf;
-    const text = contentText(body, `${pointer}/${position}`, start, lineEnd);
+    const text = yield* contentText(body, `${pointer}/${position}`, start, lineEnd);
     if (text.text.trim() !== '') texts.push(text);
     start = lineEnd + 1;
   }
-  return texts;
 }
 
 function broken(message: string): Result<never, BodyError> {

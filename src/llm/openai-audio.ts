@@ -26,26 +26,26 @@ export function createOpenAiAudio(): Dialect {
     ...openAiErrors,
     id: 'openai.audio',
     matches: (route) => operationOf(route) !== null,
-    readRequest: (body, route) => {
+    readRequest: function* (body, route) {
       const about = { ...summary, operation: operationOf(route) ?? summary.operation };
       if (sendsForm(route)) {
-        const read = form.readRequest(body, route);
+        const read = yield* form.readRequest(body, route);
         if (!read.ok) return read;
         const { dialect, operation } = about;
         return ok({ ...read.value, conversation: { ...read.value.conversation, dialect, operation } });
       }
-      return readJsonBody(body, request, (source, root) => ({
+      return yield* readJsonBody(body, request, (source, root) => ({
         ...about,
         model: stringMember(source, root, 'model') ?? deploymentOf(route.path),
         stream: memberOf(root, 'stream')?.type === 'true' || stringMember(source, root, 'stream_format') === 'sse',
       }));
     },
     // `response_format` may ask for plain text, SRT or WebVTT, and not every server gives those a media type of their own.
-    readResponse: (body) => {
-      const read = readJsonBody(body, response, () => summary);
+    readResponse: function* (body) {
+      const read = yield* readJsonBody(body, response, () => summary);
       const isPlain =
         !read.ok && read.error.kind === 'invalid_json' && !/^\s*[[{]/.test(body.toString('latin1', 0, 64));
-      return isPlain ? plain.readResponse(body) : read;
+      return isPlain ? yield* plain.readResponse(body) : read;
     },
     openStream: () => openJsonStream({ shape: eventShape(), base: () => '', endings: endingsOf }),
     errorEvent: (error, place) => errorEventIn(place, 'error', { type: 'error', ...openAiError(error) }),

@@ -1,16 +1,20 @@
 import { unreachable } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
+import type { Sliced } from '../lib/slices.ts';
 import type { Role, SegmentKind, Uninspected } from './conversation.ts';
+import { createJsonParser, type JsonParser } from './json-parser.ts';
 import {
   indexMember,
+  type JsonArrayNode,
   type JsonBudget,
   type JsonNode,
   type JsonObjectNode,
+  type JsonStringNode,
   memberOf,
-  parseJson,
   stringMember,
   stringOf,
 } from './json-source.ts';
+import { unescapingLiteral } from './json-string.ts';
 import { free, type Shape } from './shape.ts';
 import { isBase64, isIdentifier, isPlainName, isWord, keyToken } from './tokens.ts';
 
@@ -66,8 +70,8 @@ export interface Walk {
 }
 
 /** Finds every text of a whole body (see `isFull`). Strings that hold JSON documents are opened, to `limits.nestedJsonDepthMax`. */
-export function walkBody(source: string, root: JsonNode, shape: Shape, budget: JsonBudget): Walk {
-  const walk: Walking = { isStream: false, budget, texts: [], uninspected: [], repeats: [], isFull: false };
+export function* walkBody(source: string, root: JsonNode, shape: Shape, budget: JsonBudget): Sliced<Walk> {
+  const walk = createWalking(budget);
   visit({ walk, source, host: null }, root, shape, {
     pointer: '',
     role: 'unknown',
@@ -75,16 +79,24 @@ export function walkBody(source: string, root: JsonNode, shape: Shape, budget: J
     within: '',
     isSealed: false,
   });
+  while (!walkOn(walk, turnWork)) yield;
   return walk;
 }
 
 /** Finds every text of one event of a stream. Pointers begin with `base` and serve as keys of running texts. */
 export function walkEvent(source: string, root: JsonNode, shape: Shape, base: string): Walk {
-  const walk: Walking = { isStream: true, budget: null, texts: [], uninspected: [], repeats: [], isFull: false };
+  const walk = createWalking(null);
   const place: Place = { pointer: base, role: 'unknown', scope: -1, within: base, isSealed: false };
   visit({ walk, source, host: null }, root, shape, place);
+  walkOn(walk, Number.POSITIVE_INFINITY);
   return walk;
 }
+
+/** Work between two turns, about a millisecond of it: characters of text count, and so does each value. */
+const turnWork = 32_768;
+const valueWork = 32;
+/** Looking at a text costs less than reading it. */
+const workOf = (text: string): number => text.length >> 3;
 
 interface Walking extends Walk {
   readonly isStream: boolean;
@@ -94,6 +106,54 @@ interface Walking extends Walk {
   readonly uninspected: Uninspected[];
   readonly repeats: Repeat[];
   isFull: boolean;
+  /** What the walk is in the middle of, the innermost last: a stack of its own, so that it can stop in between. */
+  readonly open: Open[];
+  /** Counted down between two turns. */
+  work: number;
+}
+
+type Open = OpenArray | OpenObject | OpenText | OpenDocument;
+
+interface OpenArray {
+  readonly kind: 'array';
+  readonly document: Document;
+  readonly node: JsonArrayNode;
+  readonly shape: Shape;
+  readonly place: Place;
+  at: number;
+}
+
+interface OpenObject {
+  readonly kind: 'object';
+  readonly document: Document;
+  readonly node: JsonObjectNode;
+  readonly shape: Shape;
+  /** Of the object itself, but for scope and role, which are those of what it holds. */
+  readonly place: Place;
+  at: number;
+  /** The key of the member at `at` was looked at. */
+  isKeyDone: boolean;
+}
+
+/** A long string whose escapes are being undone. */
+interface OpenText {
+  readonly kind: 'text';
+  readonly document: Document;
+  readonly node: JsonStringNode;
+  readonly shape: Shape;
+  readonly place: Place;
+  readonly decoding: Sliced<string>;
+}
+
+/** A string that looks like a JSON document and is being read as one. */
+interface OpenDocument {
+  readonly kind: 'document';
+  readonly document: Document;
+  readonly node: JsonStringNode;
+  readonly shape: Shape;
+  readonly place: Place;
+  readonly value: string;
+  readonly parser: JsonParser;
 }
 
 /** The document in which the walk is: the body itself, or one inside a string. */
@@ -112,14 +172,44 @@ interface Place {
   readonly isSealed: boolean;
 }
 
+function createWalking(budget: JsonBudget | null): Walking {
+  const isStream = budget === null;
+  return { isStream, budget, texts: [], uninspected: [], repeats: [], isFull: false, open: [], work: 0 };
+}
+
+/** Goes on for so much work. True when everything was looked at, or when there are too many texts. */
+function walkOn(walk: Walking, work: number): boolean {
+  walk.work = work;
+  for (let top = walk.open.at(-1); top !== undefined; top = walk.open.at(-1)) {
+    if (walk.isFull) return true;
+    if (walk.work <= 0) return false;
+    switch (top.kind) {
+      case 'array':
+        visitElements(walk, top);
+        break;
+      case 'object':
+        visitMembers(walk, top);
+        break;
+      case 'text':
+        decodeText(walk, top);
+        break;
+      case 'document':
+        readDocument(walk, top);
+        break;
+      default:
+        unreachable(top);
+    }
+  }
+  return true;
+}
+
 function visit(document: Document, node: JsonNode, shape: Shape, place: Place): void {
-  if (document.walk.isFull) return;
   switch (node.type) {
     case 'string':
       visitString(document, node, shape, place);
       break;
     case 'number':
-      if (node.end - node.start >= 9) visitNumber(document, node, shape, place);
+      if (mayBeText(node)) visitNumber(document, node, shape, place);
       break;
     case 'object':
       visitObject(document, node, shape, place);
@@ -131,20 +221,50 @@ function visit(document: Document, node: JsonNode, shape: Shape, place: Place): 
   }
 }
 
-function visitArray(document: Document, node: JsonNode & { type: 'array' }, shape: Shape, place: Place): void {
-  const { walk, source } = document;
+/** A number of so many characters at least may be one that is read (`visitNumber`). */
+function mayBeText({ start, end }: JsonNode): boolean {
+  return end - start >= 9;
+}
+
+function visitArray(document: Document, node: JsonArrayNode, shape: Shape, place: Place): void {
+  const { walk } = document;
   if (
     shape.uninspected !== null &&
     (shape.leaf === 'text' || shape.leaf === 'json') &&
-    node.items.some(({ type }) => type === 'number')
+    (node.numbers > 0 || node.items.some(({ type }) => type === 'number'))
   ) {
     walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
   }
-  for (const [position, item] of node.items.entries()) {
-    const name = walk.isStream && shape.elementKey !== null ? elementName(source, item, shape.elementKey) : null;
+  if (node.items.length > 0) walk.open.push({ kind: 'array', document, node, shape, place, at: 0 });
+}
+
+/** Goes on in an array, up to an element that has to be looked into first. */
+function visitElements(walk: Walking, open: OpenArray): void {
+  const { document, node, shape, place } = open;
+  const depth = walk.open.length;
+  while (open.at < node.items.length) {
+    if (walk.work <= 0 || walk.isFull) return;
+    walk.work -= valueWork;
+    const position = open.at++;
+    const item = node.items[position];
+    if (item === undefined || !isLookedAt(item)) continue;
+    const name =
+      walk.isStream && shape.elementKey !== null ? elementName(document.source, item, shape.elementKey) : null;
     const pointer = name === '' ? place.pointer : `${place.pointer}/${name ?? position}`;
     visit(document, item, shape, { ...place, pointer });
+    if (walk.open.length > depth) return;
   }
+  walk.open.pop();
+}
+
+/** Whether a value can hold a text at all. */
+function isLookedAt(node: JsonNode): boolean {
+  return (
+    node.type === 'string' ||
+    node.type === 'object' ||
+    node.type === 'array' ||
+    (node.type === 'number' && mayBeText(node))
+  );
 }
 
 /** What the member says by which elements are told apart; '' when they are not; null when it says nothing. */
@@ -162,44 +282,97 @@ function variantOf(source: string, node: JsonObjectNode, shape: Shape): Shape {
 
 function visitObject(document: Document, node: JsonObjectNode, given: Shape, outer: Place): void {
   const { walk, source } = document;
+  if (node.members.length === 0) return;
   const shape = variantOf(source, node, given);
   const role = isByMember(shape.role)
     ? (roleOf(stringMember(source, node, 'role')) ?? outer.role)
     : (shape.role ?? outer.role);
-  const scope = shape.isScope ? node.start : outer.scope;
-  const within = shape.isScope ? outer.pointer : outer.within;
-  for (const [position, member] of node.members.entries()) {
-    const known = shape.members.get(member.name);
-    const below = known ?? shape.rest ?? shape;
-    const isPlain = known !== undefined || isPlainName(member.name);
-    const token = walk.isStream && below.token !== null ? below.token : isPlain ? member.name : keyToken(position);
-    const { value } = member;
-    const place: Place = {
-      pointer: token === '' ? outer.pointer : `${outer.pointer}/${token}`,
-      role: roleBelow(below.role, role),
-      scope,
-      within,
-      isSealed: below.sealedBy !== null && isFilled(memberOf(node, below.sealedBy)),
-    };
-    if (!isPlain) addText(document, member.key, below, { ...place, pointer: `${place.pointer}#key` }, member.name);
-    const isRepeat = below.leaf === 'repeat' || (below.leaf === 'offset' && isPositions(value));
-    if (below.repeats !== null && value.type !== 'null' && (!walk.isStream || isRepeat)) {
-      const { start, end } = value;
-      walk.repeats.push({ start, end, source: below.repeats, scope, within, isCumulative: below.leaf === 'offset' });
-    }
-    if (isRepeat) {
-      if (below.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: below.uninspected });
-      continue;
-    }
-    if (below.leaf === 'media' && value.type === 'string') visitMedia(document, value, below, place, node);
-    else visit(document, value, below, place);
-  }
+  const place: Place = {
+    pointer: outer.pointer,
+    role,
+    scope: shape.isScope ? node.start : outer.scope,
+    within: shape.isScope ? outer.pointer : outer.within,
+    isSealed: false,
+  };
+  walk.open.push({ kind: 'object', document, node, shape, place, at: 0, isKeyDone: false });
 }
 
-function visitString(document: Document, node: JsonNode & { type: 'string' }, shape: Shape, place: Place): void {
+/** Goes on in an object, up to a key or a value that has to be looked into first. */
+function visitMembers(walk: Walking, open: OpenObject): void {
+  const { node } = open;
+  const depth = walk.open.length;
+  while (open.at < node.members.length) {
+    if (walk.work <= 0 || walk.isFull) return;
+    walk.work -= valueWork;
+    visitMember(walk, open, open.at);
+    if (walk.open.length > depth) return;
+  }
+  walk.open.pop();
+}
+
+/** Looks at the key, then at the value: in two calls where the key has to be looked into. */
+function visitMember(walk: Walking, open: OpenObject, position: number): void {
+  const { document, node, shape } = open;
+  const member = node.members[position];
+  if (member === undefined) return;
+  const known = shape.members.get(member.name);
+  const below = known ?? shape.rest ?? shape;
+  const isPlain = known !== undefined || isPlainName(member.name);
+  const token = walk.isStream && below.token !== null ? below.token : isPlain ? member.name : keyToken(position);
+  const { value } = member;
+  const outer = open.place;
+  const place: Place = {
+    pointer: token === '' ? outer.pointer : `${outer.pointer}/${token}`,
+    role: roleBelow(below.role, outer.role),
+    scope: outer.scope,
+    within: outer.within,
+    isSealed: below.sealedBy !== null && isFilled(memberOf(node, below.sealedBy)),
+  };
+  if (!isPlain && !open.isKeyDone) {
+    const depth = walk.open.length;
+    addText(document, member.key, below, { ...place, pointer: `${place.pointer}#key` }, member.name);
+    open.isKeyDone = true;
+    if (walk.open.length > depth || walk.isFull) return;
+  }
+  open.isKeyDone = false;
+  open.at = position + 1;
+  const isRepeat = below.leaf === 'repeat' || (below.leaf === 'offset' && isPositions(value));
+  if (below.repeats !== null && value.type !== 'null' && (!walk.isStream || isRepeat)) {
+    const { start, end } = value;
+    const isCumulative = below.leaf === 'offset';
+    walk.repeats.push({ start, end, source: below.repeats, scope: place.scope, within: place.within, isCumulative });
+  }
+  if (isRepeat) {
+    if (below.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: below.uninspected });
+    return;
+  }
+  if (below.leaf === 'media' && value.type === 'string') visitMedia(document, value, below, place, node);
+  else visit(document, value, below, place);
+}
+
+function visitString(document: Document, node: JsonStringNode, shape: Shape, place: Place): void {
+  const { walk, source } = document;
+  if (node.escaped && node.end - node.start > decodedAtOnceChars) {
+    const decoding = unescapingLiteral(source.slice(node.start, node.end));
+    walk.open.push({ kind: 'text', document, node, shape, place, decoding });
+  } else takeString(document, node, shape, place, stringOf(source, node));
+}
+
+/** Longer strings have their escapes undone in several steps. */
+const decodedAtOnceChars = 65_536;
+
+function decodeText(walk: Walking, open: OpenText): void {
+  const step = open.decoding.next();
+  walk.work -= turnWork;
+  if (step.done !== true) return;
+  walk.open.pop();
+  takeString(open.document, open.node, open.shape, open.place, step.value);
+}
+
+function takeString(document: Document, node: JsonStringNode, shape: Shape, place: Place, value: string): void {
   const { walk } = document;
-  const value = stringOf(document.source, node);
   if (value === '') return;
+  walk.work -= workOf(value);
   switch (shape.leaf) {
     case 'text':
     case 'json':
@@ -231,7 +404,7 @@ function visitString(document: Document, node: JsonNode & { type: 'string' }, sh
 /** A payload with a declared type beside it (`type`, `media_type`, …) is what that says: plain text is text, unless it is Base64. */
 function visitMedia(
   document: Document,
-  node: JsonNode & { type: 'string' },
+  node: JsonStringNode,
   shape: Shape,
   place: Place,
   parent: JsonObjectNode,
@@ -278,15 +451,14 @@ function integerDigits(written: string): string | null {
   return Number.isInteger(value) && value < 1e21 ? String(value) : null;
 }
 
-function addText(
-  document: Document,
-  node: JsonNode & { type: 'string' },
-  shape: Shape,
-  place: Place,
-  value: string,
-): void {
-  if (!place.isSealed && openNested(document, node, shape, place, value)) return;
-  addFound(document, node, shape, place, value);
+function addText(document: Document, node: JsonStringNode, shape: Shape, place: Place, value: string): void {
+  const { walk } = document;
+  if (place.isSealed || walk.budget === null || !isOpened(document, shape, place, value)) {
+    addFound(document, node, shape, place, value);
+    return;
+  }
+  const parser = createJsonParser(value, walk.budget);
+  walk.open.push({ kind: 'document', document, node, shape, place, value, parser });
 }
 
 function addFound(document: Document, node: JsonNode, shape: Shape, place: Place, value: string): void {
@@ -314,29 +486,32 @@ function kindOf(shape: Shape, place: Place): SegmentKind {
   return place.role === 'tool' && shape.kind === 'text' ? 'tool_result' : shape.kind;
 }
 
-/** Reads the leaves of a JSON document inside a string; false when the string holds none, and is then plain text. */
-function openNested(
-  document: Document,
-  node: JsonNode & { type: 'string' },
-  shape: Shape,
-  place: Place,
-  value: string,
-): boolean {
-  const { walk, host } = document;
+/** Whether a string is to be read as a JSON document, if it is one. */
+function isOpened({ host }: Document, shape: Shape, place: Place, value: string): boolean {
   const depth = host === null ? 1 : host.depth + 1;
-  if (walk.budget === null || depth > limits.nestedJsonDepthMax || !mayBeDocument(value)) return false;
+  if (depth > limits.nestedJsonDepthMax || !mayBeDocument(value)) return false;
   const kind = kindOf(shape, place);
   // Prose stays whole, so that policy reads what was said, unless escapes could hide something in it.
-  if ((kind === 'text' || kind === 'reasoning' || kind === 'refusal') && !value.includes('\\u')) return false;
-  const inner = parseJson(value, walk.budget);
-  if (!inner.ok) return false;
-  const nested: Document = {
-    walk,
-    source: value,
-    host: { parent: host, depth, start: node.start, end: node.end, source: value },
-  };
-  visit(nested, inner.value, free(kind), { ...place, pointer: `${place.pointer}#` });
-  return true;
+  return !(kind === 'text' || kind === 'reasoning' || kind === 'refusal') || value.includes('\\u');
+}
+
+/** Reads the leaves of a JSON document inside a string; a string that holds none after all is plain text. */
+function readDocument(walk: Walking, open: OpenDocument): void {
+  const { document, node, shape, place, value, parser } = open;
+  const isRead = parser.run(walk.work);
+  walk.work -= isRead ? value.length : turnWork;
+  if (!isRead) return;
+  walk.open.pop();
+  const inner = parser.result();
+  if (!inner.ok) {
+    addFound(document, node, shape, place, value);
+    return;
+  }
+  const parent = document.host;
+  const depth = parent === null ? 1 : parent.depth + 1;
+  const host: Host = { parent, depth, start: node.start, end: node.end, source: value };
+  const within: Place = { ...place, pointer: `${place.pointer}#` };
+  visit({ walk, source: value, host }, inner.value, free(kindOf(shape, place)), within);
 }
 
 function mayBeDocument(value: string): boolean {

@@ -6,6 +6,7 @@ import { inspect } from '../exchange/inspect.ts';
 import { anonymous, type Subject } from '../identity/subject.ts';
 import { Fault } from '../lib/fault.ts';
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { atOnce } from '../lib/slices.ts';
 import { emptyConversation } from '../llm/conversation.ts';
 import type { RouteFacts } from '../llm/dialect.ts';
 import { createDialects } from '../llm/dialects.ts';
@@ -51,7 +52,9 @@ export async function decideAgain(
   const route: RouteFacts = { method, path, header: (name) => headers.get(name) ?? null };
   const dialect = createDialects(config.routes)(route, route.header('content-type'));
   const parsed =
-    original === undefined || original.content.length === 0 ? null : dialect.readRequest(original.content, route);
+    original === undefined || original.content.length === 0
+      ? null
+      : atOnce(dialect.readRequest(original.content, route));
   if (parsed !== null && !parsed.ok)
     throw new Fault('internal', `the original cannot be read: ${parsed.error.message}`);
   const conversation = parsed?.value.conversation ?? emptyConversation;

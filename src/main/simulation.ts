@@ -7,6 +7,7 @@ import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import { atOnce } from '../lib/slices.ts';
 import { decodeBody } from '../llm/content-encoding.ts';
 import { emptyConversation } from '../llm/conversation.ts';
 import type { RouteFacts } from '../llm/dialect.ts';
@@ -56,7 +57,7 @@ export async function simulate(
   const dialect = createDialects(config.routes)(route, route.header('content-type'));
   const plain = decodeBody(body, route.header('content-encoding'));
   if (!plain.ok) return err(`The body would be refused unread: ${plain.error.message}`);
-  const parsed = plain.value.length === 0 ? null : dialect.readRequest(plain.value, route);
+  const parsed = plain.value.length === 0 ? null : atOnce(dialect.readRequest(plain.value, route));
   if (parsed !== null && !parsed.ok) return err(`The body would be refused unread: ${parsed.error.message}`);
   const conversation = parsed?.value.conversation ?? emptyConversation;
   const { detector } = detectorFrom(config.detection);

@@ -1,6 +1,7 @@
 import type { EventReading, EventText } from '../llm/dialect.ts';
 import type { StreamEvent } from '../llm/framing.ts';
-import { type Edit, isAsciiStyle, jsonString } from '../llm/json-edit.ts';
+import type { Edit } from '../llm/json-edit.ts';
+import { isAsciiStyle, jsonString } from '../llm/json-string.ts';
 import type { RunningText, RunningTexts } from './running-texts.ts';
 import type { TextEditor } from './text-editor.ts';
 

@@ -1,4 +1,4 @@
-import { jsonString } from '../llm/json-edit.ts';
+import { jsonString } from '../llm/json-string.ts';
 import { createDecider, type Masking } from './decider.ts';
 import { createEditedText } from './edited-text.ts';
 import { createJsonView, type Zone } from './json-view.ts';

@@ -1,4 +1,5 @@
 import type { Finding } from '../detect/finding.ts';
+import { atOnce, type Sliced } from '../lib/slices.ts';
 import { isMaskedAlready, maskValue } from './methods.ts';
 import { isOwnMask } from './own-mask.ts';
 import type { Minter } from './placeholder.ts';
@@ -37,18 +38,38 @@ export function maskCounted(
   minter: Minter,
   tally: Tally,
 ): string {
-  let masked = '';
+  return findings.length === 0 ? text : atOnce(maskingCounted(text, findings, role, plan, minter, tally));
+}
+
+/** Findings that are masked between two turns: each may cost a keyed digest or two. */
+const turnFindings = 64;
+
+/** As `maskCounted`. */
+export function* maskingCounted(
+  text: string,
+  findings: readonly Finding[],
+  role: string,
+  plan: MaskPlan,
+  minter: Minter,
+  tally: Tally,
+): Sliced<string> {
+  const parts: string[] = [];
   let kept = 0;
-  for (const finding of findings) {
+  for (const [position, finding] of findings.entries()) {
+    if (position % turnFindings === turnFindings - 1) yield;
     if (isOwnMask(text, finding.start, finding.end, true, minter) === 'ours') continue;
     const method = plan.methodFor(finding, role);
     const value = text.slice(finding.start, finding.end);
     if (method !== null && isMaskedAlready(method, value)) continue;
     tally.add(finding.entity, method);
     if (method === null) continue;
-    masked +=
-      text.slice(kept, finding.start) + maskValue(method, finding.entity, value, minter, plan.keepFor(finding, role));
+    parts.push(
+      text.slice(kept, finding.start),
+      maskValue(method, finding.entity, value, minter, plan.keepFor(finding, role)),
+    );
     kept = finding.end;
   }
-  return kept === 0 ? text : masked + text.slice(kept);
+  if (kept === 0) return text;
+  parts.push(text.slice(kept));
+  return parts.join('');
 }

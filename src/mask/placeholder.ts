@@ -1,4 +1,5 @@
 import { createTextHmac } from '../lib/hash.ts';
+import { atOnce, type Sliced } from '../lib/slices.ts';
 import { canonicalValue } from './canonical.ts';
 import { partialKeepMax } from './plan.ts';
 import { surrogateOf } from './surrogate.ts';
@@ -44,6 +45,8 @@ export interface Minter {
    * `-`): a caller cannot plant one. The same string when there is none.
    */
   neutralise(text: string): string;
+  /** As `neutralise`, for long texts. */
+  neutralising(text: string): Sliced<string>;
 }
 
 export interface MinterOptions {
@@ -62,6 +65,8 @@ export interface MinterOptions {
 
 /** An exchange masks few distinct values but meets each in up to six copies (delta, done events, the final whole). */
 const rememberedMax = 1024;
+/** Underscores that are looked at between two turns. */
+const turnCuts = 1024;
 /** Draws for a value whose surrogate is taken; a range that is nearly used up makes it fail now and then. */
 const surrogateRoundsMax = 64;
 
@@ -163,18 +168,23 @@ export function createMinter(options: MinterOptions): Minter {
       }
       return false;
     },
-    neutralise: (text) => {
-      let harmless = '';
-      let kept = 0;
-      for (let cut = text.indexOf('_'); cut >= 0; cut = text.indexOf('_', cut + 1)) {
-        const word = keyedWordAround(text, cut);
-        if (word === null || !isForged(word)) continue;
-        harmless += `${text.slice(kept, cut)}-`;
-        kept = cut + 1;
-      }
-      return kept === 0 ? text : harmless + text.slice(kept);
-    },
+    neutralise: (text) => (text.includes('_') ? atOnce(neutralising(text)) : text),
+    neutralising,
   };
+
+  function* neutralising(text: string): Sliced<string> {
+    let harmless = '';
+    let kept = 0;
+    let looked = 0;
+    for (let cut = text.indexOf('_'); cut >= 0; cut = text.indexOf('_', cut + 1)) {
+      if (++looked % turnCuts === 0) yield;
+      const word = keyedWordAround(text, cut);
+      if (word === null || !isForged(word)) continue;
+      harmless += `${text.slice(kept, cut)}-`;
+      kept = cut + 1;
+    }
+    return kept === 0 ? text : harmless + text.slice(kept);
+  }
 }
 
 /** An entity's name as it stands in a mask: `[A-Z0-9_]` only, whatever a custom rule is called. */

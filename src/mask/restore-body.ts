@@ -1,20 +1,38 @@
+import type { Sliced } from '../lib/slices.ts';
 import type { ParsedBody } from '../llm/dialect.ts';
 import type { MaskedBody } from './mask-body.ts';
+import type { PlaceholderFinder } from './placeholder-finder.ts';
 import type { Restorer } from './restorables.ts';
-import { restoreText } from './restore-text.ts';
+import { createTextStreamRestorer, restoreText } from './restore-text.ts';
 
 /** A masked body with values put back, which are not masked again; the masked body's own buffer when there are none. */
-export function restoreBody(parsed: ParsedBody, masked: MaskedBody, restorer: Restorer): Buffer {
+export function* restoreBody(parsed: ParsedBody, masked: MaskedBody, restorer: Restorer): Sliced<Buffer> {
   const replacements = new Map(masked.replacements);
   let isTouched = false;
   for (const [index, segment] of parsed.conversation.segments.entries()) {
+    if (index % turnTexts === turnTexts - 1) yield;
     const finder = segment.isSealed ? null : restorer.finder(segment.kind);
     if (finder === null) continue;
     const text = masked.replacements.get(index) ?? segment.text;
-    const restored = restoreText(text, finder, restorer);
+    const restored = yield* restoring(text, finder, restorer);
     if (restored === text) continue;
     replacements.set(index, restored);
     isTouched = true;
   }
-  return isTouched ? parsed.rewrite(replacements) : masked.body;
+  return isTouched ? yield* parsed.rewrite(replacements) : masked.body;
+}
+
+/** Texts that are looked at between two turns, and characters of one. */
+const turnTexts = 1024;
+const turnChars = 65_536;
+
+function* restoring(text: string, finder: PlaceholderFinder, restorer: Restorer): Sliced<string> {
+  if (text.length <= turnChars) return restoreText(text, finder, restorer);
+  const whole = createTextStreamRestorer(finder, restorer);
+  for (let at = 0; at < text.length; at += turnChars) {
+    whole.push(text.slice(at, at + turnChars));
+    yield;
+  }
+  whole.close();
+  return whole.take(text.length) ?? text;
 }

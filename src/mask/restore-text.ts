@@ -1,4 +1,4 @@
-import { jsonString } from '../llm/json-edit.ts';
+import { jsonString } from '../llm/json-string.ts';
 import { createEditedText } from './edited-text.ts';
 import { createJsonView } from './json-view.ts';
 import type { FoundPlaceholder, PlaceholderFinder } from './placeholder-finder.ts';

@@ -9,6 +9,7 @@ import { createDetector } from '../../src/detect/detector.ts';
 import { rules } from '../../src/detect/rules/catalogue.ts';
 import { inspect } from '../../src/exchange/inspect.ts';
 import { anonymous } from '../../src/identity/subject.ts';
+import { inSlices } from '../../src/lib/slices.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
 import { maskBody } from '../../src/mask/mask-body.ts';
 import { createMinter } from '../../src/mask/placeholder.ts';
@@ -77,8 +78,8 @@ async function stretchesOf(body: Buffer): Promise<string> {
     return result;
   };
   // Twice: what runs for the first time runs in the interpreter.
-  dialect.readRequest(body, route);
-  const parsed = await phase('read', () => dialect.readRequest(body, route));
+  await inSlices(dialect.readRequest(body, route));
+  const parsed = await phase('read', () => inSlices(dialect.readRequest(body, route)));
   if (!parsed.ok) return `${told.join(', ')}: ${parsed.error.kind}`;
   const { conversation } = parsed.value;
   const scans = await phase('detect', () => inspect(detector, conversation.segments));
@@ -95,7 +96,7 @@ async function stretchesOf(body: Buffer): Promise<string> {
     }),
   );
   await phase('policy', () => policy.decide(input));
-  await phase('mask', () => maskBody(parsed.value, scans, 'input', plan, minter));
+  await phase('mask', () => inSlices(maskBody(parsed.value, scans, 'input', plan, minter)));
   return told.join(', ');
 }
 

@@ -13,6 +13,7 @@ import { settings } from '../../src/config/settings.ts';
 import { held as heldReply, replyOf } from '../../src/exchange/replies.ts';
 import { Fault } from '../../src/lib/fault.ts';
 import { limits } from '../../src/lib/limits.ts';
+import { atOnce } from '../../src/lib/slices.ts';
 import { emptyConversation } from '../../src/llm/conversation.ts';
 import { createDialects, createRoutableDialects } from '../../src/llm/dialects.ts';
 import { sampleNotice } from '../../src/main/notice-sample.ts';
@@ -254,7 +255,7 @@ describe('rules', () => {
     const facts = { method: 'POST', path, header: () => 'application/json' };
     const dialect = createDialects([])(facts, 'application/json');
     const text = risky.conversation.segments[0]?.text ?? '';
-    const parsed = dialect.readRequest(Buffer.from(JSON.stringify({ deep: [{ inside: text }] })), facts);
+    const parsed = atOnce(dialect.readRequest(Buffer.from(JSON.stringify({ deep: [{ inside: text }] })), facts));
     if (!parsed.ok) throw new Error('not read');
     const { segments } = parsed.value.conversation;
     expect(segments.map((segment) => segment.text)).toContain(text);

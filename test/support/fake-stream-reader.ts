@@ -1,6 +1,7 @@
 import { ok } from '../../src/lib/result.ts';
 import type { EventDelta, EventDependent, EventText, StreamReader } from '../../src/llm/dialect.ts';
-import { type JsonNode, memberOf, parseJson, stringOf } from '../../src/llm/json-source.ts';
+import { parseJson } from '../../src/llm/json-parser.ts';
+import { type JsonNode, memberOf, stringOf } from '../../src/llm/json-source.ts';
 
 /**
  * The plainest of dialects. An event is a JSON object, all members optional: `text` and `args` are objects of running texts by key

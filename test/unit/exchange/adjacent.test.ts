@@ -3,6 +3,7 @@ import { createDetector } from '../../../src/detect/detector.ts';
 import type { Finding } from '../../../src/detect/finding.ts';
 import { acrossCharsMax, scanAcross } from '../../../src/exchange/adjacent.ts';
 import { inspect } from '../../../src/exchange/inspect.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { Segment } from '../../../src/llm/conversation.ts';
 
 const detector = createDetector({ tier: 'core' });
@@ -89,7 +90,7 @@ describe('what is not read together', () => {
   test('what lies further from the border than the bound', () => {
     const far = `jane.${'doe'.repeat(acrossCharsMax)}`;
     const segments = parts([far, '@example.com']);
-    const scans = scanAcross(detector, segments, [{ findings: [] }, { findings: [] }]);
+    const scans = atOnce(scanAcross(detector, segments, [{ findings: [] }, { findings: [] }]));
     expect(scans[0]?.findings.map(({ start }) => start >= far.length - acrossCharsMax)).toEqual([true]);
   });
 });

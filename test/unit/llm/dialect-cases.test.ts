@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { Conversation } from '../../../src/llm/conversation.ts';
 import type { ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createFramer } from '../../../src/llm/framers.ts';
 import type { Framer, StreamEvent } from '../../../src/llm/framing.ts';
-import { applyEdits, type Edit, jsonString } from '../../../src/llm/json-edit.ts';
+import { applyEdits, type Edit } from '../../../src/llm/json-edit.ts';
+import { jsonString } from '../../../src/llm/json-string.ts';
 import {
   type BodyCase,
   bodyCases,
@@ -31,18 +33,18 @@ describe.each(bodyCases)('$name', (given) => {
   });
 
   test('is the very buffer when nothing changes', () => {
-    expect(parsed.rewrite(new Map())).toBe(body);
+    expect(atOnce(parsed.rewrite(new Map()))).toBe(body);
     const same = parsed.conversation.segments.map(({ text }, i) => [i, text] as const);
-    expect(parsed.rewrite(new Map(same))).toBe(body);
+    expect(atOnce(parsed.rewrite(new Map(same)))).toBe(body);
   });
 
   test('is rewritten', async () => {
-    const rewritten = parsed.rewrite(masks(parsed.conversation));
+    const rewritten = atOnce(parsed.rewrite(masks(parsed.conversation)));
     await expect(rewritten.toString('utf8')).toMatchFileSnapshot(caseFile(name, 'masked', extension));
   });
 
   test('no value survives but in what is signed', () => {
-    const again = read(given, parsed.rewrite(masks(parsed.conversation))).conversation;
+    const again = read(given, atOnce(parsed.rewrite(masks(parsed.conversation)))).conversation;
     const left = again.segments.filter(({ text }) => text.search(sensitive) >= 0);
     expect(left.map(({ isSealed }) => isSealed)).toEqual(left.map(() => true));
   });
@@ -110,7 +112,7 @@ function eventsOf(framer: Framer, bytes: Buffer): StreamEvent[] {
 
 function read({ create, path, headers }: BodyCase, body: Buffer): ParsedBody {
   const route: RouteFacts = { method: 'POST', path: path ?? '', header: (name) => headers?.[name] ?? null };
-  const parsed = path === null ? create().readResponse(body) : create().readRequest(body, route);
+  const parsed = path === null ? atOnce(create().readResponse(body)) : atOnce(create().readRequest(body, route));
   if (!parsed.ok) throw new Error(parsed.error.message);
   return parsed.value;
 }

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { limits } from '../../../src/lib/limits.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { Dialect, ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createFallbackDialects, createProviderDialects } from '../../../src/llm/dialects.ts';
-import { applyEdits, jsonString } from '../../../src/llm/json-edit.ts';
+import { applyEdits } from '../../../src/llm/json-edit.ts';
+import { jsonString } from '../../../src/llm/json-string.ts';
 
 const route: RouteFacts = { method: 'POST', path: '/v1/messages', header: () => null };
 const providers = createProviderDialects();
@@ -78,7 +80,8 @@ function count(value: unknown): number {
 
 function parsed(dialect: Dialect, value: unknown, direction: 'request' | 'response'): ParsedBody {
   const body = Buffer.from(JSON.stringify(value));
-  const result = direction === 'request' ? dialect.readRequest(body, route) : dialect.readResponse(body);
+  const result =
+    direction === 'request' ? atOnce(dialect.readRequest(body, route)) : atOnce(dialect.readResponse(body));
   if (!result.ok) throw new Error(result.error.message);
   return result.value;
 }
@@ -121,7 +124,7 @@ describe.each(structured.map((dialect) => ({ name: dialect.id, dialect })))('$na
           body.conversation.segments.flatMap(({ text }, i) => (text === marker ? [[i, `${text} "\\\n é`]] : [])),
         );
         const expected: unknown = JSON.parse(JSON.stringify(value).replaceAll(marker, `${marker} \\"\\\\\\n é`));
-        expect(JSON.parse(body.rewrite(changes).toString('utf8'))).toEqual(expected);
+        expect(JSON.parse(atOnce(body.rewrite(changes)).toString('utf8'))).toEqual(expected);
       }),
     );
   });
@@ -135,8 +138,8 @@ describe.each(structured.map((dialect) => ({ name: dialect.id, dialect })))('$na
         (olds, news) => {
           const body = parsed(dialect, { novelty: olds }, 'request');
           const changes = new Map(olds.map((_, i) => [i, news[i] ?? '']));
-          const rewritten = body.rewrite(changes);
-          const again = dialect.readRequest(rewritten, route);
+          const rewritten = atOnce(body.rewrite(changes));
+          const again = atOnce(dialect.readRequest(rewritten, route));
           expect(again.ok && again.value.conversation.segments.map((segment) => segment.text)).toEqual([
             ...changes.values(),
           ]);
@@ -152,8 +155,8 @@ describe.each(all.map((dialect) => ({ name: dialect.id, dialect })))('$name neve
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const body = Buffer.from(bytes);
-        for (const result of [dialect.readRequest(body, route), dialect.readResponse(body)]) {
-          if (result.ok) expect(result.value.rewrite(new Map())).toBe(body);
+        for (const result of [atOnce(dialect.readRequest(body, route)), atOnce(dialect.readResponse(body))]) {
+          if (result.ok) expect(atOnce(result.value.rewrite(new Map()))).toBe(body);
           else expect(result.error.message).not.toBe('');
         }
       }),
@@ -163,8 +166,8 @@ describe.each(all.map((dialect) => ({ name: dialect.id, dialect })))('$name neve
   test('at JSON', () => {
     fc.assert(
       fc.property(fc.json(), (json) => {
-        expect(dialect.readRequest(Buffer.from(json), route).ok).toBe(true);
-        expect(dialect.readResponse(Buffer.from(json)).ok).toBe(true);
+        expect(atOnce(dialect.readRequest(Buffer.from(json), route)).ok).toBe(true);
+        expect(atOnce(dialect.readResponse(Buffer.from(json))).ok).toBe(true);
       }),
     );
   });
@@ -183,9 +186,9 @@ describe.each(all.map((dialect) => ({ name: dialect.id, dialect })))('$name neve
 describe('bounds', () => {
   test('a text of ten million characters is read and rewritten', () => {
     const body = Buffer.from(JSON.stringify({ text: 'x'.repeat(10_000_000), other: 1.5 }));
-    const result = json.readRequest(body, route);
+    const result = atOnce(json.readRequest(body, route));
     if (!result.ok) throw new Error(result.error.message);
-    expect(result.value.rewrite(new Map([[0, 'short']])).toString()).toBe('{"text":"short","other":1.5}');
+    expect(atOnce(result.value.rewrite(new Map([[0, 'short']]))).toString()).toBe('{"text":"short","other":1.5}');
   });
 
   test('JSON in strings in strings is opened to a depth, and what lies deeper is one text', () => {
@@ -198,7 +201,7 @@ describe('bounds', () => {
   });
 
   test('values in strings count against the bound of the body, and what exceeds it is one text', () => {
-    const inner = `[${'0,'.repeat(limits.jsonValuesMax)}0]`;
+    const inner = `[${'null,'.repeat(limits.jsonValuesMax)}0]`;
     const { segments } = parsed(json, { a: inner }, 'request').conversation;
     expect(segments.map(({ pointer, text }) => [pointer, text.length])).toEqual([['/a', inner.length]]);
   });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { Dialect } from '../../../src/llm/dialect.ts';
 import { createFallbackDialects, createProviderDialects } from '../../../src/llm/dialects.ts';
 import { createFramer } from '../../../src/llm/framers.ts';
@@ -42,7 +43,10 @@ describe.each(dialects)('$id', ({ id }) => {
 function kindsInBody(given: BodyCase): string[] {
   const route = { method: 'POST', path: given.path ?? '', header: (name: string) => given.headers?.[name] ?? null };
   const dialect = given.create();
-  const parsed = given.path === null ? dialect.readResponse(bodyOf(given)) : dialect.readRequest(bodyOf(given), route);
+  const parsed =
+    given.path === null
+      ? atOnce(dialect.readResponse(bodyOf(given)))
+      : atOnce(dialect.readRequest(bodyOf(given), route));
   return parsed.ok ? parsed.value.conversation.uninspected.map(({ kind }) => kind) : ['unreadable'];
 }
 

@@ -2,6 +2,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { limits } from '../../../src/lib/limits.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import { createA2a } from '../../../src/llm/a2a.ts';
 import { createAnthropicMessages } from '../../../src/llm/anthropic-messages.ts';
 import { createBedrock } from '../../../src/llm/bedrock.ts';
@@ -129,7 +130,7 @@ describe('what a body says of itself', () => {
   test('Azure names the model in the path', () => {
     const body = Buffer.from('{"messages":[]}');
     const facts = route('/openai/deployments/my%2Fgpt/chat/completions?api-version=2024-10-21');
-    expect(createOpenAiChat().readRequest(body, facts)).toMatchObject({
+    expect(atOnce(createOpenAiChat().readRequest(body, facts))).toMatchObject({
       ok: true,
       value: { conversation: { model: 'my/gpt', operation: 'chat', stream: false } },
     });
@@ -141,7 +142,7 @@ describe('what a body says of itself', () => {
     { path: '/v1beta/models/g:countTokens', model: 'g', stream: false, want: 'count_tokens' },
     { path: '/v1beta/models/g:embedContent', model: 'g', stream: false, want: 'embedding' },
   ])('Google names model and method in the path: $path', ({ path, model, stream, want }) => {
-    const read = createGoogleGenerate().readRequest(Buffer.from('{"contents":[]}'), route(path));
+    const read = atOnce(createGoogleGenerate().readRequest(Buffer.from('{"contents":[]}'), route(path)));
     expect(read).toMatchObject({ ok: true, value: { conversation: { model, stream, operation: want } } });
   });
 
@@ -168,7 +169,7 @@ describe('what a body says of itself', () => {
       want: 'batch',
     },
   ])('$path is a $want', ({ path, body, at, want }) => {
-    const read = createAnthropicMessages().readRequest(Buffer.from(body), route(path));
+    const read = atOnce(createAnthropicMessages().readRequest(Buffer.from(body), route(path)));
     expect(read.ok && read.value.conversation).toEqual({
       dialect: 'anthropic.messages',
       operation: want,
@@ -186,13 +187,13 @@ describe('what a body says of itself', () => {
     { name: 'plain text', body: '1\n00:00:00,000 --> 00:00:01,000\nhello\n', want: [{ pointer: '' }] },
     { name: 'nothing', body: '', want: [] },
   ])('a transcript is read, be it $name', ({ body, want }) => {
-    const read = createOpenAiAudio().readResponse(Buffer.from(body));
+    const read = atOnce(createOpenAiAudio().readResponse(Buffer.from(body)));
     expect(read).toMatchObject({ ok: true, value: { conversation: { segments: want } } });
   });
 
   test('more texts than the bound are an outcome', () => {
     const texts = (count: number) => Buffer.from(JSON.stringify({ input: Array.from({ length: count }, () => 'x') }));
-    const read = (count: number) => createOpenAiResponses().readRequest(texts(count), route('/v1/responses'));
+    const read = (count: number) => atOnce(createOpenAiResponses().readRequest(texts(count), route('/v1/responses')));
     expect(read(limits.bodyTextsMax).ok).toBe(true);
     expect(read(limits.bodyTextsMax + 1)).toEqual({
       ok: false,
@@ -201,19 +202,19 @@ describe('what a body says of itself', () => {
   });
 
   test('an empty body says nothing', () => {
-    const read = createOpenAiChat().readRequest(Buffer.alloc(0), route('/v1/chat/completions'));
+    const read = atOnce(createOpenAiChat().readRequest(Buffer.alloc(0), route('/v1/chat/completions')));
     expect(read).toMatchObject({ ok: true, value: { conversation: { segments: [], uninspected: [] } } });
   });
 
   test('plain text is one segment, and comes back with its byte order mark', () => {
-    const read = createGenericText().readRequest(Buffer.from('\ufeffhello'), route('/x'));
+    const read = atOnce(createGenericText().readRequest(Buffer.from('\ufeffhello'), route('/x')));
     if (!read.ok) throw new Error(read.error.message);
     expect(read.value.conversation.segments).toEqual([{ pointer: '', role: 'user', kind: 'text', text: 'hello' }]);
-    expect(read.value.rewrite(new Map([[0, 'bye']])).toString('utf8')).toBe('\ufeffbye');
+    expect(atOnce(read.value.rewrite(new Map([[0, 'bye']]))).toString('utf8')).toBe('\ufeffbye');
   });
 
   test('plain text that is JSON is read as JSON', () => {
-    const read = createGenericText().readResponse(Buffer.from(' {"a":"\\u0062"}'));
+    const read = atOnce(createGenericText().readResponse(Buffer.from(' {"a":"\\u0062"}')));
     expect(read.ok && read.value.conversation.segments.map(({ text }) => text)).toEqual(['b']);
   });
 });
@@ -395,7 +396,7 @@ describe('errors in the words of the caller', () => {
 
   test('Bedrock names the model in the path', () => {
     const path = '/model/arn%3Aaws%3Abedrock%3A1%3Aprovisioned-model%2Fabc/converse-stream';
-    const read = createBedrock().readRequest(Buffer.from('{"messages":[]}'), route(path));
+    const read = atOnce(createBedrock().readRequest(Buffer.from('{"messages":[]}'), route(path)));
     const want = { model: 'arn:aws:bedrock:1:provisioned-model/abc', stream: true };
     expect(read).toMatchObject({ ok: true, value: { conversation: want } });
   });
@@ -406,7 +407,7 @@ describe('errors in the words of the caller', () => {
     { body: '{"model":"m","stream":false}', path: '/api/chat', want: false },
     { body: '{"model":"m"}', path: '/api/embed', want: false },
   ])('Ollama streams unless told not to: $path $body', ({ body, path, want }) => {
-    const read = createOllama().readRequest(Buffer.from(body), route(path));
+    const read = atOnce(createOllama().readRequest(Buffer.from(body), route(path)));
     expect(read).toMatchObject({ ok: true, value: { conversation: { stream: want } } });
   });
 
@@ -430,7 +431,7 @@ describe('errors in the words of the caller', () => {
     { dialect: createA2a(), body: '{"method":"message/send","params":{}}', want: 'message/send', tools: [] },
     { dialect: createA2a(), body: '{"message":{}}', path: '/v1/message:stream', want: 'message/stream', tools: [] },
   ])('the operation of $body is $want', ({ dialect, body, path = '/', want, tools }) => {
-    const read = dialect.readRequest(Buffer.from(body), route(path));
+    const read = atOnce(dialect.readRequest(Buffer.from(body), route(path)));
     expect(read).toMatchObject({ ok: true, value: { conversation: { operation: want, tools } } });
   });
 

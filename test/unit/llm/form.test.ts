@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { limits } from '../../../src/lib/limits.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createForm } from '../../../src/llm/form.ts';
 import { percentDecode } from '../../../src/llm/urlencoded.ts';
@@ -13,7 +14,7 @@ function route(contentType: string): RouteFacts {
 }
 
 function read(body: Buffer, contentType: string): ParsedBody {
-  const parsed = createForm().readRequest(body, route(contentType));
+  const parsed = atOnce(createForm().readRequest(body, route(contentType)));
   if (!parsed.ok) throw new Error(parsed.error.message);
   return parsed.value;
 }
@@ -23,7 +24,7 @@ function texts(body: Buffer | string, contentType: string): readonly string[] {
 }
 
 function outcome(body: string, contentType: string): string {
-  const parsed = createForm().readRequest(Buffer.from(body, 'latin1'), route(contentType));
+  const parsed = atOnce(createForm().readRequest(Buffer.from(body, 'latin1'), route(contentType)));
   return parsed.ok ? 'read' : `${parsed.error.kind}: ${parsed.error.message}`;
 }
 
@@ -43,7 +44,7 @@ describe('urlencoded', () => {
         const body = Buffer.from(new URLSearchParams(given).toString());
         const parsed = read(body, urlencoded);
         expect(parsed.conversation.segments.map(({ pointer, text }) => [pointer.slice(1), text])).toEqual(given);
-        const written = parsed.rewrite(new Map(given.map((_, i) => [i, news[i] ?? ''])));
+        const written = atOnce(parsed.rewrite(new Map(given.map((_, i) => [i, news[i] ?? '']))));
         expect([...new URLSearchParams(written.toString())]).toEqual(given.map(([name], i) => [name, news[i] ?? '']));
       }),
       { numRuns: 200 },
@@ -91,7 +92,7 @@ describe('multipart', () => {
           ['file#filename', 'a.bin'],
         ]);
         expect(uninspected).toEqual([{ pointer: '/file', kind: 'image' }]);
-        const written = parsed.rewrite(new Map(given.map((_, i) => [i, news[i] ?? ''])));
+        const written = atOnce(parsed.rewrite(new Map(given.map((_, i) => [i, news[i] ?? '']))));
         const again = new Response(new Uint8Array(written), { headers: { 'content-type': contentType } });
         const entries = [...(await again.formData())];
         expect(entries.slice(0, -1)).toEqual(given.map(([name], i) => [name, news[i] ?? '']));
@@ -206,11 +207,11 @@ describe('multipart', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         const body = Buffer.from(pieces.join(''), 'latin1');
-        const parsed = createForm().readRequest(body, route(multipart));
+        const parsed = atOnce(createForm().readRequest(body, route(multipart)));
         if (!parsed.ok) expect(parsed.error.kind).toBe('invalid_framing');
         else {
           const { segments } = parsed.value.conversation;
-          expect(parsed.value.rewrite(new Map(segments.map(({ text }, i) => [i, text])))).toBe(body);
+          expect(atOnce(parsed.value.rewrite(new Map(segments.map(({ text }, i) => [i, text]))))).toBe(body);
         }
       }),
       { numRuns: 300 },
@@ -226,7 +227,7 @@ describe('the operation', () => {
     { path: '/v1/files', want: 'upload' },
     { path: '/x', want: 'unknown' },
   ])('of $path is $want', ({ path, want }) => {
-    const parsed = createForm().readRequest(Buffer.from('a=b'), { ...route(urlencoded), path });
+    const parsed = atOnce(createForm().readRequest(Buffer.from('a=b'), { ...route(urlencoded), path }));
     expect(parsed).toMatchObject({ ok: true, value: { conversation: { operation: want } } });
   });
 });

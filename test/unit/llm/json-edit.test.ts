@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { applyEdits, isAsciiStyle, jsonString } from '../../../src/llm/json-edit.ts';
+import { applyEdits } from '../../../src/llm/json-edit.ts';
+import { isAsciiStyle, jsonString } from '../../../src/llm/json-string.ts';
 
 describe('applyEdits', () => {
   test.each([

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { invariant } from '../../../src/lib/invariant.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { Segment } from '../../../src/llm/conversation.ts';
 import { emptyConversation } from '../../../src/llm/conversation.ts';
 import type { ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
+import { encodingUtf8 } from '../../../src/llm/utf8.ts';
 import { maskBody } from '../../../src/mask/mask-body.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
@@ -18,11 +20,11 @@ const planted = createMinter({ key: Buffer.alloc(32, 2), scope: 's', entities: f
 
 function mask(parsed: ParsedBody, redact: readonly Redaction[], direction: 'input' | 'output' = 'input') {
   const scans = parsed.conversation.segments.map(({ text }) => detector.scan(text));
-  return maskBody(parsed, scans, direction, compilePlan(redact), minter);
+  return atOnce(maskBody(parsed, scans, direction, compilePlan(redact), minter));
 }
 
 function request(...messages: readonly { readonly role: string; readonly content: string }[]): ParsedBody {
-  const parsed = createOpenAiChat().readRequest(Buffer.from(JSON.stringify({ model: 'm', messages })), route);
+  const parsed = atOnce(createOpenAiChat().readRequest(Buffer.from(JSON.stringify({ model: 'm', messages })), route));
   invariant(parsed.ok, 'the body is of the dialect');
   return parsed.value;
 }
@@ -59,7 +61,7 @@ describe('maskBody', () => {
 
   test('gives back the very buffer when nothing is to be changed', () => {
     const bytes = Buffer.from(bodyOf({ role: 'user', content: 'hello' }));
-    const parsed = createOpenAiChat().readRequest(bytes, route);
+    const parsed = atOnce(createOpenAiChat().readRequest(bytes, route));
     invariant(parsed.ok, 'the body is of the dialect');
     const masked = mask(parsed.value, [{ entity: '*', method: 'token' }]);
     expect(masked.body).toBe(bytes);
@@ -84,7 +86,7 @@ describe('maskBody', () => {
     const body = Buffer.from('as it came');
     const parsed: ParsedBody = {
       conversation: { ...emptyConversation, segments },
-      rewrite: (replacements) => (replacements.size > 0 ? Buffer.alloc(0) : body),
+      rewrite: (replacements) => encodingUtf8([replacements.size > 0 ? '' : body.toString()]),
     };
     expect(mask(parsed, [{ entity: 'CREDIT_CARD', method: 'token' }])).toEqual({
       body,

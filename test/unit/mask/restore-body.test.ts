@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import type { ParsedBody } from '../../../src/llm/dialect.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { type MaskedBody, maskBody } from '../../../src/mask/mask-body.ts';
@@ -15,14 +16,14 @@ const options = { key: Buffer.alloc(32, 1), scope: 's', entities: new Set(rules.
 
 function mask(parsed: ParsedBody, method: MaskMethod, minter: ReturnType<typeof createMinter>): MaskedBody {
   const scans = parsed.conversation.segments.map(({ text }) => detector.scan(text));
-  return maskBody(parsed, scans, 'output', compilePlan([{ entity: '*', method }]), minter);
+  return atOnce(maskBody(parsed, scans, 'output', compilePlan([{ entity: '*', method }]), minter));
 }
 
 describe('an answer in placeholders is restored', () => {
   test.each(bodyCases.filter(({ path }) => path === null))('$name', (given) => {
     const dialect = given.create();
     const read = (body: Buffer): ParsedBody => {
-      const parsed = dialect.readResponse(body);
+      const parsed = atOnce(dialect.readResponse(body));
       if (!parsed.ok) throw new Error(parsed.error.message);
       return parsed.value;
     };
@@ -34,7 +35,7 @@ describe('an answer in placeholders is restored', () => {
     const masked = mask(parsed, 'label', createMinter(options));
     // What is ours is left as it stands.
     expect(masked.body.equals(written.body)).toBe(true);
-    const restored = restoreBody(parsed, masked, restorer).toString();
+    const restored = atOnce(restoreBody(parsed, masked, restorer)).toString();
     expect(restored).not.toMatch(/(?:CREDIT_CARD|EMAIL_ADDRESS|US_SSN)_[0-9A-HJKMNP-TV-Z]{10}\b/);
     expect(read(Buffer.from(restored)).conversation.segments.length).toBe(parsed.conversation.segments.length);
   });
@@ -42,11 +43,11 @@ describe('an answer in placeholders is restored', () => {
 
 test('without placeholders it is the very buffer that masking gave', () => {
   const body = Buffer.from('{"choices":[{"message":{"content":"write to jane@example.com"}}]}');
-  const parsed = createOpenAiChat().readResponse(body);
+  const parsed = atOnce(createOpenAiChat().readResponse(body));
   const restorables = createRestorables([{ entity: '*' }]);
   restorables.add('EMAIL_ADDRESS_0123456789', 'EMAIL_ADDRESS', 'x@example.com');
   const restorer = restorables.forAnswer([]);
   if (!parsed.ok || restorer === null) throw new Error('nothing to restore');
   const masked = mask(parsed.value, 'label', createMinter(options));
-  expect(restoreBody(parsed.value, masked, restorer)).toBe(masked.body);
+  expect(atOnce(restoreBody(parsed.value, masked, restorer))).toBe(masked.body);
 });
