@@ -2,9 +2,10 @@ import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import type { NewId, RandomBytes } from '../lib/ids.ts';
 import { limits } from '../lib/limits.ts';
-import { type DraftRecord, packBatch } from './batch.ts';
+import { createBatchBuilder } from './batch.ts';
 import type { AuditEntry, Receipt } from './entry.ts';
-import { draftManifest } from './manifest.ts';
+import { createManifestWriter, type NamedBody } from './manifest.ts';
+import { saltBytes } from './seal.ts';
 
 /** Entries between their append and their durability: waiting to be sent to the writer, or with it. */
 export interface AppendQueue {
@@ -54,7 +55,8 @@ const batchBytesMax = 4 * 1024 * 1024;
 const batchesInFlightMax = 2;
 
 export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
-  const { clock, random, newId, origin, boot } = options;
+  const { clock, random, newId } = options;
+  const builder = createBatchBuilder(createManifestWriter(options));
   let nextSequence = 0;
   let pending: Waiting[] = [];
   let bytes = 0;
@@ -73,10 +75,11 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
 
   function nextBatch(epoch: string): Buffer | null {
     while (isBatchDue()) {
-      const batch = takeBatch(epoch);
-      if (batch.length === 0) continue;
+      takeRecords(epoch);
+      const batch = builder.take();
+      if (batch === null) continue;
       batches.push(nextSequence - 1);
-      return packBatch(batch);
+      return batch;
     }
     return null;
   }
@@ -85,48 +88,33 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
     return pending.length > 0 && batches.length < batchesInFlightMax;
   }
 
-  function takeBatch(epoch: string): DraftRecord[] {
-    const batch: DraftRecord[] = [];
+  function takeRecords(epoch: string): void {
     let batchBytes = 0;
     let taken = 0;
     for (const waiting of pending) {
       if (taken > 0 && batchBytes + waiting.bytes > batchBytesMax) break;
       taken += 1;
       batchBytes += waiting.bytes;
-      const record = draft(waiting, epoch);
-      if (record === null) continue;
-      batch.push(record);
-      inFlight.push(waiting);
     }
+    const batch = taken === pending.length ? pending : pending.slice(0, taken);
     pending = taken === pending.length ? [] : pending.slice(taken);
-    return batch;
+    builder.begin(batchBytes);
+    for (const waiting of batch) if (addRecord(waiting, epoch)) inFlight.push(waiting);
   }
 
-  /** Null when the entry cannot be put on record; it takes no sequence number then. */
-  function draft(waiting: Waiting, epoch: string): DraftRecord | null {
+  /** False when the entry cannot be put on record; it takes no sequence number then. */
+  function addRecord(waiting: Waiting, epoch: string): boolean {
     const { entry, id, wallNs, monoNs } = waiting;
     try {
-      checkBounds(entry);
-      const stamp = { id, origin, boot, epoch, sequence: nextSequence, nonce: random(32), wallNs, monoNs };
-      const manifest = draftManifest(entry, stamp);
+      const bodies = boundedBodies(entry);
+      builder.add(entry, bodies, { id, epoch, sequence: nextSequence, nonce: random(32), wallNs, monoNs });
       waiting.sequence = nextSequence;
       nextSequence += 1;
-      return {
-        sequence: waiting.sequence,
-        id,
-        kind: entry.kind,
-        exchange: entry.exchange,
-        isAwaited: isAwaited(entry),
-        draft: manifest,
-        subjectKey: entry.subjectKey?.key ?? null,
-        bodies: Object.entries(entry.bodies)
-          .map(([name, body]) => ({ name, mediaType: body.mediaType, bytes: body.bytes }))
-          .sort((a, b) => (a.name < b.name ? -1 : 1)),
-      };
+      return true;
     } catch (error) {
       bytes -= waiting.bytes;
       waiting.reject(new Fault('internal', 'an audit entry cannot be put on record', error));
-      return null;
+      return false;
     }
   }
 
@@ -169,29 +157,28 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   };
 }
 
-/** An intent that is not final has an outcome to come. */
-export function isAwaited(entry: AuditEntry): boolean {
-  return entry.kind === 'intent' && entry.facts['final'] !== true;
-}
-
 /** What an entry takes besides its bodies, roughly. */
 const entryBytes = 2_048;
 
 function sizeOf(entry: AuditEntry): number {
   let size = entryBytes;
-  for (const body of Object.values(entry.bodies)) size += body.bytes.length;
+  for (const name in entry.bodies) size += saltBytes + (entry.bodies[name]?.bytes.length ?? 0);
   return size;
 }
 
-/** What the batch format can hold; far above anything an exchange makes. */
-function checkBounds(entry: AuditEntry): void {
-  const bodies = Object.entries(entry.bodies);
+/** The bodies by name. Throws a RangeError at what the batch format cannot hold; far above anything an exchange makes. */
+function boundedBodies(entry: AuditEntry): readonly NamedBody[] {
   if (entry.exchange.length > 1_024) throw new RangeError('the exchange id is too long');
   if (entry.subjectKey && entry.subjectKey.key.length !== 32) throw new RangeError('a subject key has 32 bytes');
-  if (bodies.length > 32) throw new RangeError('there are too many bodies');
-  if (bodies.some(([name, { mediaType }]) => name.length > 255 || mediaType.length > limits.headerValueBytesMax)) {
-    throw new RangeError('a name or media type of a body is too long');
+  const bodies: NamedBody[] = [];
+  for (const [name, { mediaType, bytes }] of Object.entries(entry.bodies)) {
+    if (name.length > 255 || mediaType.length > limits.headerValueBytesMax) {
+      throw new RangeError('a name or media type of a body is too long');
+    }
+    bodies.push({ name, mediaType, bytes });
   }
+  if (bodies.length > 32) throw new RangeError('there are too many bodies');
+  return bodies.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 interface Fifo<T> {

@@ -1,142 +1,189 @@
-import type { EntryKind } from './entry.ts';
+import type { AuditEntry } from './entry.ts';
+import type { ManifestStamp, ManifestWriter, NamedBody } from './manifest.ts';
 import { saltBytes } from './seal.ts';
 
-/** A record on its way to the writer: all but what sealing adds. */
-export interface DraftRecord {
-  readonly sequence: number;
-  readonly id: string;
-  readonly kind: EntryKind;
-  readonly exchange: string;
-  /** An intent that an outcome has to follow. */
-  readonly isAwaited: boolean;
-  /** The manifest but for its commitments. */
-  readonly draft: string;
-  /** 32 bytes, or null. */
-  readonly subjectKey: Uint8Array | null;
-  /** Sorted by name. */
-  readonly bodies: readonly DraftBody[];
+/**
+ * Packs records into one buffer of their own, so that a batch crosses to the writer as one transfer: no structured clone a record, and
+ * manifests and bodies are written where they are read.
+ */
+export interface BatchBuilder {
+  /** Makes room for about as many bytes, so that the batch need not grow. */
+  begin(bytes: number): void;
+  /** Appends a record. Throws a TypeError when its facts cannot be in a manifest: the batch is as before then. */
+  add(entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp): void;
+  /** What was appended, in a buffer that can be transferred; null: nothing. The builder begins anew. */
+  take(): Buffer | null;
 }
 
-export interface DraftBody {
-  readonly name: string;
-  readonly mediaType: string;
-  readonly bytes: Uint8Array;
-}
-
-/** A record as the writer takes it out of the batch. */
+/** A record as the writer takes it out of the batch: all but what sealing adds. All buffers are views, which may be overwritten. */
 export interface UnpackedRecord {
   readonly sequence: number;
   readonly id: string;
   readonly kind: string;
   readonly exchange: string;
+  /** An intent that an outcome has to follow. */
   readonly isAwaited: boolean;
-  readonly draft: string;
+  /** But for its commitments. */
+  readonly manifest: Buffer;
+  /** See `ManifestWriter.holes`. */
+  readonly holes: readonly number[];
+  /** 32 bytes, or null. */
   readonly subjectKey: Buffer | null;
-  readonly bodies: readonly { readonly name: string; readonly mediaType: string; readonly bytes: number }[];
-  /** All bodies in order, each behind room for its salt. A view that the writer may fill and overwrite. */
+  /** Names of the bodies, with zero bytes between them. */
+  readonly names: string;
+  /** Lengths of the bodies. */
+  readonly bodies: readonly number[];
+  /** All bodies in order, each behind room for its salt. */
   readonly plaintext: Buffer;
 }
 
-const fixedBytes = 8 + 1 + 1 + 1 + 2 + 2 + 4 + 1;
+// sequence 6 · awaited 1 · bodies 1 · key 1 · kind 1 · id 2 · exchange 2 · names 2 · manifest 4
+const fixedBytes = 20;
+/** Of a body: its length, and the place of its commitment. */
+const bodyFixedBytes = 8;
+/** The place of the sealed part's commitment. */
+const sealedFixedBytes = 4;
+const leastBytes = 4_096;
 
-/**
- * Packs records into one buffer of their own, so that a batch crosses to the writer as one transfer: no structured clone
- * a record, and the bodies are copied once.
- */
-export function packBatch(records: readonly DraftRecord[]): Buffer {
-  let size = 0;
-  for (const record of records) {
-    size += fixedBytes + utf8(record.id) + utf8(record.kind) + utf8(record.exchange) + utf8(record.draft);
-    size += record.subjectKey?.length ?? 0;
-    for (const body of record.bodies)
-      size += 8 + utf8(body.name) + utf8(body.mediaType) + saltBytes + body.bytes.length;
+export function createBatchBuilder(manifests: ManifestWriter): BatchBuilder {
+  let buffer = noBytes;
+  let used = 0;
+
+  function add(entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp): void {
+    const names = bodies.map(({ name }) => name).join('\0');
+    const texts = stamp.id.length + entry.kind.length + entry.exchange.length + names.length;
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    const headBytesMax = fixedBytes + 3 * texts + 32 + sealedFixedBytes + bodies.length * bodyFixedBytes;
+    let plaintextBytes = 0;
+    for (const { bytes } of bodies) plaintextBytes += saltBytes + bytes.length;
+    grow(used + headBytesMax + plaintextBytes);
+    for (;;) {
+      const end = addHead(entry, bodies, stamp, names);
+      if (end + plaintextBytes <= buffer.length) {
+        addPlaintext(end, bodies);
+        used = end + plaintextBytes;
+        return;
+      }
+      grow(Math.max(buffer.length * 2, end + plaintextBytes));
+    }
   }
-  // Slow: an ArrayBuffer of its own, as a slice of Node's pool cannot be transferred.
-  const buffer = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  for (const record of records) at = packRecord(buffer, at, record);
-  return buffer;
+
+  /** All but the bodies themselves. Returns the offset behind it, beyond the end when there was no room for the manifest. */
+  function addHead(entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp, names: string): number {
+    const start = used;
+    const key = entry.subjectKey?.key;
+    let at = start + fixedBytes;
+    const idBytes = buffer.write(stamp.id, at);
+    const kindBytes = buffer.write(entry.kind, at + idBytes);
+    const exchangeBytes = buffer.write(entry.exchange, at + idBytes + kindBytes);
+    at += idBytes + kindBytes + exchangeBytes;
+    const nameBytes = buffer.write(names, at);
+    at += nameBytes;
+    if (key !== undefined) buffer.set(key, at);
+    at += key?.length ?? 0;
+    for (const { bytes } of bodies) at = buffer.writeUInt32LE(bytes.length, at);
+    const holesAt = at;
+    if (bodies.length > 0) at += sealedFixedBytes + bodies.length * 4;
+    const end = manifests.write(buffer, at, entry, bodies, stamp);
+    let holeAt = holesAt;
+    for (const hole of manifests.holes()) holeAt = buffer.writeUInt32LE(hole, holeAt);
+    buffer.writeUIntLE(stamp.sequence, start, 6);
+    buffer.writeUInt8(isAwaited(entry) ? 1 : 0, start + 6);
+    buffer.writeUInt8(bodies.length, start + 7);
+    buffer.writeUInt8(key?.length ?? 0, start + 8);
+    buffer.writeUInt8(kindBytes, start + 9);
+    buffer.writeUInt16LE(idBytes, start + 10);
+    buffer.writeUInt16LE(exchangeBytes, start + 12);
+    buffer.writeUInt16LE(nameBytes, start + 14);
+    buffer.writeUInt32LE(end - at, start + 16);
+    return end;
+  }
+
+  function addPlaintext(start: number, bodies: readonly NamedBody[]): void {
+    let at = start;
+    for (const { bytes } of bodies) {
+      buffer.set(bytes, at + saltBytes);
+      at += saltBytes + bytes.length;
+    }
+  }
+
+  function grow(bytes: number): void {
+    if (bytes <= buffer.length) return;
+    // Slow: an ArrayBuffer of its own, as a slice of Node's pool cannot be transferred.
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, leastBytes));
+    buffer.copy(larger, 0, 0, used);
+    buffer = larger;
+  }
+
+  return {
+    begin: (bytes) => grow(used + bytes),
+    add,
+    take: () => {
+      const taken = used === 0 ? null : buffer.subarray(0, used);
+      if (used > 0) buffer = noBytes;
+      used = 0;
+      return taken;
+    },
+  };
 }
 
-function packRecord(buffer: Buffer, start: number, record: DraftRecord): number {
-  let at = buffer.writeBigUInt64LE(BigInt(record.sequence), start);
-  at = buffer.writeUInt8(record.isAwaited ? 1 : 0, at);
-  at = buffer.writeUInt8(record.bodies.length, at);
-  const lengthsAt = at;
-  at += 1 + 2 + 2 + 4;
-  at = buffer.writeUInt8(record.subjectKey?.length ?? 0, at);
-  const idBytes = buffer.write(record.id, at);
-  at += idBytes;
-  const kindBytes = buffer.write(record.kind, at);
-  at += kindBytes;
-  const exchangeBytes = buffer.write(record.exchange, at);
-  at += exchangeBytes;
-  const draftBytes = buffer.write(record.draft, at);
-  at += draftBytes;
-  buffer.writeUInt8(kindBytes, lengthsAt);
-  buffer.writeUInt16LE(idBytes, lengthsAt + 1);
-  buffer.writeUInt16LE(exchangeBytes, lengthsAt + 3);
-  buffer.writeUInt32LE(draftBytes, lengthsAt + 5);
-  if (record.subjectKey !== null) {
-    buffer.set(record.subjectKey, at);
-    at += record.subjectKey.length;
-  }
-  for (const body of record.bodies) {
-    const nameBytes = buffer.write(body.name, at + 8);
-    const typeBytes = buffer.write(body.mediaType, at + 8 + nameBytes);
-    buffer.writeUInt16LE(nameBytes, at);
-    buffer.writeUInt16LE(typeBytes, at + 2);
-    buffer.writeUInt32LE(body.bytes.length, at + 4);
-    at += 8 + nameBytes + typeBytes;
-  }
-  for (const body of record.bodies) {
-    at += saltBytes;
-    buffer.set(body.bytes, at);
-    at += body.bytes.length;
-  }
-  return at;
+/** An intent that is not final has an outcome to come. */
+export function isAwaited(entry: AuditEntry): boolean {
+  return entry.kind === 'intent' && entry.facts['final'] !== true;
 }
+
+const noBytes = Buffer.alloc(0);
+const nothing: readonly number[] = [];
 
 export function unpackBatch(buffer: Buffer): UnpackedRecord[] {
   const records: UnpackedRecord[] = [];
   let at = 0;
   const text = (bytes: number): string => {
     at += bytes;
-    return buffer.toString('utf8', at - bytes, at);
+    return bytes === 0 ? '' : buffer.toString('utf8', at - bytes, at);
+  };
+  const view = (bytes: number): Buffer => {
+    at += bytes;
+    return buffer.subarray(at - bytes, at);
+  };
+  const numbers = (count: number): readonly number[] => {
+    if (count === 0) return nothing;
+    const found: number[] = [];
+    for (let i = 0; i < count; i++) found.push(buffer.readUInt32LE(at + i * 4));
+    at += count * 4;
+    return found;
   };
   while (at < buffer.length) {
-    const sequence = Number(buffer.readBigUInt64LE(at));
-    const isAwaited = buffer.readUInt8(at + 8) === 1;
-    const bodyCount = buffer.readUInt8(at + 9);
-    const kindBytes = buffer.readUInt8(at + 10);
-    const idBytes = buffer.readUInt16LE(at + 11);
-    const exchangeBytes = buffer.readUInt16LE(at + 13);
-    const draftBytes = buffer.readUInt32LE(at + 15);
-    const subjectKeyBytes = buffer.readUInt8(at + 19);
+    const head = at;
     at += fixedBytes;
-    const id = text(idBytes);
-    const kind = text(kindBytes);
-    const exchange = text(exchangeBytes);
-    const draft = text(draftBytes);
-    const subjectKey = subjectKeyBytes === 0 ? null : buffer.subarray(at, at + subjectKeyBytes);
-    at += subjectKeyBytes;
-    const bodies: { name: string; mediaType: string; bytes: number }[] = [];
+    const bodyCount = buffer.readUInt8(head + 7);
+    const id = text(buffer.readUInt16LE(head + 10));
+    const kind = text(buffer.readUInt8(head + 9));
+    const exchange = text(buffer.readUInt16LE(head + 12));
+    const names = text(buffer.readUInt16LE(head + 14));
+    const keyBytes = buffer.readUInt8(head + 8);
+    const subjectKey = keyBytes === 0 ? null : view(keyBytes);
+    const bodies = numbers(bodyCount);
+    const holes = numbers(bodyCount === 0 ? 0 : 1 + bodyCount);
+    const manifest = view(buffer.readUInt32LE(head + 16));
     let plaintextBytes = 0;
-    for (let i = 0; i < bodyCount; i++) {
-      const nameBytes = buffer.readUInt16LE(at);
-      const typeBytes = buffer.readUInt16LE(at + 2);
-      const bytes = buffer.readUInt32LE(at + 4);
-      at += 8;
-      bodies.push({ name: text(nameBytes), mediaType: text(typeBytes), bytes });
-      plaintextBytes += saltBytes + bytes;
-    }
-    const plaintext = buffer.subarray(at, at + plaintextBytes);
-    at += plaintextBytes;
-    records.push({ sequence, id, kind, exchange, isAwaited, draft, subjectKey, bodies, plaintext });
+    for (const bytes of bodies) plaintextBytes += saltBytes + bytes;
+    const plaintext = view(plaintextBytes);
+    const sequence = buffer.readUIntLE(head, 6);
+    const isAwaited = buffer.readUInt8(head + 6) === 1;
+    records.push({
+      sequence,
+      id,
+      kind,
+      exchange,
+      isAwaited,
+      manifest,
+      holes,
+      subjectKey,
+      names,
+      bodies,
+      plaintext,
+    });
   }
   return records;
-}
-
-function utf8(text: string): number {
-  return Buffer.byteLength(text);
 }

@@ -38,7 +38,8 @@ export function finishFrame(
   buffer.writeUInt32LE(frameMagic, offset);
   buffer.writeUInt32LE(payloadBytes, offset + 4);
   buffer.writeUInt32LE(flags, offset + 12);
-  buffer.writeBigUInt64LE(BigInt(sequence), offset + 16);
+  buffer.writeUInt32LE(sequence >>> 0, offset + 16);
+  buffer.writeUInt32LE(Math.floor(sequence / 2 ** 32), offset + 20);
   buffer.set(link.subarray(0, 8), offset + 24);
   buffer.writeUInt32LE(checksum(buffer, offset, payloadBytes), offset + 8);
 }
@@ -53,7 +54,7 @@ export function readFrame(buffer: Buffer, offset: number): Frame | null {
   if (buffer.readUInt32LE(offset + 8) !== checksum(buffer, offset, payloadBytes)) return null;
   return {
     flags: buffer.readUInt32LE(offset + 12),
-    sequence: Number(buffer.readBigUInt64LE(offset + 16)),
+    sequence: buffer.readUInt32LE(offset + 16) + buffer.readUInt32LE(offset + 20) * 2 ** 32,
     link: buffer.subarray(offset + 24, offset + 32),
     payload: buffer.subarray(offset + frameHeaderBytes, end),
     offset,

@@ -5,18 +5,6 @@ export interface RecordParts {
   readonly sealed: Buffer;
 }
 
-export function recordBytes(parts: RecordParts): number {
-  return 8 + parts.manifest.length + parts.sealed.length;
-}
-
-/** Writes a record at `offset`; there must be room for `recordBytes`. */
-export function writeRecord(buffer: Buffer, offset: number, parts: RecordParts): void {
-  let at = buffer.writeUInt32LE(parts.manifest.length, offset);
-  buffer.set(parts.manifest, at);
-  at = buffer.writeUInt32LE(parts.sealed.length, at + parts.manifest.length);
-  buffer.set(parts.sealed, at);
-}
-
 /** The parts of a frame's payload, or null when it is no record. Views, not copies. */
 export function readRecord(payload: Buffer): RecordParts | null {
   if (payload.length < 8) return null;

@@ -8,27 +8,60 @@ const tagBytes = 16;
 const keyBytes = 32;
 const wrappedKeyBytes: number = nonceBytes + keyBytes + tagBytes;
 
-/**
- * Seals a record's bodies under a random key that is used for nothing else, and that key under the epoch's. Returns the
- * wrapped key (60 bytes) and behind it the AES-256-GCM ciphertext with its tag. `plaintext` is the bodies in order, each
- * behind its salt; `context` binds the whole to its record.
- *
- * One ciphertext a record and not one a body: the bodies share a key anyway, and a cipher context costs more than the
- * encryption of 4 KB. A single body is shown to others by its plaintext and salt, which its commitment vouches for.
- */
-export function seal(plaintext: Uint8Array, context: string, epochKey: Uint8Array, random: RandomBytes): Buffer {
-  const key = random(keyBytes);
-  const wrappedKey = encrypt(epochKey, random(nonceBytes), key, keyContext(context));
-  // The key is single-use, so the nonce may be constant.
-  const cipher = createCipheriv('aes-256-gcm', key, zeroNonce);
-  cipher.setAAD(Buffer.from(context));
-  const body = cipher.update(plaintext);
-  cipher.final();
-  key.fill(0);
-  return Buffer.concat([wrappedKey, body, cipher.getAuthTag()], wrappedKeyBytes + body.length + tagBytes);
+/** What sealing adds to the bytes that are sealed. */
+export const sealedExtraBytes: number = wrappedKeyBytes + tagBytes;
+
+export interface Sealer {
+  /**
+   * Seals a record's bodies under a random key that is used for nothing else, and that key under the epoch's. Writes the wrapped key (60
+   * bytes) to `target` at `at` and behind it the AES-256-GCM ciphertext with its tag; there must be room for `sealedExtraBytes` more
+   * than the plaintext. `plaintext` is the bodies in order, each behind its salt; `context` binds the whole to its record.
+   *
+   * One ciphertext a record and not one a body: the bodies share a key anyway, and a cipher context costs more than the encryption of
+   * 4 KB. A single body is shown to others by its plaintext and salt, which its commitment vouches for.
+   */
+  seal(target: Buffer, at: number, plaintext: Uint8Array, context: string, epochKey: Uint8Array): void;
 }
 
-/** The plaintext of what `seal` made, or null when key, context or bytes do not fit. */
+export function createSealer(random: RandomBytes): Sealer {
+  /** The context of the wrapped key, whose end is that of the bodies. */
+  let text = Buffer.alloc(1_024);
+  return {
+    seal: (target, at, plaintext, context, epochKey) => {
+      // A UTF-16 unit takes at most three bytes of UTF-8.
+      const textBytesMax = keyContextPrefix.length + context.length * 3;
+      if (textBytesMax > text.length) text = Buffer.alloc(textBytesMax);
+      const textBytes = text.write(keyContextPrefix + context);
+      const secret = random(keyBytes + nonceBytes);
+      const key = secret.subarray(0, keyBytes);
+      const nonce = secret.subarray(keyBytes);
+      target.set(nonce, at);
+      encryptInto(target, at + nonceBytes, epochKey, nonce, key, text.subarray(0, textBytes));
+      const aad = text.subarray(keyContextPrefix.length, textBytes);
+      // The key is single-use, so the nonce may be constant.
+      encryptInto(target, at + wrappedKeyBytes, key, zeroNonce, plaintext, aad);
+      key.fill(0);
+    },
+  };
+}
+
+/** Writes ciphertext and tag. */
+function encryptInto(
+  target: Buffer,
+  at: number,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+): void {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(aad);
+  target.set(cipher.update(plaintext), at);
+  cipher.final();
+  target.set(cipher.getAuthTag(), at + plaintext.length);
+}
+
+/** The plaintext of what a sealer made, or null when key, context or bytes do not fit. */
 export function unseal(sealed: Uint8Array, context: string, epochKey: Uint8Array): Buffer | null {
   if (sealed.length < wrappedKeyBytes + tagBytes) return null;
   const key = decrypt(epochKey, sealed.subarray(0, wrappedKeyBytes), keyContext(context));
@@ -48,8 +81,10 @@ export function wrappingKey(epochKey: Uint8Array, subjectKey: Uint8Array | null)
 const subjectDomain = Buffer.from('countersign/v1/subject\0', 'latin1');
 
 function keyContext(context: string): string {
-  return `countersign/v1/key\0${context}`;
+  return keyContextPrefix + context;
 }
+
+const keyContextPrefix = 'countersign/v1/key\0';
 
 /** What a sealed part is bound to: this log, this record, these bodies in this order. */
 export function sealContext(origin: string, id: string, names: readonly string[]): string {

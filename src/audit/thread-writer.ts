@@ -30,7 +30,8 @@ export const startThreadWriter: StartWriter = (init, onMessage, onExit) => {
   };
 };
 
+/** A slice of Node's pool cannot be transferred: posting it throws. */
 function ownBuffer(batch: Uint8Array): ArrayBuffer {
-  if (batch.buffer instanceof ArrayBuffer && batch.byteLength === batch.buffer.byteLength) return batch.buffer;
+  if (batch.buffer instanceof ArrayBuffer) return batch.buffer;
   throw new Error('a batch has a buffer of its own');
 }

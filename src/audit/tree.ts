@@ -12,7 +12,8 @@ export function hashLeaf(leaf: Uint8Array): Buffer {
   const input = Buffer.allocUnsafe(1 + leaf.length);
   input[0] = 0;
   input.set(leaf, 1);
-  return hash('sha256', input, 'buffer');
+  // By way of a string: a buffer that the hash itself makes costs as much as the hash.
+  return Buffer.from(hash('sha256', input, 'binary'), 'latin1');
 }
 
 /** RFC 6962 section 2.1: SHA-256(0x01 ‖ left ‖ right). */
@@ -74,16 +75,65 @@ export interface TreeEdge {
   partials(): readonly FullTile[];
 }
 
-/** `levels[n]` holds the hashes of the partial tile at level n; its length is what `edgeWidths` says. */
+/** The hashes of a tile as far as they are known, one behind the other. */
+interface EdgeTile {
+  bytes: Buffer;
+  width: number;
+}
+
+/** `levels[n]` holds the hashes of the partial tile at level n; their number is what `edgeWidths` says. */
 export function createTreeEdge(size: number, levels: readonly (readonly Buffer[])[]): TreeEdge {
-  const edge: Buffer[][] = levels.map((level) => [...level]);
+  const edge: EdgeTile[] = levels.map((hashes) => {
+    const tile = emptyTile();
+    for (const each of hashes) tile.bytes.set(each, tile.width++ * hashBytes);
+    return tile;
+  });
+  const nodes = createNodeHasher();
   let count = size;
 
-  function partialsOf(): FullTile[] {
+  function push(leafHash: Uint8Array): readonly FullTile[] {
+    let filled = none;
+    let carried: Uint8Array | null = leafHash;
+    count += 1;
+    for (let level = 0, through = count; carried !== null; level++, through = Math.floor(through / tileWidth)) {
+      let tile = edge[level];
+      if (tile === undefined) {
+        tile = emptyTile();
+        edge[level] = tile;
+      }
+      tile.bytes.set(carried, tile.width * hashBytes);
+      tile.width += 1;
+      carried = null;
+      if (tile.width === tileWidth) {
+        filled = [...filled, { level, index: through / tileWidth - 1, bytes: tile.bytes }];
+        carried = nodes.perfectRoot(tile.bytes, 0, tileWidth);
+        edge[level] = emptyTile();
+      }
+    }
+    return filled;
+  }
+
+  /** Folds the perfect subtrees of the right edge, smallest first. */
+  function root(): Buffer {
+    let found: Buffer | null = null;
+    for (const { bytes, width } of edge) {
+      // From the right: the widths of the subtrees are the bits of the tile's.
+      for (let span = 1, end = width; end > 0; span *= 2) {
+        if ((end & span) === 0) continue;
+        const subtree = nodes.perfectRoot(bytes, end - span, span);
+        found = found === null ? subtree : hashChildren(subtree, found);
+        end -= span;
+      }
+    }
+    return found ?? emptyRoot;
+  }
+
+  function partials(): FullTile[] {
     return edgeWidths(count).flatMap(({ level, index, width }) => {
-      const hashes = edge[level] ?? [];
-      invariant(hashes.length === width, 'the edge holds exactly the hashes of the partial tiles');
-      return width === 0 ? [] : [{ level, index, bytes: Buffer.concat(hashes) }];
+      const tile = edge[level];
+      invariant((tile?.width ?? 0) === width, 'the edge holds exactly the hashes of the partial tiles');
+      if (tile === undefined || width === 0) return [];
+      return [{ level, index, bytes: Buffer.from(tile.bytes.subarray(0, width * hashBytes)) }];
     });
   }
 
@@ -91,63 +141,32 @@ export function createTreeEdge(size: number, levels: readonly (readonly Buffer[]
     get size() {
       return count;
     },
-    push: (leafHash) => {
-      const filled: FullTile[] = [];
-      let carried: Buffer | null = Buffer.from(leafHash);
-      count += 1;
-      for (let level = 0, through = count; carried !== null; level++, through = Math.floor(through / tileWidth)) {
-        let hashes = edge[level];
-        if (hashes === undefined) {
-          hashes = [];
-          edge[level] = hashes;
-        }
-        hashes.push(carried);
-        carried = null;
-        if (hashes.length === tileWidth) {
-          filled.push({ level, index: through / tileWidth - 1, bytes: Buffer.concat(hashes) });
-          carried = perfectRoot(hashes);
-          edge[level] = [];
-        }
-      }
-      return filled;
-    },
-    root: () => rootOf(edge),
-    partials: partialsOf,
+    push,
+    root,
+    partials,
   };
 }
 
-/** Folds the perfect subtrees of the right edge, smallest first. */
-function rootOf(edge: readonly (readonly Buffer[])[]): Buffer {
-  let root: Buffer | null = null;
-  for (const hashes of edge) {
-    for (const subtree of perfectSubtrees(hashes).reverse()) {
-      root = root === null ? subtree : hashChildren(subtree, root);
-    }
-  }
-  return root ?? emptyRoot;
+const none: readonly FullTile[] = [];
+
+function emptyTile(): EdgeTile {
+  return { bytes: Buffer.alloc(tileWidth * hashBytes), width: 0 };
 }
 
-/** The roots of the largest perfect subtrees over neighbouring hashes, left to right. */
-function perfectSubtrees(hashes: readonly Buffer[]): Buffer[] {
-  const roots: Buffer[] = [];
-  let at = 0;
-  for (let width = tileWidth / 2; width >= 1; width /= 2) {
-    if (hashes.length - at >= width) {
-      roots.push(perfectRoot(hashes.slice(at, at + width)));
-      at += width;
-    }
-  }
-  return roots;
-}
-
-function perfectRoot(hashes: readonly Buffer[]): Buffer {
-  let row = hashes;
-  while (row.length > 1) {
-    const above: Buffer[] = [];
-    for (let i = 0; i + 1 < row.length; i += 2) above.push(hashChildren(row[i] ?? emptyRoot, row[i + 1] ?? emptyRoot));
-    row = above;
-  }
-  const [root] = row;
-  invariant(root !== undefined, 'a perfect subtree has at least one leaf');
-  return root;
+/** Hashes what stands side by side in a tile already: neither pairs nor rows are buffers of their own. */
+function createNodeHasher(): { perfectRoot(hashes: Buffer, from: number, width: number): Buffer } {
+  const row = Buffer.alloc(tileWidth * hashBytes);
+  const pair = Buffer.alloc(1 + 2 * hashBytes, 1);
+  return {
+    perfectRoot: (hashes, from, width) => {
+      hashes.copy(row, 0, from * hashBytes, (from + width) * hashBytes);
+      for (let left = width; left > 1; left /= 2) {
+        for (let i = 0; i < left; i += 2) {
+          row.copy(pair, 1, i * hashBytes, (i + 2) * hashBytes);
+          row.write(hash('sha256', pair, 'binary'), (i / 2) * hashBytes, 'latin1');
+        }
+      }
+      return Buffer.from(row.subarray(0, hashBytes));
+    },
+  };
 }

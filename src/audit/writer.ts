@@ -6,9 +6,16 @@ import type { Checkpointer, Leaf } from './checkpointer.ts';
 import { finishFrame, frameFlags, frameHeaderBytes } from './frame.ts';
 import { type FsPort, shortWrite } from './fs-port.ts';
 import { layout } from './layout.ts';
-import { type BodyCommitment, type Commitments, completeManifest, leafBytes, manifestCommitment } from './manifest.ts';
-import { recordBytes, writeRecord } from './record.ts';
-import { bodyCommitment, saltBytes, seal, sealContext, sealedHash, wrappingKey } from './seal.ts';
+import { commitInPlace, leafBytes } from './manifest.ts';
+import {
+  bodyCommitment,
+  createSealer,
+  saltBytes,
+  sealContext,
+  sealedExtraBytes,
+  sealedHash,
+  wrappingKey,
+} from './seal.ts';
 import { hashLeaf } from './tree.ts';
 
 export interface Epoch {
@@ -60,6 +67,7 @@ export function createWriter(options: WriterOptions): Writer {
   const { fs, checkpointer } = options;
   const openIntents = new Map(options.openIntents);
   const frames = createFrameBuffer();
+  const sealer = createSealer(options.random);
   let epoch: Epoch | null = null;
   let segment: OpenSegment | null = null;
   let nextSequence = options.nextSequence;
@@ -84,41 +92,49 @@ export function createWriter(options: WriterOptions): Writer {
     const target = segmentFor(bytes.length, first, firstLink);
     append(target, bytes);
     fs.fdatasync(target.fd);
+    if (leaves.length > 0) options.onDurable(nextSequence - 1);
+    // Nobody waits for what comes now.
     for (const record of records) followIntent(record);
     checkpointer.add(leaves);
-    if (leaves.length > 0) options.onDurable(nextSequence - 1);
   }
 
   function frameRecord(record: UnpackedRecord, index: number): Leaf {
     if (epoch === null) throw new Error('a record came before its epoch');
     if (record.sequence !== nextSequence)
       throw new Error(`record ${record.sequence} came where ${nextSequence} should`);
-    const { commitments, sealed } = sealBodies(record, epoch);
-    const parts = { manifest: Buffer.from(completeManifest(record.draft, commitments)), sealed };
-    const flags = index === 0 ? frameFlags.batchStart : 0;
-    frames.append(recordBytes(parts), flags, record.sequence, link, (buffer, at) => writeRecord(buffer, at, parts));
-    const bytes = leafBytes(manifestCommitment(parts.manifest), record.id, record.kind);
+    const sealedBytes = record.bodies.length === 0 ? 0 : sealedExtraBytes + record.plaintext.length;
+    const manifestBytes = record.manifest.length;
+    const { buffer, at } = frames.open(manifestBytes + sealedBytes + 8);
+    // As `readRecord` reads it: manifest and sealed bodies, each behind its length.
+    const manifestEnd = at + 4 + manifestBytes;
+    buffer.set(record.manifest, at + 4);
+    buffer.writeUInt32LE(sealedBytes, manifestEnd);
+    if (sealedBytes > 0) sealBodies(record, epoch, buffer, at + 4, manifestEnd + 4);
+    const bytes = leafBytes(commitInPlace(buffer, at + 4, manifestEnd), record.id, record.kind);
+    buffer.writeUInt32LE(manifestBytes, at);
+    frames.finish(index === 0 ? frameFlags.batchStart : 0, record.sequence, link);
     const hash = hashLeaf(bytes);
     link = hash.subarray(0, 8);
     nextSequence += 1;
     return { bytes, hash };
   }
 
-  function sealBodies(record: UnpackedRecord, current: Epoch): { commitments: Commitments; sealed: Buffer } {
-    if (record.bodies.length === 0) return { commitments: { sealed: null, parts: [] }, sealed: noBytes };
-    const parts: BodyCommitment[] = [];
-    let at = 0;
-    for (const body of record.bodies) {
-      const salted = record.plaintext.subarray(at, at + saltBytes + body.bytes);
-      options.random(saltBytes).copy(salted);
-      parts.push({ ...body, plaintext: bodyCommitment(salted) });
-      at += salted.length;
+  /** Seals into the frame, and puts the commitments into the manifest that stands there. */
+  function sealBodies(record: UnpackedRecord, current: Epoch, buffer: Buffer, manifestAt: number, at: number): void {
+    const { plaintext, bodies, holes, names } = record;
+    const salts = options.random(saltBytes * bodies.length);
+    let from = 0;
+    for (const [index, bytes] of bodies.entries()) {
+      const salted = plaintext.subarray(from, from + saltBytes + bytes);
+      salts.copy(salted, 0, index * saltBytes, (index + 1) * saltBytes);
+      buffer.write(bodyCommitment(salted), manifestAt + (holes[index + 1] ?? 0), 'latin1');
+      from += salted.length;
     }
-    const names = record.bodies.map((body) => body.name);
-    const context = sealContext(options.origin, record.id, names);
-    const sealed = seal(record.plaintext, context, wrappingKey(current.key, record.subjectKey), options.random);
-    record.plaintext.fill(0);
-    return { commitments: { sealed: sealedHash(sealed), parts }, sealed };
+    const key = wrappingKey(current.key, record.subjectKey);
+    sealer.seal(buffer, at, plaintext, sealContext(options.origin, record.id, [names]), key);
+    const sealed = buffer.subarray(at, at + sealedExtraBytes + plaintext.length);
+    buffer.write(sealedHash(sealed), manifestAt + (holes[0] ?? 0), 'latin1');
+    plaintext.fill(0);
   }
 
   function followIntent(record: UnpackedRecord): void {
@@ -164,7 +180,9 @@ export function createWriter(options: WriterOptions): Writer {
     );
     const header = createFrameBuffer();
     const flags = frameFlags.header | frameFlags.batchStart;
-    header.append(payload.length, flags, first, firstLink, (buffer, at) => buffer.set(payload, at));
+    const { buffer, at } = header.open(payload.length);
+    buffer.set(payload, at);
+    header.finish(flags, first, firstLink);
     return header.take();
   }
 
@@ -219,33 +237,34 @@ const noBytes = Buffer.alloc(0);
 
 /** A buffer that grows and is used again: the frames of one write, back to back. */
 interface FrameBuffer {
-  append(
-    payloadBytes: number,
-    flags: number,
-    sequence: number,
-    link: Uint8Array,
-    fill: (buffer: Buffer, at: number) => void,
-  ): void;
-  /** What was appended, and begins anew. Valid until the next append. */
+  /** Where the next frame's payload goes. The header's 32 bytes in front of it are free until `finish`. */
+  open(payloadBytes: number): { readonly buffer: Buffer; readonly at: number };
+  finish(flags: number, sequence: number, link: Uint8Array): void;
+  /** What was finished, and begins anew. Valid until the next frame is opened. */
   take(): Buffer;
 }
 
 const keptBytesMax = 8 * 1024 * 1024;
+const leastBytes = 64 * 1024;
 
 function createFrameBuffer(): FrameBuffer {
   let buffer = noBytes;
   let used = 0;
+  let payloadBytes = 0;
   return {
-    append: (payloadBytes, flags, sequence, link, fill) => {
-      const end = used + frameHeaderBytes + payloadBytes;
+    open: (bytes) => {
+      payloadBytes = bytes;
+      const end = used + frameHeaderBytes + bytes;
       if (end > buffer.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.max(end, buffer.length * 2));
+        const larger = Buffer.allocUnsafeSlow(Math.max(end, buffer.length * 2, leastBytes));
         buffer.copy(larger, 0, 0, used);
         buffer = larger;
       }
-      fill(buffer, used + frameHeaderBytes);
+      return { buffer, at: used + frameHeaderBytes };
+    },
+    finish: (flags, sequence, link) => {
       finishFrame(buffer, used, payloadBytes, flags, sequence, link);
-      used = end;
+      used += frameHeaderBytes + payloadBytes;
     },
     take: () => {
       const taken = buffer.subarray(0, used);
