@@ -11,17 +11,17 @@ export interface Anchors {
   /** Symbol of each code unit. */
   readonly symbol: Uint8Array;
   readonly start: number;
-  /** `state < shallow` means that at most the last two units begin an anchor, and none ends here. */
-  readonly shallow: number;
   /** `state >= hit` means that at least one anchor ends here. */
   readonly hit: number;
-  /** What ends in a state: owners with the anchor's length. */
-  readonly found: readonly (readonly AnchorHit[])[];
+  /** What ends in a state: owners, and the anchors' lengths, from `hitFrom[state - hit]` to `hitFrom[state - hit + 1]`. */
+  readonly hitFrom: Uint32Array;
+  readonly hitOwner: Uint16Array;
+  readonly hitLength: Uint8Array;
   /** Length of the longest beginning of an anchor that the text now ends with. */
   readonly depth: Uint8Array;
 }
 
-export interface AnchorHit {
+interface AnchorHit {
   readonly owner: number;
   readonly length: number;
 }
@@ -110,13 +110,9 @@ function lay(trie: Trie, width: number): Automaton {
   return { rows, found, depth: trie.depth };
 }
 
-/** How many units may begin an anchor in a state that counts as shallow. */
-export const shallowDepthMax = 2;
-
 function flatten({ rows, found, depth }: Automaton, symbol: Uint8Array, width: number): Anchors {
-  const hits = (state: number): boolean => (found[state]?.length ?? 0) > 0;
-  const rank = (state: number): number => (hits(state) ? 2 : (depth[state] ?? 0) > shallowDepthMax ? 1 : 0);
-  const order = rows.map((_, state) => state).sort((a, b) => rank(a) - rank(b) || a - b);
+  const isHit = (state: number): boolean => (found[state]?.length ?? 0) > 0;
+  const order = rows.map((_, state) => state).sort((a, b) => Number(isHit(a)) - Number(isHit(b)) || a - b);
   const shift = Math.ceil(Math.log2(width));
   invariant(order.length <= 0x10000, 'anchors need at most 65,536 states');
   const place = new Uint16Array(rows.length);
@@ -129,18 +125,21 @@ function flatten({ rows, found, depth }: Automaton, symbol: Uint8Array, width: n
       next[((place[state] ?? 0) << shift) + key] = place[target] ?? 0;
     });
   });
-  const firstOfRank = (least: number): number => {
-    const index = order.findIndex((state) => rank(state) >= least);
-    return index < 0 ? order.length : index;
-  };
+  const hit = order.length - order.filter(isHit).length;
+  const hits = order.slice(hit).map((state) => found[state] ?? []);
+  const hitFrom = new Uint32Array(hits.length + 1);
+  hits.forEach((each, i) => {
+    hitFrom[i + 1] = (hitFrom[i] ?? 0) + each.length;
+  });
   return {
     next,
     shift,
     symbol,
     start: place[0] ?? 0,
-    shallow: firstOfRank(1),
-    hit: firstOfRank(2),
-    found: order.map((state) => found[state] ?? []),
+    hit,
+    hitFrom,
+    hitOwner: Uint16Array.from(hits.flat(), ({ owner }) => owner),
+    hitLength: Uint8Array.from(hits.flat(), ({ length }) => length),
     depth: Uint8Array.from(order, (state) => depth[state] ?? 0),
   };
 }

@@ -1,4 +1,4 @@
-import { type CompiledRule, kindOf } from './compiled-rule.ts';
+import { type CompiledRule, headOf, kindOf } from './compiled-rule.ts';
 import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
 import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
@@ -38,20 +38,31 @@ export interface Attempt {
   supported: boolean | null;
 }
 
-/** Whether an attempt from `start` comes to nothing within this text: most do, after a few units. */
-export function isHopeless({ lead, value, rule }: CompiledRule, units: Uint16Array, start: number): boolean {
-  if (!lead) return comesToNothing(value, units, start, rule.maxLength);
-  const { next, ascii, accepting } = lead;
-  let state = lead.start;
+/** Nothing can come of it. */
+export const hopeless = -1;
+/** The text ends before the lead does. */
+export const leadOpen = -2;
+
+/**
+ * Where the value of an attempt from `start` begins, if it may have one; `hopeless` when the attempt comes to nothing within this
+ * text, as most do after a few units, and `leadOpen`.
+ */
+export function valueStartOf(rule: CompiledRule, units: Uint16Array, start: number): number {
+  const head = rule.head ?? headOf(rule);
+  if (!rule.hasLead) return comesToNothing(head, units, start, rule.maxLength) ? hopeless : start;
+  const { next, ascii, accepting } = head;
+  let state = head.start;
   let matched = state >= accepting ? start : -1;
   const end = Math.min(units.length, start + contextCharsMax);
   for (let at = start; at < end; at++) {
     const unit = units[at] ?? 0;
-    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(lead, unit))] ?? dead;
-    if (state === dead) return matched < 0 || comesToNothing(value, units, matched, rule.maxLength);
+    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(head, unit))] ?? dead;
+    if (state === dead) {
+      return matched < 0 || comesToNothing(rule.value, units, matched, rule.maxLength) ? hopeless : matched;
+    }
     if (state >= accepting) matched = at + 1;
   }
-  return false;
+  return leadOpen;
 }
 
 function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: number): boolean {
@@ -67,11 +78,12 @@ function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: 
   return false;
 }
 
-export function startAttempt(rule: CompiledRule, start: number): Attempt {
-  const first = rule.lead ?? rule.value;
+/** An attempt at what begins at `start`: the lead, or the value where there is none or where it is known to begin there. */
+export function startAttempt(rule: CompiledRule, start: number, isValue: boolean = !rule.hasLead): Attempt {
+  const first = isValue ? rule.value : headOf(rule);
   return {
     rule,
-    phase: rule.lead ? readingLead : readingValue,
+    phase: isValue ? readingValue : readingLead,
     state: first.start,
     at: start,
     phaseStart: start,
@@ -141,7 +153,7 @@ function dfaOf(attempt: Attempt): Dfa {
 }
 
 function boundOf(attempt: Attempt): number {
-  if (attempt.phase === readingValue) return attempt.phaseStart + attempt.rule.rule.maxLength;
+  if (attempt.phase === readingValue) return attempt.phaseStart + attempt.rule.maxLength;
   return attempt.phase === readingRest ? Number.POSITIVE_INFINITY : attempt.phaseStart + contextCharsMax;
 }
 

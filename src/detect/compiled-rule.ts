@@ -4,8 +4,13 @@ import type { Match, Rule, Verdict } from './rule.ts';
 
 /** A rule made ready to run. */
 export interface CompiledRule {
-  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'maxLength' | 'retry' | 'isApart'>;
+  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'retry'>;
+  readonly maxLength: number;
+  readonly isApart: boolean;
   readonly order: number;
+  /** What an attempt begins with, `lead` or `value`: null until an attempt first needs it (`headOf`). A field is read faster than made. */
+  head: Dfa | null;
+  readonly hasLead: boolean;
   readonly lead: Dfa | null;
   readonly value: Dfa;
   readonly rest: Dfa | null;
@@ -17,6 +22,12 @@ export interface CompiledRule {
   readonly check: ((match: Match) => Verdict) | null;
 }
 
+/** The automaton that an attempt begins with. */
+export function headOf(rule: CompiledRule): Dfa {
+  rule.head ??= rule.lead ?? rule.value;
+  return rule.head;
+}
+
 /** How far to the left of its anchor a match may begin. */
 export interface Reach {
   /** The characters that may stand there, by `kindOf`. */
@@ -24,10 +35,10 @@ export interface Reach {
   /** Those that a match may begin with. */
   readonly first: Uint8Array;
   readonly max: number;
+  /** How far at least: 0 where a match may begin at the anchor itself. */
+  readonly min: number;
   /** The characters that may follow the anchor, by `kindOf`. */
   readonly follow: Uint8Array;
-  /** Whether no match begins at the anchor itself. */
-  readonly isNeeded: boolean;
   /** The same with the anchor's own characters and length: what a stream must hold while the anchor may still come. */
   readonly holdChars: Uint8Array;
   readonly holdMax: number;

@@ -13,12 +13,15 @@ export function compileContext(words: readonly string[]): ContextWords {
  * judges as the whole text does.
  */
 export function hasContext(words: ContextWords, units: Uint16Array, start: number): boolean {
-  const { next, shift, symbol, hit, found } = words;
+  const { next, shift, symbol, hit, hitFrom, hitLength } = words;
   let state = words.start;
   for (let at = nearFrom(units, start); at < start; at++) {
     state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
     if (state < hit || isInsideWord(units, at + 1)) continue;
-    for (const { length } of found[state] ?? []) if (!isInsideWord(units, at + 1 - length)) return true;
+    const to = hitFrom[state - hit + 1] ?? 0;
+    for (let i = hitFrom[state - hit] ?? 0; i < to; i++) {
+      if (!isInsideWord(units, at + 1 - (hitLength[i] ?? 0))) return true;
+    }
   }
   return false;
 }

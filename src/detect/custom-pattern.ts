@@ -91,8 +91,12 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
   const { id, entity, score, context, validator } = pattern;
   const hasBounds = begins !== 0 || ends !== 0;
   const rule: CompiledRule = {
-    rule: { id, entity, score, maxLength: limits.customMatchCharsMax, ...(hasBounds ? { retry: /^/ } : {}) },
+    rule: { id, entity, score, ...(hasBounds ? { retry: /^/ } : {}) },
+    maxLength: limits.customMatchCharsMax,
+    isApart: false,
     order: 0,
+    head: dfa,
+    hasLead: false,
     value: dfa,
     check: checkOf(begins, ends, validator),
     context: context.length > 0 ? compileContext(context.map((word) => word.toLowerCase())) : null,

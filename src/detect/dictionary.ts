@@ -103,10 +103,14 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
 
   return (order) => {
     const rule: CompiledRule = {
-      rule: { id, entity, score, maxLength: entryMax },
+      rule: { id, entity, score },
+      maxLength: entryMax,
+      isApart: false,
       order,
       value: compileDfa(/a/),
       ...{
+        head: null,
+        hasLead: false,
         lead: null,
         rest: null,
         after: null,

@@ -1,9 +1,10 @@
 import { type CompiledRule, kindOf, kinds } from './compiled-rule.ts';
 import { type Dfa, dead, goesOn, step } from './dfa.ts';
+import { classOfKind, pairsBehind, windowClassBits } from './windows.ts';
 
 /**
  * Ordinary text is full of numbers, and a dozen rules begin at one. The length of the run of digits and the characters on
- * both sides rule out nearly all of them at once, with two look-ups in tables made from the rules' own automata.
+ * both sides rule out nearly all of them at once, with a few look-ups in tables made from the rules' own automata.
  */
 export interface NumberGate {
   /** At most 31: a bit each. */
@@ -12,12 +13,14 @@ export interface NumberGate {
   readonly before: Uint32Array;
   /** Rules that may match a run of this length (row) with this kind of character behind it (column). */
   readonly behind: Uint32Array;
+  /** Rules that may match a run of this length (row) with these classes of the two characters behind it (column). */
+  readonly further: Uint32Array;
 }
 
 /** Longer runs are judged by their first digits alone. */
 const runMax = 24;
 /** Kind of "no character": the text begins or ends. */
-export const edge: number = kinds;
+const edge: number = kinds;
 const columns = kinds + 1;
 const rulesMax = 31;
 
@@ -36,16 +39,11 @@ export function rulesAtNumber(gate: NumberGate, units: Uint16Array, at: number, 
   while (end < limit && isDigit(units[end] ?? 0)) end++;
   if (end === at + runMax) return before;
   if (end === units.length) return last ? before & (gate.behind[(end - at) * columns + edge] ?? 0) : before;
-  return before & (gate.behind[(end - at) * columns + kindOf(units[end] ?? 0)] ?? 0);
-}
-
-/** Whether any rule may match at a digit that begins its run, with these kinds of characters around it. */
-export function mayBeAtNumber(gates: readonly NumberGate[], before: number, behind: number): boolean {
-  const isOneDigit = !isDigit(behind);
-  return gates.some((gate) => {
-    const bits = gate.before[before] ?? 0;
-    return (isOneDigit ? bits & (gate.behind[columns + behind] ?? 0) : bits) !== 0;
-  });
+  const kind = kindOf(units[end] ?? 0);
+  const bits = before & (gate.behind[(end - at) * columns + kind] ?? 0);
+  if (bits === 0 || end + 1 >= units.length) return bits;
+  const pair = ((classOfKind[kind] ?? 0) << windowClassBits) | (classOfKind[kindOf(units[end + 1] ?? 0)] ?? 0);
+  return bits & (gate.further[((end - at) << (2 * windowClassBits)) | pair] ?? 0);
 }
 
 function isDigit(unit: number): boolean {
@@ -55,12 +53,13 @@ function isDigit(unit: number): boolean {
 function buildGate(rules: readonly CompiledRule[]): NumberGate {
   const before = new Uint32Array(columns);
   const behind = new Uint32Array((runMax + 1) * columns);
+  const further = new Uint32Array((runMax + 1) << (2 * windowClassBits));
   rules.forEach((rule, index) => {
     const bit = 1 << index;
     for (let kind = 0; kind < columns; kind++) if (mayStandBefore(rule, kind)) before[kind] = (before[kind] ?? 0) | bit;
-    markBehind(rule, bit, behind);
+    markBehind(rule, bit, behind, further);
   });
-  return { rules, before, behind };
+  return { rules, before, behind, further };
 }
 
 function mayStandBefore({ reach, notBefore, lead, value }: CompiledRule, kind: number): boolean {
@@ -69,10 +68,16 @@ function mayStandBefore({ reach, notBefore, lead, value }: CompiledRule, kind: n
   return kind === edge || !notBefore?.[kind];
 }
 
-function markBehind({ reach, lead, value }: CompiledRule, bit: number, behind: Uint32Array): void {
+function markBehind(
+  { reach, lead, value }: CompiledRule,
+  bit: number,
+  behind: Uint32Array,
+  further: Uint32Array,
+): void {
   const dfa = lead ?? value;
   let states: ReadonlySet<number> = new Set([dfa.start]);
   for (let i = 0; reach && i < reach.max; i++) states = new Set([...states, ...reached(dfa, states, reach.chars)]);
+  const pairs = pairsBehind(dfa);
   let hasMatched = false;
   for (let length = 1; length <= runMax; length++) {
     states = digitsFrom(dfa, states);
@@ -82,6 +87,12 @@ function markBehind({ reach, lead, value }: CompiledRule, bit: number, behind: U
       if (!isAlive) continue;
       const cell = length * columns + kind;
       behind[cell] = (behind[cell] ?? 0) | bit;
+    }
+    const following = hasMatched ? null : pairs.from(states);
+    for (let pair = 0; pair < 1 << (2 * windowClassBits); pair++) {
+      const mayFollow = following ? ((following[pair >> windowClassBits] ?? 0) >> (pair & 15)) & 1 : 1;
+      const cell = (length << (2 * windowClassBits)) | pair;
+      if (mayFollow) further[cell] = (further[cell] ?? 0) | bit;
     }
   }
 }

@@ -14,7 +14,7 @@ import { buildWindows, type Windows } from './windows.ts';
 export interface Program {
   readonly rules: readonly CompiledRule[];
   readonly anchors: Anchors;
-  /** Where the anchors' automaton need not look. */
+  /** Where the shortest anchors may begin something. */
   readonly windows: Windows;
   readonly reaches: readonly Reach[];
   /** The rules that begin at runs of digits. */
@@ -56,12 +56,12 @@ export function compileProgram(
     if (anchors.includes(digitRun)) atNumbers.push(owner);
     return compileRule(rule, owner, anchors, automatonOf);
   });
-  const numberGates = buildNumberGates(compiled.filter(({ order }) => atNumbers.includes(order)));
+  const numbers = compiled.filter(({ order }) => atNumbers.includes(order));
   return {
     rules: compiled,
     anchors: buildAnchors(entries.filter(({ anchor }) => anchor.length > 1)),
-    numberGates,
-    windows: buildWindows(compiled, entries, numberGates),
+    numberGates: buildNumberGates(numbers),
+    windows: buildWindows(compiled, entries, numbers),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
     allow,
     roamers: roamersOf(roaming, lists, rules.length),
@@ -84,6 +84,10 @@ function compileRule(
   return {
     rule,
     order,
+    head: null,
+    hasLead: rule.lead !== undefined,
+    maxLength: rule.maxLength,
+    isApart: rule.isApart === true,
     get lead() {
       return lead();
     },
@@ -151,10 +155,8 @@ function compileReach(
     chars,
     first: kindTable(reach.first ?? /[\s\S]/),
     max: reach.max,
+    min: leastBefore(dfa, anchors, chars, reach.max),
     follow: followers(dfa, anchors),
-    isNeeded: !anchors.some((anchor) =>
-      texts(anchor).some((text) => step(dfa, dfa.start, text.charCodeAt(0)) !== dead),
-    ),
     holdChars,
     holdMax: reach.max + anchorMax - 1,
   };
@@ -163,6 +165,22 @@ function compileReach(
 /** The texts that an anchor stands for. */
 function texts(anchor: string | typeof digitRun): readonly string[] {
   return anchor === digitRun ? [...'0123456789'] : [anchor];
+}
+
+/** How many units stand before the anchor in any match, at least. */
+function leastBefore(dfa: Dfa, anchors: readonly (string | typeof digitRun)[], chars: Uint8Array, max: number): number {
+  const forms = anchors.flatMap(texts).flatMap((text) => [text.charCodeAt(0), text.toUpperCase().charCodeAt(0)]);
+  const units = Array.from({ length: 0x80 }, (_, unit) => unit).filter((unit) => chars[unit] === 1);
+  let states: ReadonlySet<number> = new Set([dfa.start]);
+  for (let before = 0; before < max; before++) {
+    if ([...states].some((state) => forms.some((unit) => step(dfa, state, unit) !== dead))) return before;
+    const after = new Set([...states].flatMap((state) => units.map((unit) => step(dfa, state, unit))));
+    after.delete(dead);
+    // Beyond ASCII nothing is known of how many it takes.
+    if (chars[0x80] === 1 || chars[0x81] === 1) return before + 1;
+    states = after;
+  }
+  return max;
 }
 
 /** What may stand behind an anchor in a match, wherever in the pattern the anchor comes. */

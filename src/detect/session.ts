@@ -7,10 +7,12 @@ import {
   type Candidate,
   certainEnd,
   earliestStart,
+  hopeless,
   inLead,
-  isHopeless,
+  leadOpen,
   shiftAttempt,
   startAttempt,
+  valueStartOf,
 } from './attempt.ts';
 import { type CompiledRule, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
@@ -65,19 +67,20 @@ export function createSession(program: Program): Session {
     for (const attempt of resumed) settle(attempt, last);
   }
 
-  function begin(rule: CompiledRule | undefined, anchor: number, anchorEnd: number, last: boolean): void {
-    if (!rule) return;
+  function begin(rule: CompiledRule, anchor: number, anchorEnd: number, last: boolean): void {
     const { reach, notBefore } = rule;
     const { units } = running;
     let start = anchor;
-    if (reach) {
-      if (anchorEnd < units.length && !reach.follow[kindOf(units[anchorEnd] ?? 0)]) return;
-      if (reach.isNeeded && (anchor === 0 || !reach.chars[kindOf(units[anchor - 1] ?? 0)])) return;
+    if (reach !== null) {
+      if (anchorEnd < units.length && reach.follow[kindOf(units[anchorEnd] ?? 0)] !== 1) return;
+      if (!isReached(units, anchor, reach)) return;
       start = startOf(units, anchor, reach);
     }
-    if (notBefore && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)]) return;
-    if (rule.rule.isApart && isInRow(units, start)) return;
-    if (!isHopeless(rule, units, start)) settle(startAttempt(rule, start), last);
+    if (notBefore !== null && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)] === 1) return;
+    if (rule.isApart && isInRow(units, start)) return;
+    const valueStart = valueStartOf(rule, units, start);
+    if (valueStart === hopeless) return;
+    settle(valueStart === leadOpen ? startAttempt(rule, start) : startAttempt(rule, valueStart, true), last);
   }
 
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
@@ -211,6 +214,13 @@ const inRowSeparators: ReadonlySet<number> = new Set([...' -./,:'].map((char) =>
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;
+}
+
+/** Whether as many characters stand before an anchor as a match has there at least; the far ones rule most out. */
+function isReached(units: Uint16Array, anchor: number, { chars, min }: Reach): boolean {
+  if (anchor < min) return false;
+  for (let at = anchor - min; at < anchor; at++) if (chars[kindOf(units[at] ?? 0)] !== 1) return false;
+  return true;
 }
 
 /** Where a match may begin that has its anchor at `anchor`. */

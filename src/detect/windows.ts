@@ -1,118 +1,170 @@
 import type { AnchorEntry } from './anchors.ts';
 import { type CompiledRule, kinds } from './compiled-rule.ts';
-import { type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
-import { edge, mayBeAtNumber, type NumberGate } from './number-gate.ts';
+import { type Dfa, dead, statesOf } from './dfa.ts';
 
 /**
- * Which three code units in a row may hold the beginning of a match: nearly all text has none, and is passed over without a
- * step of the anchors' automaton. Three units begin every longer anchor; a shorter one, and a digit, stands in the middle
- * between two neighbours that its rules allow.
+ * Where an anchor of one character, or a number, may begin a match: such characters are everywhere, and four code units in a
+ * row (the one before, the character, the two behind) rule out nearly all of them with one look-up.
  *
- * A window's key is `symbol(a) << 12 | symbol(b) << 6 | symbol(c)`; symbol 0 is "no character": the text begins or ends.
+ * A window's key is `class << 12 | class << 8 | class << 4 | class`; class 0 is "no character": the text begins or ends.
  */
 export interface Windows {
-  /** Symbol of each code unit, 1 to 63. ASCII letters are the same in either case, and all digits are. */
-  readonly symbol: Uint8Array;
-  /** By key: `middle` and `literal`, or 0. */
+  /** Class of each code unit, 1 to 15: coarse, so that the table of windows stays in the cache. */
+  readonly classOf: Uint8Array;
+  /** By key: 1 where the second unit may be such an anchor, or begin a number, of some rule. */
   readonly marks: Uint8Array;
   /** The rules with an anchor of one character, by its code unit. */
   readonly short: ReadonlyMap<number, readonly CompiledRule[]>;
 }
 
-/** An anchor of one character, or a number, may stand in the middle. */
-export const middle = 1;
-/** An anchor of two characters and more may begin here. */
-export const literal = 2;
+export const windowClassBits = 4;
+export const windowKeyMask = 0xffff;
+const classes = 16;
+const edge = 0;
 
-export const windowSymbolBits = 6;
-export const windowKeyMask: number = (1 << (3 * windowSymbolBits)) - 1;
+/** Units of one class are told apart by no rule's neighbours worth the room: digits, hexadecimal letters, other letters, … */
+const members: readonly RegExp[] = [
+  /[0-9]/,
+  /[a-fA-F]/,
+  /[g-zG-Z]/,
+  / /,
+  /\s|\p{Cc}/u,
+  /\./,
+  /-/,
+  /:/,
+  /\//,
+  /"/,
+  /@/,
+  /[+()]/,
+  /_/,
+  /./,
+];
+const wide = 15;
+
+/** Class of each kind of unit (`kindOf`). */
+export const classOfKind: Uint8Array = Uint8Array.from({ length: kinds }, (_, kind) =>
+  kind >= 0x80 ? wide : 1 + members.findIndex((member) => member.test(String.fromCharCode(kind))),
+);
+
+const kindsOfClass: readonly (readonly number[])[] = Array.from({ length: classes }, (_, id) =>
+  [...classOfKind.keys()].filter((kind) => classOfKind[kind] === id),
+);
 
 export function buildWindows(
   rules: readonly CompiledRule[],
   anchors: readonly AnchorEntry[],
-  numberGates: readonly NumberGate[],
+  atNumbers: readonly CompiledRule[],
 ): Windows {
-  const symbol = symbols();
+  const classOf = new Uint8Array(0x10000).fill(wide);
+  classOf.set(classOfKind.subarray(0, 0x80));
   const marks = new Uint8Array(windowKeyMask + 1);
   const short = new Map<number, CompiledRule[]>();
   for (const { owner, anchor } of anchors) {
     const rule = rules[owner];
-    if (!rule) continue;
-    const [a = 0, b = 0, c] = Array.from(anchor, (char) => symbol[char.charCodeAt(0)] ?? 0);
-    if (c !== undefined) mark(marks, literal, a, b, c);
-    else if (anchor.length === 2) for (const kind of kindsAndEdge) mark(marks, literal, symbolOf(symbol, kind), a, b);
-    else {
-      markNeighbours(marks, symbol, rule, anchor);
-      for (const unit of new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)])) {
-        short.set(unit, [...(short.get(unit) ?? []), rule]);
-      }
+    if (!rule || anchor.length > 1) continue;
+    for (const unit of new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)])) {
+      short.set(unit, [...(short.get(unit) ?? []), rule]);
+      markAround(marks, rule, [unit], classOf[unit] ?? 0, () => true);
     }
   }
-  const digit = symbol[0x30] ?? 0;
-  for (const before of kindsAndEdge.filter((kind) => symbolOf(symbol, kind) !== digit)) {
-    for (const behind of kindsAndEdge) {
-      if (mayBeAtNumber(numberGates, before, behind)) {
-        mark(marks, middle, symbolOf(symbol, before), digit, symbolOf(symbol, behind));
-      }
-    }
+  for (const rule of atNumbers) {
+    markAround(marks, rule, kindsOfClass[digit] ?? [], digit, (before) => before !== digit);
   }
-  return { symbol, marks, short };
+  return { classOf, marks, short };
 }
 
-const kindsAndEdge: readonly number[] = [...Array.from({ length: kinds }, (_, kind) => kind), edge];
+const digit = 1;
 
-function mark(marks: Uint8Array, bit: number, a: number, b: number, c: number): void {
-  const key = (a << (2 * windowSymbolBits)) | (b << windowSymbolBits) | c;
-  marks[key] = (marks[key] ?? 0) | bit;
-}
-
-function symbolOf(symbol: Uint8Array, kind: number): number {
-  return kind === edge ? 0 : (symbol[unitOf(kind)] ?? 0);
-}
-
-/** A unit of each kind. */
-function unitOf(kind: number): number {
-  return kind < 0x80 ? kind : kind === 0x80 ? 0xe9 : 0x4e00;
-}
-
-function symbols(): Uint8Array {
-  const symbol = new Uint8Array(0x10000).fill(63);
-  symbol.fill(62, 0x80, 0x590);
-  symbol.fill(61, 0, 0x80);
-  let next = 28;
-  for (let unit = 0x20; unit < 0x7f; unit++) {
-    const isLetter = /[A-Za-z]/.test(String.fromCharCode(unit));
-    if (isLetter) symbol[unit] = (unit | 0x20) - 0x60;
-    else symbol[unit] = unit >= 0x30 && unit <= 0x39 ? 27 : next++;
-  }
-  return symbol;
-}
-
-/** Marks what may stand on both sides of a rule's anchor of one character. */
-function markNeighbours(marks: Uint8Array, symbol: Uint8Array, rule: CompiledRule, anchor: string): void {
-  const { reach, notBefore, lead, value } = rule;
+/** Marks what may stand around a rule's anchor, which is one of the units. */
+function markAround(
+  marks: Uint8Array,
+  { reach, notBefore, lead, value }: CompiledRule,
+  units: readonly number[],
+  own: number,
+  mayPrecede: (before: number) => boolean,
+): void {
   const dfa = lead ?? value;
-  const forms = new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)]);
-  const within = symbol[anchor.charCodeAt(0)] ?? 0;
-  for (const before of kindsAndEdge) {
+  /** States behind the anchor, by what stood before it: few different ones. */
+  const behind = new Map<string, { readonly states: ReadonlySet<number>; readonly before: number[] }>();
+  for (let before = 0; before < classes; before++) {
+    if (!mayPrecede(before)) continue;
     const states = new Set<number>();
-    if (!reach?.isNeeded && (before === edge || !notBefore?.[before])) states.add(dfa.start);
-    if (before !== edge && reach?.chars[before])
-      for (const state of stepAll(dfa, statesOf(dfa), before)) states.add(state);
-    const after = new Set([...states].flatMap((state) => [...forms].map((unit) => step(dfa, state, unit))));
-    after.delete(dead);
-    for (const behind of kindsAndEdge) {
-      const isAlive = [...after].some(
-        (state) => state >= dfa.accepting || behind === edge || goesOn(dfa, state, behind),
-      );
-      if (isAlive) mark(marks, middle, symbolOf(symbol, before), within, symbolOf(symbol, behind));
+    const kindsBefore = kindsOfClass[before] ?? [];
+    if (!reach?.min && (before === edge || kindsBefore.some((kind) => !notBefore?.[kind]))) states.add(dfa.start);
+    const reached = kindsBefore.filter((kind) => reach?.chars[kind]);
+    if (reached.length > 0) for (const state of stepAll(dfa, statesOf(dfa), reached)) states.add(state);
+    const after = stepAll(dfa, states, units);
+    const key = [...after].sort((a, b) => a - b).join();
+    const known = behind.get(key);
+    if (known) known.before.push(before);
+    else behind.set(key, { states: after, before: [before] });
+  }
+  const pairs = pairsBehind(dfa);
+  for (const { states, before } of behind.values()) {
+    const following = pairs.from(states);
+    for (const first of before) {
+      for (let c = 1; c < classes; c++) {
+        const key = (first << (3 * windowClassBits)) | (own << (2 * windowClassBits)) | (c << windowClassBits);
+        for (let d = 1; d < classes; d++) if (((following[c] ?? 0) >> d) & 1) marks[key | d] = 1;
+      }
     }
   }
 }
 
-/** Where the units of a kind lead from any of the states. */
-function stepAll(dfa: Dfa, states: readonly number[], kind: number): Set<number> {
-  const symbols = kind < 0x80 ? [dfa.ascii[kind] ?? 0] : dfa.wideSymbol;
+/** Which pairs of classes may follow while a match goes on from one of an automaton's states, or is over. */
+export interface PairsBehind {
+  /** By the class that follows: a bit for each class that may follow that one. */
+  from(states: Iterable<number>): Uint16Array;
+}
+
+const anyClass = 0xfffe;
+
+export function pairsBehind(dfa: Dfa): PairsBehind {
+  const classesOf = new Uint16Array(dfa.width);
+  for (let kind = 0; kind < kinds; kind++) {
+    const bit = 1 << (classOfKind[kind] ?? 0);
+    for (const symbol of kind < 0x80 ? [dfa.ascii[kind] ?? 0] : dfa.wideSymbol) {
+      classesOf[symbol] = (classesOf[symbol] ?? 0) | bit;
+    }
+  }
+  /** By state: bits of the classes that lead on from it. */
+  const known = new Map<number, number>();
+
+  function next(state: number): number {
+    if (state >= dfa.accepting) return anyClass;
+    let bits = known.get(state);
+    if (bits !== undefined) return bits;
+    bits = 0;
+    for (let symbol = 0; symbol < dfa.width; symbol++) {
+      if ((dfa.next[state + symbol] ?? dead) !== dead) bits |= classesOf[symbol] ?? 0;
+    }
+    known.set(state, bits);
+    return bits;
+  }
+
+  return {
+    from: (states) => {
+      const pairs = new Uint16Array(classes);
+      for (const state of states) {
+        if (state >= dfa.accepting) return pairs.fill(anyClass, 1);
+        for (let symbol = 0; symbol < dfa.width; symbol++) {
+          const target = dfa.next[state + symbol] ?? dead;
+          if (target === dead) continue;
+          const behind = next(target);
+          for (let bits = classesOf[symbol] ?? 0; bits !== 0; bits &= bits - 1) {
+            const id = 31 - Math.clz32(bits & -bits);
+            pairs[id] = (pairs[id] ?? 0) | behind;
+          }
+        }
+      }
+      return pairs;
+    },
+  };
+}
+
+/** Where units of the kinds lead from any of the states. */
+function stepAll(dfa: Dfa, states: Iterable<number>, kindsMeant: readonly number[]): Set<number> {
+  const symbols = new Set(kindsMeant.flatMap((kind) => (kind < 0x80 ? [dfa.ascii[kind] ?? 0] : [...dfa.wideSymbol])));
   const out = new Set<number>();
   for (const state of states) for (const symbol of symbols) out.add(dfa.next[state + symbol] ?? dead);
   out.delete(dead);

@@ -290,6 +290,7 @@ export const machineCredentialRules: readonly Rule[] = [
   },
   {
     id: 'paseto',
+    anchors: ['v1.', 'v2.', 'v3.', 'v4.'],
     entity: 'SECRET_PASETO',
     tier: 'core',
     pattern: /v[1-4]\.(?:local|public)\.[A-Za-z0-9_-]{40,}(?:\.[A-Za-z0-9_-]+)?/,

@@ -5,12 +5,17 @@ import { buildAnchors } from '../../../src/detect/anchors.ts';
 const anchors = ['abc', 'bc', 'c1', 'b1c', 'ab-', '-', 'ä', '--a'];
 
 function hits(text: string): string[] {
-  const { next, shift, symbol, start, found } = buildAnchors(anchors.map((anchor, owner) => ({ owner, anchor })));
+  const { next, shift, symbol, start, hit, hitFrom, hitOwner, hitLength } = buildAnchors(
+    anchors.map((anchor, owner) => ({ owner, anchor })),
+  );
   const out: string[] = [];
   let state = start;
   for (let at = 0; at < text.length; at++) {
     state = next[(state << shift) + (symbol[text.charCodeAt(at)] ?? 0)] ?? 0;
-    for (const { owner, length } of found[state] ?? []) out.push(`${at + 1 - length} ${owner}`);
+    if (state < hit) continue;
+    for (let i = hitFrom[state - hit] ?? 0; i < (hitFrom[state - hit + 1] ?? 0); i++) {
+      out.push(`${at + 1 - (hitLength[i] ?? 0)} ${hitOwner[i]}`);
+    }
   }
   return out.sort();
 }

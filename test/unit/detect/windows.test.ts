@@ -4,7 +4,6 @@ import type { StreamFinding } from '../../../src/detect/finding.ts';
 import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
-import { literal, middle } from '../../../src/detect/windows.ts';
 import { promptText } from '../../support/prompt-text.ts';
 
 const program = compileProgram(rules);
@@ -12,7 +11,7 @@ const everywhere: Program = {
   ...program,
   windows: {
     ...program.windows,
-    marks: program.windows.marks.map(() => middle | literal),
+    marks: program.windows.marks.map(() => 1),
   },
 };
 
