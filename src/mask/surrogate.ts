@@ -111,10 +111,14 @@ function phone(value: string, draw: Draw): string {
   return `+1 ${area}-555-01${national.slice(-2)}`;
 }
 
+/** No card's number begins with one of these, so none is seen where the end of one surrogate meets the beginning of another. */
+const beginsNoCard = '01789';
+
 function card(value: string, draw: Draw): string | null {
   const length = countDigits(value);
   if (length < 12 || length > 19) return null;
-  const body = `9999${digitsOf(draw, length - 5)}`;
+  let body = '9999';
+  for (let at = 0; body.length < length - 1; at++) body += beginsNoCard.charAt((draw[at % draw.length] ?? 0) % 5);
   for (let check = 0; check < 10; check++) {
     if (passesLuhn(`${body}${check}`)) return withDigits(value, `${body}${check}`);
   }
@@ -123,8 +127,8 @@ function card(value: string, draw: Draw): string | null {
 
 function socialSecurityNumber(value: string, draw: Draw): string | null {
   if (countDigits(value) !== 9) return null;
-  const group = String(1 + (below(draw, 99) % 99)).padStart(2, '0');
-  const serial = String(1 + (below(draw.subarray(4), 9_999) % 9_999)).padStart(4, '0');
+  const group = String(1 + below(draw, 99)).padStart(2, '0');
+  const serial = `${beginsNoCard.charAt((draw[4] ?? 0) % 5)}${String(1 + below(draw.subarray(4), 999)).padStart(3, '0')}`;
   return withDigits(value, `000${group}${serial}`);
 }
 

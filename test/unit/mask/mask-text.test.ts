@@ -112,6 +112,12 @@ describe('maskText', () => {
     );
   });
 
+  test('surrogates side by side are not taken for another card', () => {
+    const once = mask(`${card} ${card} ${card}`, 'surrogate');
+    expect(once.counts).toEqual([{ entity: 'CREDIT_CARD', method: 'surrogate', count: 3 }]);
+    expect(mask(once.text, 'surrogate')).toEqual({ text: once.text, counts: [] });
+  });
+
   test('no found value survives', () => {
     fc.assert(
       fc.property(texts, fc.constantFrom<MaskMethod>('label', 'token', 'hash', 'drop'), (text, method) => {
