@@ -6,7 +6,7 @@ import type { BodyError, ParsedBody } from './dialect.ts';
 import { type Edit, editedParts } from './json-edit.ts';
 import { createJsonParser } from './json-parser.ts';
 import { createJsonBudget, type JsonBudget, type JsonNode } from './json-source.ts';
-import { escaping, judgingStyle } from './json-string.ts';
+import { escaping, isAsciiStyle, jsonString, judgingStyle } from './json-string.ts';
 import type { Shape } from './shape.ts';
 import { decodingUtf8, encodingUtf8 } from './utf8.ts';
 import { type FoundText, type Host, type Walk, walkBody } from './walk.ts';
@@ -81,19 +81,22 @@ const turnTexts = 256;
 function* editsOf(walk: Walk, source: string, replacements: ReadonlyMap<number, string>): Sliced<Edit[]> {
   const byHost = new Map<Host | null, Edit[]>([[null, []]]);
   const changedScopes = new Set<number>();
-  let written = 0;
+  let count = 0;
   for (const [index, replacement] of replacements) {
     const found = walk.texts[index];
     if (found === undefined || found.isSealed || found.text === replacement) continue;
-    if (++written % turnTexts === 0) yield;
+    if (++count % turnTexts === 0) yield;
     changedScopes.add(found.scope);
-    editsIn(byHost, found.host).push(yield* splicing(found.host?.source ?? source, found, replacement));
+    const within = found.host?.source ?? source;
+    const isShort = found.end - found.start + replacement.length < shortChars;
+    const edit = isShort ? splice(within, found, replacement) : yield* splicing(within, found, replacement);
+    editsIn(byHost, found.host).push(edit);
   }
   // Innermost first: the edits inside a string make one edit of the string that holds it.
   const hosts = [...byHost.keys()].filter((host) => host !== null).sort((a, b) => b.depth - a.depth);
   for (const host of hosts) {
     const inner = editedParts(host.source, byHost.get(host) ?? []).join('');
-    if (++written % turnTexts === 0) yield;
+    if (++count % turnTexts === 0) yield;
     editsIn(byHost, host.parent).push(yield* splicing(host.parent?.source ?? source, host, inner));
   }
   const edits = byHost.get(null) ?? [];
@@ -109,6 +112,14 @@ function editsIn(byHost: Map<Host | null, Edit[]>, host: Host | null): Edit[] {
   return edits;
 }
 
+/** A literal and its replacement are written in one step when they have fewer characters together. */
+const shortChars = 65_536;
+
+function splice(source: string, { start, end }: { readonly start: number; readonly end: number }, text: string): Edit {
+  return { start, end, source: jsonString(text, isAsciiStyle(source.slice(start, end))) };
+}
+
+/** As `splice`. */
 function* splicing(
   source: string,
   { start, end }: { readonly start: number; readonly end: number },

@@ -41,7 +41,7 @@ export function createJsonParser(source: string, budget: JsonBudget): JsonParser
     state: 'value',
     open: [],
     keys: [],
-    done: null,
+    root: null,
     string: { start: 0, isEscaped: false },
     isSmall: true,
     failure: null,
@@ -58,7 +58,7 @@ export function createJsonParser(source: string, budget: JsonBudget): JsonParser
     },
     result: () => {
       if (cursor.failure !== null) return err(cursor.failure);
-      return cursor.done === null ? err({ kind: 'invalid_json', message: 'no value' }) : ok(cursor.done);
+      return cursor.root === null ? err({ kind: 'invalid_json', message: 'no value' }) : ok(cursor.root);
     },
   };
 }
@@ -85,13 +85,13 @@ interface Cursor {
   readonly budget: JsonBudget;
   /** Finds what ends a plain run inside a string; one instance a parse, because it keeps `lastIndex`. */
   readonly special: RegExp;
-  /** What comes next; `numbers`: the array just opened may hold nothing but small ones; `after`: a value was read whole. */
-  state: 'value' | 'key' | 'key string' | 'string' | 'numbers' | 'after' | 'over';
+  /** What comes next; `numbers`: the array just opened may hold nothing but small ones. */
+  state: 'value' | 'key' | 'key string' | 'string' | 'numbers' | 'over';
   readonly open: (OpenObject | OpenArray)[];
   /** Of the members whose values are being read, the innermost last. */
   readonly keys: JsonStringNode[];
-  /** The value that was read last. */
-  done: JsonNode | null;
+  /** The value, once it is read. */
+  root: JsonNode | null;
   /** The string that is being read. */
   readonly string: { start: number; isEscaped: boolean };
   /** Of the number that was read last. */
@@ -102,26 +102,24 @@ interface Cursor {
 function step(cursor: Cursor, until: number): void {
   switch (cursor.state) {
     case 'value':
-      beginValue(cursor);
+      readValue(cursor, until);
       break;
     case 'key':
-      if (cursor.source.charCodeAt(cursor.at) === QUOTE) beginString(cursor, 'key string');
-      else unexpected(cursor);
+      if (cursor.source.charCodeAt(cursor.at) === QUOTE) {
+        beginString(cursor, 'key string');
+        if (readString(cursor, until)) endKey(cursor);
+      } else unexpected(cursor);
       break;
     case 'key string':
       if (readString(cursor, until)) endKey(cursor);
       break;
     case 'string':
-      if (readString(cursor, until)) {
-        const { start, isEscaped } = cursor.string;
-        finish(cursor, { type: 'string', start, end: cursor.at, escaped: isEscaped });
-      }
+      if (readString(cursor, until)) endString(cursor);
       break;
     case 'numbers':
       skimNumbers(cursor, until);
       break;
     default:
-      endValue(cursor);
   }
 }
 
@@ -132,11 +130,6 @@ function fail(cursor: Cursor, what: string, kind: BodyError['kind'] = 'invalid_j
 
 function unexpected(cursor: Cursor): void {
   fail(cursor, cursor.at >= cursor.source.length ? 'unexpected end' : 'unexpected character');
-}
-
-function finish(cursor: Cursor, node: JsonNode): void {
-  cursor.done = node;
-  cursor.state = 'after';
 }
 
 function skipSpace(cursor: Cursor): void {
@@ -150,22 +143,29 @@ function skipSpace(cursor: Cursor): void {
   cursor.at = at;
 }
 
-function beginValue(cursor: Cursor): void {
+function readValue(cursor: Cursor, until: number): void {
   if (--cursor.budget.valuesLeft < 0) {
     fail(cursor, 'too many values', 'too_many_values');
     return;
   }
   const code = cursor.source.charCodeAt(cursor.at);
-  if (code === QUOTE) beginString(cursor, 'string');
-  else if (code === 0x7b || code === 0x5b) openContainer(cursor, code === 0x7b);
+  if (code === QUOTE) {
+    beginString(cursor, 'string');
+    if (readString(cursor, until)) endString(cursor);
+  } else if (code === 0x7b || code === 0x5b) openContainer(cursor, code === 0x7b);
   else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
     const start = cursor.at;
-    if (readNumber(cursor)) finish(cursor, { type: 'number', start, end: cursor.at });
+    if (readNumber(cursor)) endValue(cursor, { type: 'number', start, end: cursor.at });
     else fail(cursor, 'bad number');
   } else if (code === 0x74) readLiteral(cursor, 'true');
   else if (code === 0x66) readLiteral(cursor, 'false');
   else if (code === 0x6e) readLiteral(cursor, 'null');
   else unexpected(cursor);
+}
+
+function endString(cursor: Cursor): void {
+  const { start, isEscaped } = cursor.string;
+  endValue(cursor, { type: 'string', start, end: cursor.at, escaped: isEscaped });
 }
 
 function openContainer(cursor: Cursor, isObject: boolean): void {
@@ -179,7 +179,7 @@ function openContainer(cursor: Cursor, isObject: boolean): void {
   const code = source.charCodeAt(cursor.at);
   if (code === (isObject ? 0x7d : 0x5d)) {
     const end = ++cursor.at;
-    finish(
+    endValue(
       cursor,
       isObject ? { type: 'object', start, end, members: [] } : { type: 'array', start, end, items: [], numbers: 0 },
     );
@@ -208,34 +208,38 @@ function endKey(cursor: Cursor): void {
   cursor.state = 'value';
 }
 
-/** A value was read: it goes to what holds it, which goes on or ends. */
-function endValue(cursor: Cursor): void {
-  const { source, open, done } = cursor;
-  skipSpace(cursor);
-  const top = open.at(-1);
-  if (top === undefined || done === null) {
-    if (cursor.at < source.length) fail(cursor, 'unexpected text after the value');
-    cursor.state = 'over';
-    return;
-  }
-  if (top.type === 'array') top.items.push(done);
-  else {
-    const key = cursor.keys.pop();
-    if (key !== undefined) top.members.push({ key, name: stringOf(source, key), value: done });
-  }
-  const code = source.charCodeAt(cursor.at);
-  if (code === 0x2c) {
-    cursor.at++;
+/** A value was read: it goes to what holds it, which goes on or ends; and what holds that, likewise. */
+function endValue(cursor: Cursor, node: JsonNode): void {
+  const { source, open } = cursor;
+  for (let done = node; ; ) {
     skipSpace(cursor);
-    cursor.state = top.type === 'array' ? 'value' : 'key';
-  } else if (code === (top.type === 'array' ? 0x5d : 0x7d)) close(cursor, top);
-  else unexpected(cursor);
-}
-
-function close(cursor: Cursor, container: OpenObject | OpenArray): void {
-  container.end = ++cursor.at;
-  cursor.open.pop();
-  finish(cursor, container);
+    const top = open.at(-1);
+    if (top === undefined) {
+      cursor.root = done;
+      if (cursor.at < source.length) fail(cursor, 'unexpected text after the value');
+      cursor.state = 'over';
+      return;
+    }
+    if (top.type === 'array') top.items.push(done);
+    else {
+      const key = cursor.keys.pop();
+      if (key !== undefined) top.members.push({ key, name: stringOf(source, key), value: done });
+    }
+    const code = source.charCodeAt(cursor.at);
+    if (code === 0x2c) {
+      cursor.at++;
+      skipSpace(cursor);
+      cursor.state = top.type === 'array' ? 'value' : 'key';
+      return;
+    }
+    if (code !== (top.type === 'array' ? 0x5d : 0x7d)) {
+      unexpected(cursor);
+      return;
+    }
+    top.end = ++cursor.at;
+    open.pop();
+    done = top;
+  }
 }
 
 /**
@@ -253,7 +257,9 @@ function skimNumbers(cursor: Cursor, until: number): void {
     skipSpace(cursor);
     const code = source.charCodeAt(cursor.at);
     if (code === 0x5d) {
-      close(cursor, top);
+      top.end = ++cursor.at;
+      open.pop();
+      endValue(cursor, top);
       return;
     }
     if (code !== 0x2c) break;
@@ -400,5 +406,5 @@ function readLiteral(cursor: Cursor, word: 'true' | 'false' | 'null'): void {
     return;
   }
   cursor.at = start + word.length;
-  finish(cursor, { type: word, start, end: cursor.at });
+  endValue(cursor, { type: word, start, end: cursor.at });
 }

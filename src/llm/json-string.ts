@@ -67,13 +67,17 @@ function literalOf(text: string, asciiOnly: boolean): string {
 
 /** True when a literal writes a character beyond ASCII as an escape and none as itself: what `jsonString` should keep up. */
 export function isAsciiStyle(literal: string): boolean {
-  return atOnce(judgingStyle(literal));
+  return literal.length <= pieceChars ? isPieceAsciiStyle(literal) : atOnce(judgingStyle(literal));
 }
 
 /** As `isAsciiStyle`. */
 export function* judgingStyle(literal: string): Sliced<boolean> {
-  if (literal.length <= pieceChars) return asciiEscape.test(literal) && !beyondAscii.test(literal);
+  if (literal.length <= pieceChars) return isPieceAsciiStyle(literal);
   return (yield* isAnywhere(literal, asciiEscape)) && !(yield* isAnywhere(literal, beyondAscii));
+}
+
+function isPieceAsciiStyle(literal: string): boolean {
+  return asciiEscape.test(literal) && !beyondAscii.test(literal);
 }
 
 const asciiEscape = /\\u(?!00[0-7])[0-9a-fA-F]{4}/;

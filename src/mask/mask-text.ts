@@ -55,8 +55,9 @@ export function* maskingCounted(
 ): Sliced<string> {
   const parts: string[] = [];
   let kept = 0;
-  for (const [position, finding] of findings.entries()) {
-    if (position % turnFindings === turnFindings - 1) yield;
+  let looked = 0;
+  for (const finding of findings) {
+    if (++looked % turnFindings === 0) yield;
     if (isOwnMask(text, finding.start, finding.end, true, minter) === 'ours') continue;
     const method = plan.methodFor(finding, role);
     const value = text.slice(finding.start, finding.end);
