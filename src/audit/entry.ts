@@ -64,4 +64,24 @@ export interface Receipt {
  */
 export interface AuditLog {
   append(entry: AuditEntry): Promise<Receipt>;
+  /** Keeps what an answer gives while it flows, for the case that its outcome is never written. Absent: nothing is kept before it. */
+  partial?(answer: AnswerInFlight): PartialAnswer;
+}
+
+/** An answer whose intent is durable and whose outcome is to come. */
+export interface AnswerInFlight {
+  readonly exchange: string;
+  readonly session: string;
+  readonly mediaType: string;
+  /** Pseudonym of the person whose data it is, as in an entry. */
+  readonly subject?: string;
+  /** The key of that person. */
+  readonly subjectKey?: () => Promise<SubjectKey>;
+}
+
+export interface PartialAnswer {
+  /** More of a body (`output`, `output_released`). Never waits; the bytes must not change afterwards. */
+  add(name: string, bytes: Uint8Array): void;
+  /** Over. `isRecorded`: its outcome is durable, so that nothing of it is needed; else it stays for the next start. */
+  end(isRecorded: boolean): void;
 }

@@ -12,6 +12,8 @@ import type { AuditKeys } from './keys.ts';
 import { layout } from './layout.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { isKeyName } from './note.ts';
+import { createPartLog } from './part-log.ts';
+import { findParts } from './part-recovery.ts';
 import { startThreadWriter } from './thread-writer.ts';
 import type { FromWriter, StartWriter, WriterHandle, WriterInit } from './writer-protocol.ts';
 
@@ -75,7 +77,7 @@ export interface FileLogHealth {
 }
 
 /** The audit log in a directory. */
-export interface FileLog extends AuditLog {
+export interface FileLog extends Required<AuditLog> {
   health(): FileLogHealth;
   /** Takes no more entries, writes what is waiting and a `close` entry, publishes the last checkpoint. Idempotent. */
   close(): Promise<void>;
@@ -98,7 +100,7 @@ export async function openFileLog(options: FileLogOptions): Promise<FileLog> {
     await log.close();
     throw Fault.from(error, 'audit_unavailable');
   }
-  return { append: log.append, health: log.health, close: log.close };
+  return { append: log.append, partial: log.partial, health: log.health, close: log.close };
 }
 
 type State = 'starting' | FileLogHealth['state'];
@@ -112,6 +114,7 @@ function createFileLog(
   const boot = newId();
   const startWriter = options.startWriter ?? startThreadWriter;
   const queue = createAppendQueue({ origin, boot, bytesMax: limits.queueBytesMax, clock, random, newId });
+  const parts = createPartLog({ directory, origin, boot, clock, random, log: observe.log, epoch: () => epoch });
   let state: State = 'starting';
   let reason: string | null = null;
   let isSpaceLow = false;
@@ -338,13 +341,22 @@ function createFileLog(
   async function start(): Promise<void> {
     const ready = await launch();
     state = 'open';
+    const left = findParts(directory, origin, options.keys, new Set(ready.openIntents.map(([exchange]) => exchange)));
     await Promise.all([
       enqueue(ownEntry('open', { ...options.openFacts, records: String(ready.nextSequence) })),
       ...(ready.cutBytes > 0
         ? [enqueue(ownEntry('recovery', { cut_bytes: ready.cutBytes, reason: 'unfinished write' }))]
         : []),
-      ...ready.openIntents.map((open) => enqueue(abortedEntry(open, 'process_ended'))),
+      ...ready.openIntents
+        .filter(([exchange]) => !left.has(exchange))
+        .map((open) => enqueue(abortedEntry(open, 'process_ended'))),
     ]);
+    for (const open of ready.openIntents.filter(([exchange]) => left.has(exchange))) {
+      const aborted = abortedEntry(open, 'process_ended');
+      const kept = await left.take(aborted.exchange);
+      await enqueue({ ...aborted, ...kept, facts: { ...aborted.facts, ...kept.facts } });
+    }
+    await left.remove();
   }
 
   function close(): Promise<void> {
@@ -354,6 +366,7 @@ function createFileLog(
 
   async function shutDown(): Promise<void> {
     isClosing = true;
+    await parts.close();
     if (reopenTimer !== null) clearTimeout(reopenTimer);
     if (state === 'open') {
       await enqueue(ownEntry('close', {})).catch((error: unknown) => {
@@ -395,7 +408,7 @@ function createFileLog(
     };
   }
 
-  return { append, health, close, start };
+  return { append, partial: parts.open, health, close, start };
 }
 
 type Ready = Extract<FromWriter, { kind: 'ready' }>;

@@ -23,6 +23,8 @@ export const layout = {
   kept: (directory: string, first: number): string =>
     join(directory, 'kept', `${String(first).padStart(16, '0')}.jsonl`),
   keptFolder: (directory: string): string => join(directory, 'kept'),
+  /** What answers in flight have given so far; see part-log.ts. */
+  parts: (directory: string): string => join(directory, 'parts'),
   /** Stands there as soon as something was to be held, released, erased or expired: the next start finishes what was not finished. */
   orders: (directory: string): string => join(directory, 'orders'),
   /** How far retention trusts the clock. */

@@ -3,7 +3,7 @@ import { Fault } from '../lib/fault.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 import { canonicalJson } from '../lib/json.ts';
-import type { AuditEntry, AuditLog, SubjectKey } from './entry.ts';
+import type { AuditEntry, AuditLog, PartialAnswer, SubjectKey } from './entry.ts';
 import { kekOf } from './epoch-keys.ts';
 import { type FsPort, nodeFs, replaceFile } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
@@ -102,8 +102,15 @@ export function sealForSubjects(log: AuditLog, subjects: SubjectKeys): AuditLog 
       if (subject === undefined || Object.keys(entry.bodies).length === 0) return log.append(entry);
       return log.append({ ...entry, subjectKey: await subjects.get(subject) });
     },
+    partial: (answer) => {
+      const { subject } = answer;
+      const isKnown = subject !== undefined;
+      return log.partial?.(isKnown ? { ...answer, subjectKey: () => subjects.get(subject) } : answer) ?? nothingKept;
+    },
   };
 }
+
+const nothingKept: PartialAnswer = { add: () => undefined, end: () => undefined };
 
 /** A subject's key, read without the keystore's owner: for whoever may open records. Throws Fault `key_unavailable`. */
 export async function readSubjectKey(fs: FsPort, directory: string, keys: AuditKeys, id: string): Promise<Buffer> {

@@ -1,9 +1,12 @@
+import type { PartialAnswer } from '../audit/entry.ts';
 import { limits } from '../lib/limits.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { Released } from './answer-body.ts';
 
 /** Keeps what the record needs of an answer: references to the pieces, no copies, up to a bound. */
 export interface Capture {
+  /** From now on also tells somebody what it keeps, piece by piece. */
+  follow(partial: PartialAnswer): void;
   receive(piece: Buffer): void;
   release(piece: Pick<Released, 'bytes' | 'masked'>): void;
   taken(): {
@@ -18,9 +21,13 @@ export interface Capture {
  * `metadata`: nothing.
  */
 export function createCapture(capture: Decision['capture']): Capture {
-  const received = createPile(capture === 'full');
-  const released = createPile(capture !== 'metadata');
+  let partial: PartialAnswer | null = null;
+  const received = createPile(capture === 'full', (piece) => partial?.add('output', piece));
+  const released = createPile(capture !== 'metadata', (piece) => partial?.add('output_released', piece));
   return {
+    follow: (other) => {
+      partial = other;
+    },
     receive: received.add,
     release: ({ bytes, masked }) => released.add(capture === 'full' ? bytes : masked),
     taken: () => {
@@ -35,7 +42,10 @@ export function createCapture(capture: Decision['capture']): Capture {
   };
 }
 
-function createPile(isWanted: boolean): {
+function createPile(
+  isWanted: boolean,
+  onKept: (piece: Buffer) => void,
+): {
   add(piece: Buffer): void;
   whole(): Buffer | null;
   isTruncated(): boolean;
@@ -52,6 +62,7 @@ function createPile(isWanted: boolean): {
       }
       bytes += piece.length;
       pieces.push(piece);
+      onKept(piece);
     },
     whole: () => {
       const [only] = pieces;

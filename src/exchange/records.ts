@@ -148,7 +148,7 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
 }
 
 /** Whose data the bodies are: destroying that subject's key erases them. */
-function subjectMember(deps: ExchangeDeps, subject: Subject | null): Pick<AuditEntry, 'subject'> {
+export function subjectMember(deps: ExchangeDeps, subject: Subject | null): Pick<AuditEntry, 'subject'> {
   return subject?.authenticated ? { subject: deps.keys.pseudonym(subject) } : {};
 }
 

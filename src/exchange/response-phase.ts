@@ -1,3 +1,4 @@
+import type { PartialAnswer } from '../audit/entry.ts';
 import type { Scan } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { invariant } from '../lib/invariant.ts';
@@ -16,7 +17,7 @@ import type { JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
 import type { AbortCause, HeaderChanges, Reply, ResponseEnd, ResponseHead, ResponsePhase } from './exchange.ts';
 import { type AnswerRelease, createHeldAnswer, type HeldAnswer } from './held-answer.ts';
-import { outcomeEntry } from './records.ts';
+import { outcomeEntry, subjectMember } from './records.ts';
 import { denied, faultRefusal, type Refusal, replyOf } from './replies.ts';
 import { placeholderScope } from './session.ts';
 
@@ -65,6 +66,9 @@ export function createResponsePhase(
   } catch (thrown) {
     refusal = failed(thrown);
   }
+  // What is held until it is whole needs no such care: nothing of it is with the caller before its outcome is durable.
+  const partial = body === null || body.mode === 'whole' ? null : partialAnswer(deps, judged, contentType);
+  if (partial !== null) capture.follow(partial);
 
   /** Policy wants to see the answer whole, or people to. */
   function heldAnswer(): HeldAnswer {
@@ -102,29 +106,35 @@ export function createResponsePhase(
     const found = body?.counts() ?? [];
     const final = held?.judged();
     const { output, released, isTruncated } = capture.taken();
-    await deps.audit.append(
-      outcomeEntry(deps, {
-        context: judged,
-        session: judged.session,
-        ended,
-        code: refusal?.code ?? null,
-        status: head.status,
-        contentType,
-        decision: final?.decision ?? decision,
-        approval: final?.approval ?? null,
-        found,
-        restored: (final?.restorer ?? restorer)?.counts() ?? [],
-        uninspected: body?.uninspected() ?? [],
-        answer: firstByteNs === null ? null : watch.facts(),
-        firstByteNs,
-        forwardedNs: judged.forwardedNs,
-        bytesReceived,
-        bytesReleased,
-        output,
-        released,
-        outputTruncated: isTruncated,
-      }),
-    );
+    await deps.audit
+      .append(
+        outcomeEntry(deps, {
+          context: judged,
+          session: judged.session,
+          ended,
+          code: refusal?.code ?? null,
+          status: head.status,
+          contentType,
+          decision: final?.decision ?? decision,
+          approval: final?.approval ?? null,
+          found,
+          restored: (final?.restorer ?? restorer)?.counts() ?? [],
+          uninspected: body?.uninspected() ?? [],
+          answer: firstByteNs === null ? null : watch.facts(),
+          firstByteNs,
+          forwardedNs: judged.forwardedNs,
+          bytesReceived,
+          bytesReleased,
+          output,
+          released,
+          outputTruncated: isTruncated,
+        }),
+      )
+      .catch((thrown: unknown) => {
+        partial?.end(false);
+        throw thrown;
+      });
+    partial?.end(true);
     count(deps, found);
   }
 
@@ -179,6 +189,12 @@ export function createResponsePhase(
       return record(refusal ? 'fault' : why);
     },
   };
+}
+
+function partialAnswer(deps: ExchangeDeps, judged: JudgedExchange, contentType: string): PartialAnswer | null {
+  const { id: exchange, session, subject } = judged;
+  const mediaType = contentType || 'application/octet-stream';
+  return deps.audit.partial?.({ exchange, session, mediaType, ...subjectMember(deps, subject) }) ?? null;
 }
 
 /** `arrived`: the answer's text, once it is there; what the request was stays known before. */

@@ -68,6 +68,10 @@ export const limits = {
   /** Records looked at for one page of a list of them, and given in one. */
   auditScannedMax: 2_000,
   auditPageMax: 200,
+  /** Of an answer in flight at most so much, or so long, is not kept yet; and when a file of such parts is followed by another. */
+  answerPartBytesMax: 65_536,
+  answerPartMs: 1_000,
+  answerPartFileBytesMax: 16_777_216,
   /** Logs that are read as one, and how many folders deep they may lie. */
   auditLogsMax: 256,
   auditLogsDepthMax: 4,

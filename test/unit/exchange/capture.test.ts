@@ -36,3 +36,17 @@ test('what is beyond the bound is left out, and that is said', () => {
   const { output, isTruncated } = kept.taken();
   expect([output?.length, isTruncated]).toEqual([limits.bodyBytesMax, true]);
 });
+
+test.each([
+  { capture: 'full', want: ['output cd', 'output_released XY'] },
+  { capture: 'masked', want: ['output_released XY'] },
+  { capture: 'metadata', want: [] },
+] as const)('whoever follows is told what is kept, and no more ($capture)', ({ capture, want }) => {
+  const told: string[] = [];
+  const kept = createCapture(capture);
+  kept.receive(bytes('ab'));
+  kept.follow({ add: (name, piece) => void told.push(`${name} ${Buffer.from(piece)}`), end: () => undefined });
+  kept.receive(bytes('cd'));
+  kept.release({ bytes: bytes('XY'), masked: bytes('XY') });
+  expect(told).toEqual(want);
+});
