@@ -1,6 +1,7 @@
 import { emptyConversation } from './conversation.ts';
 import type { ClientError, Dialect, RouteFacts } from './dialect.ts';
 import { errorEventIn, jsonErrorBody } from './error-body.ts';
+import { type CallNames, createCallNames } from './google-calls.ts';
 import { createGoogleShapes } from './google-shapes.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
@@ -27,7 +28,15 @@ export function createGoogleGenerate(): Dialect {
     // Without `alt=sse` the stream is one JSON array, and its media type is that of any JSON.
     streamFraming: (route, mediaType) =>
       methodOf(route)?.method === 'streamGenerateContent' && mediaType === 'application/json' ? 'json-array' : null,
-    openStream: () => openJsonStream({ shape: shapes.event, base: () => '', endings: endingsOf }),
+    openStream: () => {
+      const calls = createCallNames();
+      return openJsonStream({
+        shape: shapes.event,
+        base: () => '',
+        endings: (source, root) => endingsOf(source, root, calls),
+        nameOf: calls.nameOf,
+      });
+    },
     errorBody: (error) => jsonErrorBody(googleError(error)),
     errorEvent: (error, place) => errorEventIn(place, null, googleError(error)),
   };
@@ -94,7 +103,7 @@ function toolNames(source: string, tools: JsonNode | undefined): string[] {
 }
 
 /** A candidate's texts end with its finish reason; a string of an argument with the piece that announces no other. */
-function endingsOf(source: string, root: JsonNode): Endings {
+function endingsOf(source: string, root: JsonNode, calls: CallNames): Endings {
   if (memberOf(root, 'error')?.type === 'object') return { prefixes: [], all: true };
   const candidates = memberOf(root, 'candidates');
   if (candidates?.type !== 'array') return noEndings;
@@ -102,12 +111,12 @@ function endingsOf(source: string, root: JsonNode): Endings {
   for (const [position, candidate] of candidates.items.entries()) {
     const key = `/candidates/${indexMember(source, candidate) ?? position}`;
     if (memberOf(candidate, 'finishReason')?.type === 'string') prefixes.push(`${key}/`);
-    else prefixes.push(...endedArguments(source, candidate, `${key}/content/parts/functionCall/partialArgs`));
+    else prefixes.push(...endedArguments(source, candidate, `${key}/content/parts`, calls));
   }
   return prefixes.length === 0 ? noEndings : { prefixes, all: false };
 }
 
-function endedArguments(source: string, candidate: JsonNode, key: string): string[] {
+function endedArguments(source: string, candidate: JsonNode, key: string, calls: CallNames): string[] {
   const parts = memberOf(memberOf(candidate, 'content'), 'parts');
   if (parts?.type !== 'array') return [];
   const ended: string[] = [];
@@ -116,7 +125,9 @@ function endedArguments(source: string, candidate: JsonNode, key: string): strin
     if (pieces?.type !== 'array') continue;
     for (const [position, piece] of pieces.items.entries()) {
       if (memberOf(piece, 'willContinue')?.type === 'true') continue;
-      ended.push(`${key}/${stringMember(source, piece, 'jsonPath') ?? position}/`);
+      const call = calls.nameOf(source, part);
+      const path = stringMember(source, piece, 'jsonPath') ?? position;
+      ended.push(`${key}${call === '' ? '' : `/${call}`}/functionCall/partialArgs/${path}/`);
     }
   }
   return ended;

@@ -4,7 +4,7 @@ import type { BodyError, EventDelta, EventDependent, EventReading, EventText, St
 import { parseJson } from './json-parser.ts';
 import type { JsonNode } from './json-source.ts';
 import type { Shape } from './shape.ts';
-import { type Walk, walkEvent } from './walk.ts';
+import { type NameOf, type Walk, walkEvent } from './walk.ts';
 
 /** How a dialect's events name and end their running texts. */
 export interface StreamRules {
@@ -12,6 +12,8 @@ export interface StreamRules {
   /** What the pointers of an event begin with, where the event as a whole has an index. */
   base(source: string, root: JsonNode): string;
   endings(source: string, root: JsonNode, event: string | null): Endings;
+  /** Names for elements that have none (walk.ts); absent: they need none. */
+  readonly nameOf?: NameOf;
 }
 
 export interface Endings {
@@ -42,7 +44,7 @@ export function openJsonStream(rules: StreamRules): StreamReader {
       }
       const root = parseJson(payload);
       if (!root.ok) return root;
-      const walk = walkEvent(payload, root.value, rules.shape, rules.base(payload, root.value));
+      const walk = walkEvent(payload, root.value, rules.shape, rules.base(payload, root.value), rules.nameOf);
       const { deltas, wholes } = split(walk);
       for (const { key } of deltas) {
         open.add(key);

@@ -71,7 +71,7 @@ export interface Walk {
 
 /** Finds every text of a whole body (see `isFull`). Strings that hold JSON documents are opened, to `limits.nestedJsonDepthMax`. */
 export function* walkBody(source: string, root: JsonNode, shape: Shape, budget: JsonBudget): Sliced<Walk> {
-  const walk = createWalking(budget);
+  const walk = createWalking(budget, null);
   visit({ walk, source, host: null }, root, shape, {
     pointer: '',
     role: 'unknown',
@@ -83,9 +83,18 @@ export function* walkBody(source: string, root: JsonNode, shape: Shape, budget: 
   return walk;
 }
 
+/** Names an element of a list whose elements have no name (shape `elementKey` ''), where it needs one all the same; '' where not. */
+export type NameOf = (source: string, element: JsonNode) => string;
+
 /** Finds every text of one event of a stream. Pointers begin with `base` and serve as keys of running texts. */
-export function walkEvent(source: string, root: JsonNode, shape: Shape, base: string): Walk {
-  const walk = createWalking(null);
+export function walkEvent(
+  source: string,
+  root: JsonNode,
+  shape: Shape,
+  base: string,
+  nameOf: NameOf | null = null,
+): Walk {
+  const walk = createWalking(null, nameOf);
   const place: Place = { pointer: base, role: 'unknown', scope: -1, within: base, isSealed: false };
   visit({ walk, source, host: null }, root, shape, place);
   walkOn(walk, Number.POSITIVE_INFINITY);
@@ -100,6 +109,7 @@ const workOf = (text: string): number => text.length >> 3;
 
 interface Walking extends Walk {
   readonly isStream: boolean;
+  readonly nameOf: NameOf | null;
   /** Null in a stream: strings are not opened there, because most arrive in pieces. */
   readonly budget: JsonBudget | null;
   readonly texts: FoundText[];
@@ -172,9 +182,9 @@ interface Place {
   readonly isSealed: boolean;
 }
 
-function createWalking(budget: JsonBudget | null): Walking {
+function createWalking(budget: JsonBudget | null, nameOf: NameOf | null): Walking {
   const isStream = budget === null;
-  return { isStream, budget, texts: [], uninspected: [], repeats: [], isFull: false, open: [], work: 0 };
+  return { isStream, nameOf, budget, texts: [], uninspected: [], repeats: [], isFull: false, open: [], work: 0 };
 }
 
 /** Goes on for so much work. True when everything was looked at, or when there are too many texts. */
@@ -249,7 +259,7 @@ function visitElements(walk: Walking, open: OpenArray): void {
     const item = node.items[position];
     if (item === undefined || !isLookedAt(item)) continue;
     const name =
-      walk.isStream && shape.elementKey !== null ? elementName(document.source, item, shape.elementKey) : null;
+      walk.isStream && shape.elementKey !== null ? elementName(walk, document.source, item, shape.elementKey) : null;
     const pointer = name === '' ? place.pointer : `${place.pointer}/${name ?? position}`;
     visit(document, item, shape, { ...place, pointer });
     if (walk.open.length > depth) return;
@@ -268,8 +278,8 @@ function isLookedAt(node: JsonNode): boolean {
 }
 
 /** What the member says by which elements are told apart; '' when they are not; null when it says nothing. */
-function elementName(source: string, item: JsonNode, key: string): string | number | null {
-  if (key === '') return '';
+function elementName(walk: Walking, source: string, item: JsonNode, key: string): string | number | null {
+  if (key === '') return walk.nameOf?.(source, item) ?? '';
   return key === 'index' ? indexMember(source, item) : stringMember(source, item, key);
 }
 

@@ -54,6 +54,11 @@ function candidate(part: object, more: object = {}): object {
   return { candidates: [{ content: { parts: [part], role: 'model' }, ...more }] };
 }
 
+/** A piece of one argument of a call, all of them at the same path. */
+function piece(stringValue: string, { willContinue, ...call }: { id?: string; willContinue?: true }): object {
+  return candidate({ functionCall: { ...call, partialArgs: [{ jsonPath: '$.a', stringValue, willContinue }] } });
+}
+
 function block(index: number, delta: object): object {
   return { type: 'content_block_delta', index, delta };
 }
@@ -186,6 +191,34 @@ describe('what repeats a masked text goes with it', () => {
         }),
         candidate({ functionCall: { partialArgs: [{ jsonPath: '$.b', stringValue: 'ple.com', willContinue: true }] } }),
         candidate({ functionCall: { partialArgs: [{ jsonPath: '$.a', stringValue: '' }] } }),
+      ],
+    },
+    {
+      name: 'nothing of two calls of Vertex AI, one after the other, that only together say a value',
+      dialect: createGoogleGenerate(),
+      given: [piece('jane.doe@exam', {}), piece('ple.com', {})],
+      want: [piece('jane.doe@exam', {}), piece('ple.com', {})],
+    },
+    {
+      name: 'an argument of a call of Vertex AI that tells its id only at first',
+      dialect: createGoogleGenerate(),
+      given: [piece('jane.doe@exam', { id: 'a', willContinue: true }), piece('ple.com', {})],
+      want: [piece('EMAIL_ADDRESS_REDACTED', { id: 'a', willContinue: true }), piece('', {})],
+    },
+    {
+      name: 'arguments of two calls of Vertex AI that take turns',
+      dialect: createGoogleGenerate(),
+      given: [
+        piece('jane.doe@exam', { id: 'a', willContinue: true }),
+        piece('john.roe@exam', { id: 'b', willContinue: true }),
+        piece('ple.com', { id: 'a' }),
+        piece('ple.org', { id: 'b' }),
+      ],
+      want: [
+        piece('EMAIL_ADDRESS_REDACTED', { id: 'a', willContinue: true }),
+        piece('EMAIL_ADDRESS_REDACTED', { id: 'b', willContinue: true }),
+        piece('', { id: 'a' }),
+        piece('', { id: 'b' }),
       ],
     },
     {
