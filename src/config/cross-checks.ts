@@ -1,3 +1,4 @@
+import { ruleCountries } from '../detect/countries.ts';
 import { admitOwn } from '../detect/own-detection.ts';
 import { createRoutableDialects } from '../llm/dialects.ts';
 import type { Config, Listener } from './config.ts';
@@ -15,6 +16,7 @@ export function crossChecks(config: Config, kindOf: (path: string) => FileKind):
     ...waits(config),
     ...issuers(config),
     ...audit(config),
+    ...countries(config),
     ...patterns(config),
     ...routes(config),
     ...files(config, kindOf),
@@ -86,6 +88,28 @@ function issuers({ identity }: Config): Complaint[] {
     }
   });
   return found;
+}
+
+/** A code that no rule knows protects nobody, as `UK` for GB would not. */
+function countries({ detection }: Config): Complaint[] {
+  if (detection.countries === null) return [];
+  const unknown = detection.countries.flatMap((code, index) =>
+    ruleCountries.includes(code)
+      ? []
+      : [
+          warning(
+            ['detection', 'countries', index],
+            'is no country that has rules',
+            `Those with rules: ${ruleCountries.join(', ')}.`,
+          ),
+        ],
+  );
+  if (detection.tier === 'extended') return unknown;
+  const path = ['detection', 'countries'];
+  return [
+    ...unknown,
+    warning(path, 'changes nothing: rules of countries are extended ones', 'Set detection.tier to extended.'),
+  ];
 }
 
 /** What users add to detection is admitted here as it is at start: bounded, tried on its examples and on texts made to cost it much. */

@@ -1,3 +1,4 @@
+import { ruleCountries } from './countries.ts';
 import { contextBoost, type Rule } from './rule.ts';
 import { rules } from './rules/catalogue.ts';
 
@@ -6,9 +7,8 @@ export function detectorsPage(): string {
   const core = rules.filter(({ tier }) => tier === 'core');
   const extended = rules.filter(({ tier }) => tier === 'extended');
   const credentials = core.filter(isCredential);
-  const countries = [...new Set(extended.flatMap(({ country }) => (country ? [country] : [])))].sort();
   const parts = [
-    head(core.length, credentials.length, extended.length, countries.length),
+    head(core.length, credentials.length, extended.length, ruleCountries.length),
     section(
       'Core: personal and financial data',
       'Always on.',
@@ -20,7 +20,7 @@ export function detectorsPage(): string {
       'On with `detection.tier: extended`, whatever `detection.countries` says.',
       extended.filter(({ country }) => country === undefined),
     ),
-    ...countries.map((code) =>
+    ...ruleCountries.map((code) =>
       section(
         `Extended: ${countryNames.of(code) ?? code} (${code})`,
         `On with \`detection.tier: extended\`, where \`detection.countries\` is null or has ${code}.`,

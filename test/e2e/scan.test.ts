@@ -120,6 +120,7 @@ describe('scan of JSON Lines', () => {
     },
     { name: 'no such tier', stdin: '', args: ['--tier', 'all'], code: 2 },
     { name: 'no such country', stdin: '', args: ['--country', 'Germany'], code: 2 },
+    { name: 'a country without rules', stdin: '', args: ['--country', 'UK'], code: 2 },
     { name: 'no such score', stdin: '', args: ['--min-score', 'high'], code: 2 },
     { name: 'a report for files', stdin: '{}', args: ['--sarif'], code: 2 },
     { name: 'no such configuration', stdin: '', args: ['--config', 'no-such.yaml'], code: 2 },

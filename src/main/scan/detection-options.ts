@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TextSection } from '../../config/check.ts';
 import type { Config, DetectionConfig } from '../../config/config.ts';
+import { ruleCountries } from '../../detect/countries.ts';
 import { CliError, exitCodes } from '../output.ts';
 
 /** What `scan` and `mask` say about detection. */
@@ -32,8 +33,11 @@ export function addDetectionOptions(command: Command): Command {
 }
 
 function country(code: string, before: readonly string[] = []): readonly string[] {
-  if (!/^[A-Za-z]{2}$/.test(code)) throw new InvalidArgumentError('It is a two-letter code such as DE.');
-  return [...before, code.toUpperCase()];
+  const known = code.toUpperCase();
+  if (!ruleCountries.includes(known)) {
+    throw new InvalidArgumentError(`There are rules for ${ruleCountries.join(', ')}.`);
+  }
+  return [...before, known];
 }
 
 /** What a configuration says about texts, with the options on top. */
