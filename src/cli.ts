@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { CliError, exitCodes, printError } from './main/output.ts';
+import { cliErrorOf, exitCodes, printError } from './main/output.ts';
 
 type AddCommands = (program: Command) => void;
 
@@ -51,8 +51,9 @@ export async function runCli(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? exitCodes.done);
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-    printError(thrown);
-    return thrown instanceof CliError ? thrown.exitCode : exitCodes.no;
+    const failure = cliErrorOf(thrown);
+    printError(failure);
+    return failure.exitCode;
   }
 }
 

@@ -51,7 +51,13 @@ function token(options: ApiOptions): string {
   if (!found?.trim()) {
     throw new CliError('No identity token. Set COUNTERSIGN_TOKEN, or name a file with --token-file.', exitCodes.usage);
   }
-  return found.trim();
+  const word = found.trim();
+  // Checked here: grpc-js would print what it does not take.
+  if (/^[!-~]+$/.test(word)) return word;
+  throw new CliError(
+    'What was given as identity token is none: a token is one word of printable ASCII.',
+    exitCodes.usage,
+  );
 }
 
 function channel(options: ApiOptions): ChannelCredentials {
@@ -89,6 +95,15 @@ export function unary<Response>(
 export function apiError(error: ServiceError): CliError {
   switch (error.code) {
     case status.UNAVAILABLE:
+      // grpc-js's own words for a connection that never came about; a service of ours says what it cannot do.
+      if (/^(No connection established|Name resolution failed)/.test(error.details)) {
+        const [why = error.details] = /\bE[A-Z]{4,}\b/.exec(error.details) ?? [];
+        return new CliError(
+          `No service answers there; is it running, and --api right? (${why})`,
+          exitCodes.unreachable,
+        );
+      }
+      return new CliError(`The service cannot do this now: ${error.details}`, exitCodes.unreachable);
     case status.DEADLINE_EXCEEDED:
       return new CliError(`The service cannot do this now: ${error.details}`, exitCodes.unreachable);
     case status.UNAUTHENTICATED:

@@ -23,7 +23,7 @@ Examples:
 
 /** `countersign approvals …`: what waits for a human, and the human's word. */
 export function addApprovalsCommands(program: Command): void {
-  const approvals = program.command('approvals').description('See what is held, and decide').addHelpText('after', help);
+  const approvals = program.command('approvals').description('see what is held, and decide').addHelpText('after', help);
   addReadingCommands(approvals);
   addDecidingCommands(approvals);
   addWatchCommand(approvals);

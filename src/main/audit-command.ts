@@ -15,7 +15,7 @@ import { CliError, exitCodes, printable, printJson, printLine } from './output.t
 
 /** `countersign audit …`: reads a log's folder; needs no running service and no key. */
 export function addAuditCommands(program: Command): void {
-  const audit = program.command('audit').description('Read and verify the record');
+  const audit = program.command('audit').description('read and verify the record');
 
   audit
     .command('tail')

@@ -10,7 +10,7 @@ import { sinkSpecs, thisProduct } from './sinks.ts';
 
 /** `countersign audit sink …`: where the sinks of a configuration stand, and sending again. */
 export function addAuditSinkCommands(audit: Command, version: () => string): void {
-  const sink = audit.command('sink').description('Where copies of the record go');
+  const sink = audit.command('sink').description('where copies of the record go');
 
   sink
     .command('list')

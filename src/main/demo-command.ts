@@ -4,11 +4,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { verifyLog } from '../audit/verify.ts';
+import { invariant } from '../lib/invariant.ts';
 import { startScriptedModel } from './demo/model.ts';
 import { type Stack, startStack } from './demo/stack.ts';
 import { tellStory } from './demo/story.ts';
 import { findEnvoy } from './envoy-process.ts';
-import { CliError, printJson, printLine } from './output.ts';
+import { CliError, exitCodes, printJson, printLine } from './output.ts';
 
 interface DemoOptions {
   readonly keep?: boolean;
@@ -28,6 +29,10 @@ export function addDemoCommand(program: Command): void {
 }
 
 async function demo(options: DemoOptions): Promise<void> {
+  if (!options.keep && !options.model) {
+    throw new CliError('The story needs the scripted model: --no-model goes with --keep.', exitCodes.usage);
+  }
+  if (!options.keep && options.json) throw new CliError('--json goes with --keep.', exitCodes.usage);
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   const envoyBinary = findEnvoy(root, process.env);
   if (!envoyBinary)
@@ -47,14 +52,14 @@ async function demo(options: DemoOptions): Promise<void> {
       announce(stack, options);
       await untilStopped(stack);
     } else {
-      if (!model) throw new CliError('The story needs the scripted model: --no-model goes with --keep.');
+      invariant(model !== null, 'without --keep there is a scripted model');
       await tellStory(stack, model, narrator);
       narrator.chapter('All of it is on record, and a stranger can check the record');
       await stack.stop();
       const report = await verifyLog({ directory: stack.auditFolder });
       narrator.line(`${report.records} records, ${report.problems.length} problems`);
       narrator.check('the record verifies', report.problems.length === 0 && report.records > 0);
-      printLine('\nEverything above really happened. `countersign demo --keep` leaves it running for you to try.');
+      printLine('\nEverything above really happened. `npx countersign demo --keep` leaves it running for you to try.');
     }
   } finally {
     await stack?.stop();

@@ -11,7 +11,7 @@ environment, or a key service). Running services read the file again when it cha
 
 /** `countersign keys …`: the keys of placeholders. */
 export function addKeysCommands(program: Command): void {
-  const keys = program.command('keys').description('Make, rotate and list the keys of placeholders');
+  const keys = program.command('keys').description('make, rotate and list the keys of placeholders');
 
   keys
     .command('rotate')

@@ -23,7 +23,7 @@ interface SampleOptions extends Common {
 
 /** `countersign notices …`: who would be told what, whether it arrives, and what did not. */
 export function addNoticesCommands(program: Command): void {
-  const notices = program.command('notices').description('Notices about approvals: try, inspect, send again');
+  const notices = program.command('notices').description('notices about approvals: try, inspect, send again');
 
   withSample(notices.command('dry-run'))
     .description('print what would be sent for a sample approval; sends nothing')

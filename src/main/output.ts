@@ -27,6 +27,17 @@ export function printError(thrown: unknown): void {
   process.stderr.write(`countersign: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
 }
 
+/** A failure in the user's words: what the operating system says about a file that was named is a matter of input. */
+export function cliErrorOf(thrown: unknown): CliError {
+  if (thrown instanceof CliError) return thrown;
+  if (thrown instanceof Error && 'code' in thrown && 'path' in thrown && 'syscall' in thrown) {
+    // `EACCES: permission denied, open 'x'`
+    const [, words = thrown.message] = /^[A-Z]+: ([^,]+)/.exec(thrown.message) ?? [];
+    return new CliError(`${printable(String(thrown.path))}: ${words}`, exitCodes.usage);
+  }
+  return new CliError(thrown instanceof Error ? thrown.message : String(thrown));
+}
+
 /** Columns as wide as their widest cell; the last one is left as long as it is. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) =>

@@ -8,7 +8,7 @@ import { CliError, exitCodes, printJson, printLine } from './output.ts';
 
 /** `countersign policy …`: from Rego to the bundle that the service loads. All of it needs the opa command. */
 export function addPolicyCommands(program: Command): void {
-  const policy = program.command('policy').description('Check, test, build and try policies (needs opa)');
+  const policy = program.command('policy').description('check, test, build and try policies (needs opa)');
 
   policy
     .command('build')
@@ -42,8 +42,10 @@ export function addPolicyCommands(program: Command): void {
     .option('--coverage <percent>', 'least coverage that passes', '100')
     .option('--json', 'as JSON')
     .action(async (root: string, options: { coverage: string; json?: boolean }) => {
+      const least = Number(options.coverage);
+      if (!(least >= 0 && least <= 100)) throw new CliError('--coverage takes a percentage.', exitCodes.usage);
       const report = orFail(await testPolicies({ root, dataProblems: await dataProblems() }));
-      const isEnough = report.coverage >= Number(options.coverage);
+      const isEnough = report.coverage >= least;
       if (options.json) {
         const { passed, failed, coverage, notCovered } = report;
         printJson({ ok: failed.length === 0 && isEnough, passed, failed, coverage, not_covered: notCovered });
@@ -83,8 +85,9 @@ function orFail<T>(result: Result<T, PolicyToolError>): T {
 }
 
 function readJson(file: string): JsonValue {
+  const text = readFileSync(file === '-' ? 0 : file, 'utf8');
   try {
-    const value: JsonValue = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'));
+    const value: JsonValue = JSON.parse(text);
     return value;
   } catch (thrown) {
     throw new CliError(

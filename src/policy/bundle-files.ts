@@ -92,6 +92,8 @@ export interface PolicyTestReport {
 
 /** Runs the tests that stand beside the rules. Failing tests are a report, not an error. */
 export async function testPolicies(options: PolicyFolder): Promise<Result<PolicyTestReport, PolicyToolError>> {
+  const parts = partsOf(options);
+  if (!parts.ok) return parts;
   const sound = await checkData(options);
   if (!sound.ok) return sound;
   const run = (...flags: readonly string[]): Promise<Result<string, PolicyToolError>> =>
@@ -114,6 +116,8 @@ export async function testPolicies(options: PolicyFolder): Promise<Result<Policy
 export async function evalPolicy(
   options: PolicyFolder & { readonly phase: Phase; readonly input: JsonValue },
 ): Promise<Result<JsonValue, PolicyToolError>> {
+  const parts = partsOf(options);
+  if (!parts.ok) return parts;
   const query = `data.${entrypoints[options.phase].replace('/', '.')}`;
   const sources = sourcePaths(options.root).flatMap((path) => ['--data', path]);
   return await evaluate(options, ['--stdin-input', ...noTests, ...sources, query], options.input);
@@ -134,12 +138,18 @@ export async function readBundle(path: string): Promise<Bundle> {
 
 const noTests = ['--ignore', '*_test.rego'];
 
+/** What every policy folder has. */
+function partsOf({ root }: PolicyFolder): Result<null, PolicyToolError> {
+  const missing = ['main.rego', 'schemas/input.json', 'capabilities.json'].find(
+    (file) => !existsSync(join(root, file)),
+  );
+  if (missing === undefined) return ok(null);
+  return err({ kind: 'bad_layout', message: `${root} is no policy folder: it has no ${missing}` });
+}
+
 async function compile(options: PolicyFolder): Promise<Result<readonly RegoModule[], PolicyToolError>> {
-  for (const file of ['main.rego', 'schemas/input.json', 'capabilities.json']) {
-    if (!existsSync(join(options.root, file))) {
-      return err({ kind: 'bad_layout', message: `${options.root} is no policy folder: it has no ${file}` });
-    }
-  }
+  const parts = partsOf(options);
+  if (!parts.ok) return parts;
   const against = ['--schema', 'schemas/input.json', '--capabilities', 'capabilities.json'];
   const checked = await runOpa({
     cwd: options.root,

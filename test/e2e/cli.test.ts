@@ -38,6 +38,13 @@ describe('usage', () => {
       code: 2,
       says: /--drain takes seconds/,
     },
+    { args: ['demo', '--json'], code: 2, says: /--json goes with --keep/ },
+    { args: ['demo', '--no-model'], code: 2, says: /--no-model goes with --keep/ },
+    { args: ['policy', 'test', 'no-such'], code: 2, says: /no-such is no policy folder/ },
+    { args: ['policy', 'test', '--coverage', 'much'], code: 2, says: /--coverage takes a percentage/ },
+    { args: ['policy', 'eval', 'no-such.json'], code: 2, says: /no-such\.json: no such file or directory/ },
+    { args: ['audit', 'tail', 'package.json'], code: 2, says: /holds no audit log/ },
+    { args: ['approvals', 'list', '--token-file', 'package.json'], code: 2, says: /identity token is none: [^{}]*$/ },
     { args: ['approvals', 'get'], code: 2, says: /missing required argument 'id'/ },
     { args: ['approvals', 'list', '--colour'], code: 2, says: /unknown option '--colour'/ },
   ])('$args', async ({ args, code, says }) => {
