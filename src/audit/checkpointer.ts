@@ -44,7 +44,8 @@ interface PendingFile {
 }
 
 /**
- * Writes tiles and signed checkpoints in the background. Order, so that a crash can never make the log sign two trees:
+ * Writes tiles and signed checkpoints in the background. Several files at once, so that their syncs share what the file system's journal
+ * does, and a checkpoint needs few turns of a thread that commits batches meanwhile. Order, so that a crash can never make the log sign two trees:
  * records durable, tiles fsynced, their directories fsynced, `checkpoint.tmp` fsynced, renamed, directory fsynced.
  */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
@@ -53,8 +54,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let bundle = [...options.bundle];
   /** Files of the published tree's right edge. They MUST NOT be written again: a kill in the middle of it would take them away. */
   let edge = pathsOf(tree.size === published ? edgeFiles() : []);
+  /** Directories that are there and durable, but for those of partial tiles. */
+  const made = new Set<string>();
+  /** Directories of partial tiles that may be there. */
+  const partials = new Set([...edge].map((path) => dirname(path)));
   let filled: PendingFile[] = [];
-  /** Directories of partial tiles that a full one has superseded. */
+  /** Those of them that a full tile has superseded. */
   let superseded: string[] = [];
   let running: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -75,7 +80,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   function keepFull(level: number | 'entries', index: number, bytes: Buffer): void {
     const path = layout.tile(directory, tilePath(level, index, tileWidth));
     filled.push({ path, bytes });
-    superseded.push(`${path}.p`);
+    if (partials.delete(`${path}.p`)) superseded.push(`${path}.p`);
   }
 
   function schedule(): void {
@@ -101,19 +106,21 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     const size = tree.size;
     const body = checkpointBody({ origin: options.origin, size, root: tree.root() });
     const nextEdge = edgeFiles();
-    const files = [...filled, ...nextEdge.filter(({ path }) => !edge.has(path))];
+    const full = filled;
+    const files = [...full, ...nextEdge.filter(({ path }) => !edge.has(path))];
+    for (const { path } of nextEdge) partials.add(dirname(path));
     const obsolete = superseded;
     filled = [];
     superseded = [];
 
-    const directories = new Set<string>();
-    for (const file of files) {
-      const parent = dirname(file.path);
-      if (!directories.has(parent)) await fs.makeDirectory(parent);
-      directories.add(parent);
-      await fs.writeDurable(file.path, file.bytes);
-    }
-    for (const parent of directories) await fs.syncDirectoryLater(parent);
+    const directories = new Set(files.map(({ path }) => dirname(path)));
+    await eachOf(
+      [...directories].filter((path) => !made.has(path)),
+      fs.makeDirectory,
+    );
+    await eachOf(files, ({ path, bytes }) => fs.writeDurable(path, bytes));
+    await eachOf([...directories], fs.syncDirectoryLater);
+    for (const { path } of full) made.add(dirname(path));
 
     const note = signNote(body, options.origin, options.signingKey, options.publicKey);
     await replaceFile(fs, layout.checkpoint(directory), Buffer.from(note));
@@ -155,6 +162,27 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       await running?.catch(() => undefined);
     },
   };
+}
+
+/** One less than Node's threads for files, which what an acknowledgement waits for may need as well. */
+const filesAtOnce = 3;
+
+/** Does something to each, a few at a time. Once one fails no other is begun; rejects when nothing is under way any more. */
+async function eachOf<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  let hasFailed = false;
+  const lane = async (): Promise<void> => {
+    for (const item of rest) {
+      if (hasFailed) return;
+      await act(item).catch((error: unknown) => {
+        hasFailed = true;
+        throw error;
+      });
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: filesAtOnce }, lane));
+  const failed = lanes.find((ended) => ended.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 function pathsOf(files: readonly PendingFile[]): ReadonlySet<string> {
