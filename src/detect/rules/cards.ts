@@ -5,7 +5,7 @@ import { passesLuhn } from '../validators/luhn.ts';
 
 /** Digits in one run or in the schemes' own groups, with one kind of separator. */
 const grouped =
-  /\d{12,19}|\d{4} \d{4} \d{4}(?: \d{1,4}){1,2}|\d{4} \d{6} \d{4,5}|\d{6} \d{13}|\d{4}-\d{4}-\d{4}(?:-\d{1,4}){1,2}|\d{4}-\d{6}-\d{4,5}|\d{6}-\d{13}/;
+  /\d{12,19}|\d{4} \d{4} \d{4}(?: \d{1,4}){0,2}|\d{4} \d{6} \d{4,5}|\d{6} \d{13}|\d{4}-\d{4}-\d{4}(?:-\d{1,4}){0,2}|\d{4}-\d{6}-\d{4,5}|\d{6}-\d{13}/;
 
 function cardCheck({ text, start, value }: Match): Verdict {
   if (!passesLuhn(value) || isInsideLongerNumber(text, start)) return 'wrong';
@@ -66,6 +66,7 @@ export const cardRules: readonly Rule[] = [
         '6200000000000005',
         { text: 'my card 4222222222222 expires soon', value: '4222222222222' },
         { text: 'cc 503802053770 on file', value: '503802053770' },
+        { text: 'cc 5038 0205 3770 on file', value: '5038 0205 3770' },
         { text: '17,5500005555555559', value: '5500005555555559' },
       ],
       negative: [

@@ -18,8 +18,8 @@ export interface NamedKey {
 
 /** One for all such rules, so that they share an automaton: the vendor's word, the rest of the name, an operator. */
 const lead =
-  /[A-Za-z][\w .-]*(?:[a-z]\()?["'`\])]*[ \t]*(?:[:=?|]*[=:]>?|=>|->|,|>)[ \t\r\n]*(?:bearer |token )?["'`]*/i;
-const saysSecret = /key|token|secret|pass|pwd|auth|cred|bearer/i;
+  /[A-Za-z][\w .-]*(?:[a-z]\()?["'`\])]*[ \t]*(?:[:=?|]*[=:]>?|=>|->|,|>|\||[ \t]+value[ \t]*=|\r?\n[ \t]*value:)[ \t\r\n]*(?:bearer |token )?["'`]*/i;
+const saysSecret = /key|token|secret|pass|pwd|auth|cred|bearer|(?:^|[\W_])pat(?:[\W_]|$)/i;
 
 function namedCheck({ text, start, value }: Match): Verdict {
   if (isPlaceholder(value) || !/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(value) < 2.8) return 'wrong';

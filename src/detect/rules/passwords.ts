@@ -29,8 +29,15 @@ const longNames = anyOf([
     'jelsz\u00d3',
     '\u041f\u0410\u0420\u041e\u041b\u042c',
   ],
-  ...['パスワード', 'كلمة المرور', 'סיסמה', 'mật khẩu', 'kata sandi'],
+  ...['パスワード', 'كلمة المرور', 'סיסמה', 'mật khẩu', 'kata sandi', 'पासवर्ड', 'парола', 'лозинка', 'lozinka'],
+  ...['palavra-passe', 'contrasenya', 'slaptažodis'],
+  // Without the signs that keyboards lack.
+  ...['haslo', 'losenord', 'sifre', 'jelszo'],
+  // The password, my password, your password.
+  ...['lösenordet', 'adgangskoden', 'passordet', 'şifrem', 'şifreniz'],
 ]);
+/** Names of codes and keys of other kinds, too: only what looks like a password counts, and where it is said. */
+const ambiguousNames = anyOf(['clave', 'κωδικός', 'Κωδικός']);
 /** Names so short that they must stand alone, or at the end of these: `bypass` and `pass_through` are none. */
 const shortNames = anyOf([
   'pass',
@@ -48,7 +55,13 @@ const notBeforeShort = /[A-Za-z0-9]/;
 
 /** Unquoted: up to a space or a separator, without the punctuation of a sentence. */
 const bare = /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/;
-const said = String.raw`(?:는|은|가|이|를|을|は|が|[ \t]+|[ \t]*[:=][ \t]*)(?:(?:is|was|are|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|[-])[ \t]+)?\n?[ \t]*["'(]?`;
+/** What says that the value follows, in the languages of the names. */
+const verb = String.raw`(?:is|was|are|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|(?:(?:is|was|has been|got) )?(?:changed|reset|set|updated) to|[-\u2192])`;
+const said = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ \t]*[:=][ \t]*)(?:${verb}[ \t]*:?[ \t]+)?\n?[ \t]*["'(]?`;
+/** What the password is for may stand in between: `password for the wifi is …`, `Senha do wifi: …`. Then something must say that it follows. */
+const preposition =
+  '(?:for|of|on|f\u00fcr|zum|zur|vom|pour|de|del|du|da|do|di|van|voor|til|till|f\u00f6r|\u043e\u0442|\u0434\u043b\u044f|na)';
+const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]{1,24}){1,3}(?:[ \t]*:|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
 
 function passwordCheck(match: Match, evidence: Evidence): Verdict {
   const { text, start, value } = match;
@@ -96,6 +109,23 @@ const inProse = {
 
 export const passwordRules: readonly Rule[] = [
   {
+    ...inProse,
+    id: 'command-line-password',
+    verifies: 'no placeholder, no ordinary word; two kinds of characters',
+    // mysql takes the password only right behind the option; without it `-p` asks.
+    lead: /(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)[ \t](?:[^\s|;&]{1,48}[ \t]+){0,8}-p)["']?/,
+    check: ({ value }) => (looksLikePassword(value, 'said') ? 'plausible' : 'wrong'),
+    source: 'https://dev.mysql.com/doc/refman/8.4/en/connecting.html',
+    score: 0.7,
+    examples: {
+      positive: [
+        { text: 'mysql -u root -pQrl23Db#@ shop', value: 'Qrl23Db#@' },
+        { text: "sshpass -p 'Qrl23Db#@' ssh x", value: 'Qrl23Db#@' },
+      ],
+      negative: ['mysql -u root -p shop', 'mysql -h db -port', 'sshpass -p $PASS ssh x', 'mysqldump -pignore x'],
+    },
+  },
+  {
     ...assigned,
     id: 'assigned-password',
     lead: new RegExp(`${longNames}${nameTail}${operator}(?:default[:=] ?)?`, 'i'),
@@ -106,6 +136,10 @@ export const passwordRules: readonly Rule[] = [
         { text: 'id(master)/pwd(IhqTb1Gh)', value: 'IhqTb1Gh' },
         { text: 'password(default:IhqTb1Gh)', value: 'IhqTb1Gh' },
         { text: '비밀번호(Qrl23Db#@)', value: 'Qrl23Db#@' },
+        { text: '**Password:** Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: '<b>Password:</b> Qrl23Db#@ now', value: 'Qrl23Db#@' },
+        { text: '| DB password | Qrl23Db#@ |', value: 'Qrl23Db#@' },
+        { text: 'here is the admin password \u2192 Qrl23Db#@', value: 'Qrl23Db#@' },
       ],
       negative: [
         ...['my_password = True', 'login(username=username, password=password)', 'my_password = foo(hey)you'],
@@ -115,6 +149,9 @@ export const passwordRules: readonly Rule[] = [
           'password: required',
           'password_file: /run/x1y2z3',
         ],
+        'password = os.environ["DB_PASSWORD"]',
+        '| password | varchar(255) | not null |',
+        '| Password | Description of the field |',
         ...['password: $' + '{x}', "access('/etc/passwd', constants.R_OK)", 'password: Uint8Array'],
       ],
     },
@@ -168,7 +205,7 @@ export const passwordRules: readonly Rule[] = [
   {
     ...inProse,
     id: 'said-password',
-    lead: new RegExp(`${longNames}${said}`, 'i'),
+    lead: new RegExp(`(?:${longNames}(?:${said}|${saidOfThing})|${ambiguousNames}${said})`, 'i'),
     examples: {
       positive: [
         { text: 'the password is Qrl23Db#@ for now', value: 'Qrl23Db#@' },
@@ -185,6 +222,13 @@ export const passwordRules: readonly Rule[] = [
         { text: '\u041f\u0430\u0440\u043e\u043b\u044c \u2014 Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: '\u30d1\u30b9\u30ef\u30fc\u30c9\u306fQrl23Db#@\u3067\u3059', value: 'Qrl23Db#@\u3067\u3059' },
         { text: '\u5bc6\u7801\uff1aQrl23Db#@', value: 'Qrl23Db#@' },
+        { text: '\u5bc6\u7801\u662f Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'password for the wifi is Qrl23Db#@, enjoy', value: 'Qrl23Db#@' },
+        { text: 'Senha do wifi: Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Das Kennwort f\u00fcr den Server lautet: Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'the root password was changed to Qrl23Db#@ yesterday', value: 'Qrl23Db#@' },
+        { text: 'l\u00f6senordet \u00e4r Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'la clave es Qrl23Db#@', value: 'Qrl23Db#@' },
       ],
       negative: [
         ...['Das Passwort ist falsch.', 'le mot de passe est obligatoire', 'la contrase\u00f1a es incorrecta'],
@@ -192,6 +236,9 @@ export const passwordRules: readonly Rule[] = [
         'password policy v2',
         'passwords are hashed',
         'Password Manager 2024',
+        'password for the wifi is on the wall',
+        'the password was changed to something else',
+        'la clave primaria de la tabla2',
       ],
     },
   },

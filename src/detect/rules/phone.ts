@@ -21,8 +21,32 @@ const context = [
     'sms',
     'dial',
   ],
-  ...['office', 'desk', 'hotline', 'contact', 'telefon', 'handy', 'mobil', 'telefone', 'telefono', 'portable'],
+  ...['office', 'desk', 'hotline', 'contact', 'telefon', 'handy', 'mobil', 'telefone', 'telefono', 'portable', 'mob'],
+  // In the languages of Europe, with and without their accents.
+  ...['rufnummer', 'telefonnummer', 'natel', 'téléphone', 'tél', 'teléfono', 'móvil', 'movil', 'celular', 'cel'],
+  ...['telefoon', 'mobiel', 'gsm', 'telemóvel', 'telemovel', 'cellulare', 'tlf', 'puhelin', 'puh', 'komórka', 'cep'],
+  ...['телефон', 'Телефон', 'тел', 'Тел', 'моб', 'Моб', 'τηλέφωνο', 'Τηλέφωνο', 'τηλ', 'Τηλ', 'κινητό', 'Κινητό'],
+  ...['טלפון', 'נייד', 'هاتف', 'جوال'],
+  // In those of Asia.
+  ...[
+    'telepon',
+    'điện thoại',
+    'Điện thoại',
+    'फ़ोन',
+    'मोबाइल',
+    '電話',
+    '携帯',
+    '전화',
+    '휴대폰',
+    '핸드폰',
+    '电话',
+    '手机',
+  ],
 ];
+/** What numbers are called that are none of a telephone: between such a word and a bare number stands nothing but signs. */
+const otherNumber =
+  /(?:order|invoice|receipt|parcel|shipment|tracking|serial|article|item|part|model|batch|lot|case|ticket|member|customer|policy|ref|reference|isbn|issn|ean|upc|gtin|sku|abn|acn|tfn|po|size|id|bestellung|bestellnr|bestellnummer|rechnung|auftrag|kundennummer|commande|facture|pedido|factura|ordine|fattura)(?:[ _-]?(?:no|nr|num|number|id))?[.#:=]?[ \t"']*$/i;
+
 /** Words that label the number before them, as in address books: `089 72 63 41 office`. */
 const after = /[ \t]?[([-]?(?:office|fax|mobile|cell|phone|tel|home|work|desk|direct)/i;
 
@@ -43,13 +67,18 @@ function phoneCheck({ text, start, value }: Match): Verdict {
     ) {
       return 'plausible';
     }
-    if (/^0[1-9]\d{8,9}$/.test(number) && isLikelyTrunkNumber(digits)) return 'plausible';
+    if (/^0[1-9]\d{8,9}$/.test(number) && isLikelyTrunkNumber(digits) && !isOtherNumber(text, start))
+      return 'plausible';
   }
   // Too common a word to be context at a distance.
   if (/(?:^|\W)(?:call|dial|ring|text):? ?$/i.test(text.slice(Math.max(0, start - 7), start)) && digits.length <= 15)
     return 'plausible';
   // Two numbers in one run are longer than E.164 allows; fifteen digits and more in one group are no number at all.
   return /\d{15}/.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
+}
+
+function isOtherNumber(text: string, start: number): boolean {
+  return otherNumber.test(text.slice(Math.max(0, start - 32), start));
 }
 
 function isLikelyTrunkNumber(digits: string): boolean {
@@ -86,6 +115,8 @@ const national = [
   `\\(?\\d{1,5}\\)?${separator}\\(?\\d{5,8}\\)?`,
   `\\(?\\d{2,5}\\)?${separator}\\(?\\d{4,8}\\)?`,
   `\\(?\\d{3,5}\\)?${separator}\\(?\\d{3,8}\\)?`,
+  // India writes ten digits in two halves, with the trunk zero before them.
+  `\\d{6}${separator}\\d{5}`,
   `\\(?\\d{1,5}\\)?(?:(?:${separator}|\\))\\(?\\d{2,8}\\)?){2,6}`,
 ];
 
@@ -123,9 +154,16 @@ export const phoneRules: readonly Rule[] = [
         { text: 'call me at 0494 92 82 32 please', value: '0494 92 82 32' },
         { text: 'Mali\n089 72 63 41 office', value: '089 72 63 41' },
         { text: 'fax: (764)722-5949', value: '(764)722-5949' },
+        { text: 'mobile 081234 04376', value: '081234 04376' },
+        { text: 'Tél. : 06 12 34 32 40', value: '06 12 34 32 40' },
+        { text: 'móvil 612 33 54 18', value: '612 33 54 18' },
+        { text: 'Телефон 8 (912) 348-77-76', value: '8 (912) 348-77-76' },
+        { text: '電話 090-1232-0325', value: '090-1232-0325' },
+        { text: '手机 131 2341 5360', value: '131 2341 5360' },
       ],
       negative: [
         ...['+1', 'a+123456789', '+999 123 456 789', '1+14155552671', '+0.123', '115-555-0132', '2415-555-0132'],
+        ...['order no. 0403886829', 'ABN 01982180815', 'PO: 0792893767'],
         ...['0494 92 82 32', 'call me 2024/10/12', 'office 12', 'call it 1111111'],
       ],
     },

@@ -33,6 +33,15 @@ const tokens: readonly Omit<TokenRule, 'entity'>[] = [
   azureKey('azure-service-bus-key', '+ASb', 33, /[A-P][A-Za-z0-9+/]{5}=/, 'Ab3dEf='),
   azureKey('azure-event-hub-key', '+AEh', 33, /[A-P][A-Za-z0-9+/]{5}=/, 'Ab3dEf='),
   {
+    id: 'azure-annotated-key',
+    anchors: ['JQQJ9'],
+    reach: { chars: /[A-Za-z0-9]/, max: 52 },
+    pattern: /[A-Za-z0-9]{52}JQQJ9[9DH][A-Za-z0-9][A-L][A-Za-z0-9]{16}[A-Za-z][A-Za-z0-9]{7}(?:[A-Za-z0-9]{2}==)?/,
+    source: 'https://github.com/microsoft/security-utilities',
+    positive: [sample(['base62', 52], 'JQQJ99BEAC', ['base62', 14], 'ACOGab3D')],
+    negative: ['JQQJ9 marks it', sample(['base62', 51], 'JQQJ99BEAC', ['base62', 14], 'ACOGab3D')],
+  },
+  {
     id: 'azure-devops-personal-token',
     anchors: ['AZDO'],
     reach: { chars: /[A-Za-z0-9]/, max: 76 },

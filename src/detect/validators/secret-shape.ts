@@ -115,6 +115,8 @@ const structures: readonly RegExp[] = [
   /^(?:[A-Za-z_-]+\/)+[A-Za-z_.-]+$/,
   /^\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}|^v?\d+(?:\.\d+)+$/,
   /^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$/,
+  // `os.environ[`, cut off before the quote.
+  /^[A-Za-z_$][\w$]*(?:\.[\w$]+)*\[$/,
 ];
 
 /** `this.options.length`, `!result?.pass`. */
