@@ -47,7 +47,7 @@ export interface Config {
   readonly log: { readonly level: LogLevel };
   /** The longest prefix that fits speaks for the path. */
   readonly routes: readonly { readonly pathPrefix: string; readonly dialect: string }[];
-  readonly envoy: { readonly messageTimeoutMs: number };
+  readonly envoy: { readonly messageTimeoutMs: number; readonly maxMessageTimeoutMs: number };
 }
 
 export interface GatewaysConfig {

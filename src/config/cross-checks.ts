@@ -59,12 +59,15 @@ function overlaps(one: Listener, other: Listener): boolean {
 const marginMs = 1_000;
 
 function waits({ approval, envoy }: Config): Complaint[] {
-  if (approval.maxWaitMs === 0 || approval.maxWaitMs + marginMs <= envoy.messageTimeoutMs) return [];
+  const { messageTimeoutMs, maxMessageTimeoutMs } = envoy;
+  if (approval.maxWaitMs === 0 || approval.maxWaitMs + marginMs <= Math.max(messageTimeoutMs, maxMessageTimeoutMs))
+    return [];
+  const bound = maxMessageTimeoutMs > messageTimeoutMs ? 'max_message_timeout' : 'message_timeout';
   return [
     error(
       ['approval', 'max_wait'],
-      `is not at least ${marginMs / 1000}s below envoy.message_timeout: Envoy would give up on a held request`,
-      'Wait less, or raise the time-outs in the Envoy configuration and say so in envoy.message_timeout.',
+      `is not at least ${marginMs / 1000}s below envoy.${bound}: Envoy would give up on a held request`,
+      `Wait less, or raise the time-outs in the Envoy configuration and say so in envoy.${bound}.`,
     ),
   ];
 }

@@ -192,8 +192,15 @@ export function configSchema(base: string): z.ZodType<Config> {
           description:
             'How long Envoy waits for an answer, as its own configuration says (`message_timeout` of ext_proc, `timeout` of ext_authz). A held request must be answered before.',
         }),
+        max_message_timeout: duration('0s', '1h').prefault('0s').meta({
+          description:
+            '`max_message_timeout` of ext_proc: up to this a held request may ask Envoy to wait. 0: Envoy has none, and nobody waits longer than `message_timeout`. ext_authz and held answers cannot ask.',
+        }),
       })
-      .transform(({ message_timeout }) => ({ messageTimeoutMs: message_timeout }))
+      .transform(({ message_timeout, max_message_timeout }) => ({
+        messageTimeoutMs: message_timeout,
+        maxMessageTimeoutMs: max_message_timeout,
+      }))
       .prefault({})
       .meta({ description: 'What the gateway’s configuration says, for cross-checks.' }),
   });

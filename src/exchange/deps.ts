@@ -69,6 +69,8 @@ export interface ExchangeSettings {
   readonly policyHeaders: readonly string[];
   /** A held request waits in-band no longer than this, whatever policy asks for. */
   readonly holdWaitMsMax: number;
+  /** The same for a held answer. Absent: as for a request. */
+  readonly answerWaitMsMax?: number;
   /** In which content encoding a body leaves that came with one; untouched bodies that came whole leave as they came. */
   readonly encoding: { readonly requests: Recoding; readonly answers: Recoding };
   /** Bytes of a body, decoded, that are read at most. */

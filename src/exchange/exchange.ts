@@ -64,6 +64,11 @@ export interface RequestPhaseOptions {
   readonly handover: JsonObject | null;
   /** The request has a body that the gateway is configured not to show. */
   readonly isBodyWithheld: boolean;
+  /**
+   * People have to agree first, for which the request is to wait at most `wantedMs`: asks the gateway for that time where it can be
+   * asked. Returns how long it will stand, `wantedMs` at most. Called once at most. Absent: as long as wanted.
+   */
+  readonly askForTime?: (wantedMs: number) => number;
 }
 
 /** An exchange that was forwarded: the response phase goes on from it. */

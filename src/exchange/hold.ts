@@ -12,7 +12,7 @@ import { compilePlan } from '../mask/plan.ts';
 import type { Decision, HoldTerms, PinnedPolicy } from '../policy/decision.ts';
 import type { ExchangeContext, JudgedExchange } from './context.ts';
 import type { ExchangeDeps } from './deps.ts';
-import type { RequestHead } from './exchange.ts';
+import type { RequestHead, RequestPhaseOptions } from './exchange.ts';
 import type { RequestFacts } from './records.ts';
 import { held, heldAnswer, noTimeToApprove, type Refusal, reasonRequired } from './replies.ts';
 
@@ -29,11 +29,12 @@ export async function awaitApproval(
   policy: PinnedPolicy,
   decision: Decision,
   minter: Minter,
+  askForTime: RequestPhaseOptions['askForTime'],
   signal: AbortSignal,
 ): Promise<Result<Approval, NotApproved>> {
   if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
-  const terms = { ...decision.hold, waitS: Math.min(decision.hold.waitS, deps.settings.holdWaitMsMax / 1000) };
   const { context, session, scans } = facts;
+  const wanted = decision.hold;
   const request = heldRequest(deps, decision, minter, {
     context,
     session,
@@ -43,9 +44,11 @@ export async function awaitApproval(
     direction: 'request',
     policyRevision: policy.revision,
   });
-  if (terms.requireRequesterReason && (request.requesterReason ?? '').trim() === '') {
+  if (wanted.requireRequesterReason && (request.requesterReason ?? '').trim() === '') {
     return err({ approval: null, refusal: reasonRequired() });
   }
+  const wantedMs = Math.min(wanted.waitS * 1000, deps.settings.holdWaitMsMax);
+  const terms = { ...wanted, waitS: (wantedMs > 0 ? (askForTime?.(wantedMs) ?? wantedMs) : 0) / 1000 };
   const outcome = await deps.gate.pass(digestOf(facts, request, decision, terms), request, terms, signal);
   if (outcome.kind === 'granted') return ok(outcome.approval);
   return err({
@@ -80,7 +83,8 @@ export async function awaitAnswerApproval(
   signal: AbortSignal,
 ): Promise<Result<Approval, NotApproved>> {
   if (decision.hold === null) throw new Fault('policy_failed', 'a hold came without its terms');
-  const leftS = (deps.settings.holdWaitMsMax - answer.elapsedMs) / 1000 - expiryMarginS;
+  const { holdWaitMsMax, answerWaitMsMax = holdWaitMsMax } = deps.settings;
+  const leftS = (answerWaitMsMax - answer.elapsedMs) / 1000 - expiryMarginS;
   const ttlS = Math.min(decision.hold.ttlS, decision.hold.waitS, leftS);
   if (ttlS <= 0) return err({ approval: null, refusal: noTimeToApprove() });
   const terms = { ...decision.hold, ttlS, waitS: ttlS + expiryMarginS, grant: { ...decision.hold.grant, uses: 1 } };

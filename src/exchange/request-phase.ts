@@ -80,7 +80,7 @@ export async function requestPhase(
     if (masked?.isTouched && !options.canRewrite) return await refuse(deps, facts, maskingNotPossible());
 
     if (decision.action === 'hold') {
-      const approval = await awaitApproval(deps, facts, policy, decision, minter, signal);
+      const approval = await awaitApproval(deps, facts, policy, decision, minter, options.askForTime, signal);
       if (!approval.ok)
         return await refuse(deps, { ...facts, approval: approval.error.approval }, approval.error.refusal);
       facts = { ...facts, approval: approval.value };

@@ -31,6 +31,7 @@ import {
   createAgentgatewayAnswerHandler,
   createAgentgatewayRequestHandler,
 } from '../pep/agentgateway-http.ts';
+import { plainWaitMs } from '../pep/envoy-time.ts';
 import { addAuthorization } from '../pep/ext-authz.ts';
 import { addExternalProcessor } from '../pep/ext-proc.ts';
 import type { GuardrailDeps } from '../pep/guardrail.ts';
@@ -191,14 +192,15 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
       policyHeaders: config.policy.headers,
       bodyBytesMax: config.limits.bodyBytesMax,
       holdWaitMsMax: config.approval.maxWaitMs,
+      answerWaitMsMax: plainWaitMs(config.approval.maxWaitMs, config.envoy),
       encoding: config.encoding,
     },
   };
   const exchange = createExchangeService(exchangeDeps);
 
   const pep = createRpcServer({ log, reflectionRoot: options.protoFolder });
-  addExternalProcessor(pep, { exchange, log, metrics });
-  addAuthorization(pep, { exchange, log, metrics });
+  addExternalProcessor(pep, { exchange, log, metrics, envoyTime: config.envoy });
+  addAuthorization(pep, { exchange, log, metrics, envoyTime: config.envoy });
   const api = createRpcServer({ log, reflectionRoot: options.protoFolder });
   const approvals = createApprovalService(
     { store, authenticator, clock, log, metrics },

@@ -10,11 +10,14 @@ import { Fault } from '../lib/fault.ts';
 import type { RpcServer } from '../rpc/server.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import { type CheckedRequest, checkedRequest } from './check-request.ts';
+import { type EnvoyTime, plainWaitMs } from './envoy-time.ts';
 
 export interface ExtAuthzDeps {
   readonly exchange: ExchangeService;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Absent: it is not known, and whoever is held waits as long as is wanted. */
+  readonly envoyTime?: EnvoyTime;
 }
 
 /**
@@ -40,7 +43,13 @@ export async function check(deps: ExtAuthzDeps, request: CheckRequest, signal: A
     if (checked.isTruncated) {
       throw new Fault('body_too_large', 'Envoy sent only a part of the request body (allow_partial_message)');
     }
-    const options = { canRewrite: false, handover: null, isBodyWithheld: checked.isBodyWithheld };
+    const time = deps.envoyTime;
+    const options = {
+      canRewrite: false,
+      handover: null,
+      isBodyWithheld: checked.isBodyWithheld,
+      ...(time === undefined ? {} : { askForTime: (wantedMs: number) => plainWaitMs(wantedMs, time) }),
+    };
     const verdict = await deps.exchange.request(checked.head, checked.body, options, signal);
     if (verdict.kind === 'reply') return denied(verdict.reply);
     if (verdict.body !== null) {

@@ -1,12 +1,12 @@
 import type { HeaderChanges, Reply } from '../exchange/exchange.ts';
 import { unreachable } from '../lib/invariant.ts';
-import type { Answer, BodyChange, Direction } from './ext-proc-event.ts';
+import type { Answer, BodyChange, Direction, MoreTime } from './ext-proc-event.ts';
 
 /**
  * Writes ProcessingResponses. By hand, for the reason given at `decodeProcessingRequest`. Header values go into `raw_value`: ext_proc
  * makes an empty header of `value` (envoyproxy/envoy#31555), and honours no `append_action`; absent `append` replaces.
  */
-export function encodeProcessingResponse(answer: Answer): Buffer {
+export function encodeProcessingResponse(answer: Answer | MoreTime): Buffer {
   switch (answer.kind) {
     case 'headers':
       return common(answer.direction === 'request' ? 1 : 2, answer.changes, null);
@@ -18,6 +18,8 @@ export function encodeProcessingResponse(answer: Answer): Buffer {
       return trailers[answer.direction];
     case 'immediate':
       return immediate(answer.reply);
+    case 'more_time':
+      return write(message(10, [varint(1, Math.floor(answer.ms / 1000)), varint(2, (answer.ms % 1000) * 1_000_000)]));
     default:
       return unreachable(answer);
   }

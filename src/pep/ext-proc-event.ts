@@ -90,6 +90,12 @@ export type Answer =
   | { readonly kind: 'trailers'; readonly direction: Direction }
   | { readonly kind: 'immediate'; readonly reply: Reply };
 
+/** No answer to anything: Envoy is to wait so long for the one that is due (`override_message_timeout`). */
+export interface MoreTime {
+  readonly kind: 'more_time';
+  readonly ms: number;
+}
+
 /** Why a stream ends with an error status instead of an answer. */
 export type EndedBy = 'protocol_violation' | 'failed' | 'client_gone';
 

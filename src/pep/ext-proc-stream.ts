@@ -11,14 +11,15 @@ import { Fault } from '../lib/fault.ts';
 import { invariant, unreachable } from '../lib/invariant.ts';
 import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
+import { askedTime, type EnvoyTime, longestWaitMs } from './envoy-time.ts';
 import type { Incoming } from './ext-proc-decode.ts';
-import type { Answer, Effect, EndedBy, ExtProcEvent } from './ext-proc-event.ts';
+import type { Answer, Effect, EndedBy, ExtProcEvent, MoreTime } from './ext-proc-event.ts';
 import { type ExtProcState, initialState, reduce } from './ext-proc-state.ts';
 import { type HeaderBlock, requestHead, responseHead } from './request-head.ts';
 
 /** The wire, as the stream sees it. Nothing is called after `end` or `destroy`. */
 export interface ExtProcWire {
-  send(answer: Answer): void;
+  send(answer: Answer | MoreTime): void;
   end(): void;
   destroy(by: EndedBy): void;
 }
@@ -30,11 +31,16 @@ export interface ExtProcStream {
   cancelled(cause: AbortCause): void;
 }
 
+export interface ExtProcStreamDeps {
+  readonly exchange: ExchangeService;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Absent: it is not known, and Envoy is not asked for time. */
+  readonly envoyTime?: EnvoyTime;
+}
+
 /** Carries out what the reducer decides: the one place where an ext_proc stream meets the exchange. */
-export function createExtProcStream(
-  deps: { readonly exchange: ExchangeService; readonly log: Log; readonly metrics: Metrics },
-  wire: ExtProcWire,
-): ExtProcStream {
+export function createExtProcStream(deps: ExtProcStreamDeps, wire: ExtProcWire): ExtProcStream {
   const { exchange, log, metrics } = deps;
   const judging = new AbortController();
   let state: ExtProcState | null = null;
@@ -128,7 +134,13 @@ export function createExtProcStream(
     held = [];
     let verdict: RequestVerdict;
     try {
-      const options = { canRewrite, isBodyWithheld, handover: handoverOf(head.metadata) };
+      const time = deps.envoyTime;
+      const options = {
+        canRewrite,
+        isBodyWithheld,
+        handover: handoverOf(head.metadata),
+        ...(time === undefined ? {} : { askForTime: (wantedMs: number) => askForTime(wantedMs, time) }),
+      };
       verdict = await exchange.request(head, body, options, judging.signal);
     } catch (thrown) {
       refuse(Fault.from(thrown));
@@ -145,6 +157,15 @@ export function createExtProcStream(
       changed: verdict.body !== null,
       headers: verdict.headers,
     });
+  }
+
+  /** FULL_DUPLEX_STREAMED has no timer that could be set anew. */
+  function askForTime(wantedMs: number, time: EnvoyTime): number {
+    const isLive = state !== null && state.closed === null && !state.observing;
+    if (state?.request.mode === 'full_duplex') return Math.min(wantedMs, longestWaitMs(time));
+    const { waitMs, overrideMs } = askedTime(wantedMs, time);
+    if (isLive && overrideMs !== null) wire.send({ kind: 'more_time', ms: overrideMs });
+    return waitMs;
   }
 
   function refuse(fault: Fault): void {

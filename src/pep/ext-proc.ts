@@ -7,21 +7,23 @@ import {
 } from '../gen/envoy/service/ext_proc/v3/external_processor.ts';
 import type { RpcServer } from '../rpc/server.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
+import type { EnvoyTime } from './envoy-time.ts';
 import { decodeProcessingRequest, type Incoming } from './ext-proc-decode.ts';
 import { encodeProcessingResponse, streamedPieces } from './ext-proc-encode.ts';
-import type { Answer, EndedBy } from './ext-proc-event.ts';
+import type { Answer, EndedBy, MoreTime } from './ext-proc-event.ts';
 import { createExtProcStream } from './ext-proc-stream.ts';
 
 export interface ExtProcDeps {
   readonly exchange: ExchangeService;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly envoyTime?: EnvoyTime;
 }
 
 /** Serves `envoy.service.ext_proc.v3.ExternalProcessor` on this server. */
 export function addExternalProcessor(server: RpcServer, deps: ExtProcDeps): void {
   server.addService(definition, {
-    process: (call: ServerDuplexStream<Incoming, Answer>) => serve(call, server, deps),
+    process: (call: ServerDuplexStream<Incoming, Answer | MoreTime>) => serve(call, server, deps),
   });
 }
 
@@ -36,7 +38,7 @@ const definition: ServiceDefinition = {
 };
 
 /** By event handlers, not by an async iterator: that would cost a promise and a tick for every message. */
-function serve(call: ServerDuplexStream<Incoming, Answer>, server: RpcServer, deps: ExtProcDeps): void {
+function serve(call: ServerDuplexStream<Incoming, Answer | MoreTime>, server: RpcServer, deps: ExtProcDeps): void {
   let isBlocked = false;
   const stream = createExtProcStream(deps, {
     send: (answer) => {
@@ -53,7 +55,7 @@ function serve(call: ServerDuplexStream<Incoming, Answer>, server: RpcServer, de
   call.on('cancelled', () => stream.cancelled(server.isCutting() ? 'draining' : 'client_gone'));
 
   /** FULL_DUPLEX_STREAMED has no flow control of its own: what the client does not read must stop what the upstream sends. */
-  function write(answer: Answer): void {
+  function write(answer: Answer | MoreTime): void {
     if (call.write(answer) || isBlocked) return;
     isBlocked = true;
     call.pause();

@@ -99,7 +99,7 @@ test('the least there can be is right, and everything else has its default', () 
     },
     log: { level: 'info' },
     routes: [],
-    envoy: { messageTimeoutMs: 60_000 },
+    envoy: { messageTimeoutMs: 60_000, maxMessageTimeoutMs: 0 },
   });
 });
 
