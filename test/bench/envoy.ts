@@ -72,7 +72,10 @@ async function main(): Promise<void> {
     const rows: Record<string, string>[] = [];
     for (const work of works) rows.push(...(await measure(subjects, work)));
     if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(rows)}\n`);
-    else console.table(rows);
+    else {
+      console.table(rows);
+      console.log(eventCost(rows));
+    }
   } finally {
     await stack?.stop();
     for (const each of envoys) await each.stop();
@@ -111,6 +114,16 @@ async function measure(subjects: readonly Subject[], work: Work): Promise<Record
       'over no-op ms': (median(times) - median(baseTimes)).toFixed(2),
     };
   });
+}
+
+/** What one event of a stream costs: the difference of the two rows of streams. */
+function eventCost(rows: readonly Record<string, string>[]): string {
+  const cpuOf = (subject: string, work: string): number =>
+    Number.parseFloat(rows.find((row) => row['subject'] === subject && row['work'] === work)?.['cpu us'] ?? '');
+  const [noop = Number.NaN, ours = Number.NaN] = ['no-op ext_proc', 'countersign'].map(
+    (subject) => (cpuOf(subject, '4 KB, 400-event SSE') - cpuOf(subject, '4 KB, 40-event SSE')) / 360,
+  );
+  return `an SSE event of 40 characters: ${ours.toFixed(1)} us, no-op ${noop.toFixed(1)} us, x ${(ours / noop).toFixed(2)}`;
 }
 
 /** A compiler that is still at work would be measured too. */

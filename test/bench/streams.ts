@@ -1,7 +1,8 @@
 /**
  * What masking a streamed answer costs, dialect by dialect, without Envoy: `npm run bench:streams`. An answer of 64 KB in deltas of 40
- * characters, clean and with a value in every kilobyte: megabytes of stream and microseconds of processor time per event. Then, what is held
- * back of an answer that comes in pieces of 4 characters. All rows are visited in turn in short slices; medians.
+ * characters, clean and with a value in every kilobyte: megabytes of stream and microseconds of processor time per event. Then, of answers
+ * that come in pieces of 4 characters: what is held back, and what the first token waits for. All rows are visited in turn in short slices;
+ * medians. What an event costs with gRPC and beside a no-op server, `npm run bench` tells.
  */
 import { createDetector } from '../../src/detect/detector.ts';
 import { rules } from '../../src/detect/rules/catalogue.ts';
@@ -159,7 +160,29 @@ if (openAiChat) {
     run(openAiChat, streamOf(openAiChat, promptText(8_192, seed), 4), (characters) => void held.push(characters));
   }
   const [median, p99, most] = [0.5, 0.99, 1].map((q) => quantile(held, q));
+  firstToken(openAiChat);
   console.log(`held back, in characters, at ${held.length} events: median ${median}, p99 ${p99}, most ${most}`);
+}
+
+/** How long the first text of an answer waits: for so many further pieces of the model's, and for so much work of ours. */
+function firstToken(row: Row): void {
+  const events: number[] = [];
+  const work: number[] = [];
+  const { dialect, framing } = row;
+  for (let seed = 0; seed < 200; seed++) {
+    const reader = dialect.openStream();
+    const transform = createStreamTransform({ framing, reader, detector, plan, minter, onHeldBack: () => {} });
+    const pieces = streamOf(row, promptText(1_024, seed), 4);
+    const begun = performance.now();
+    let after = 0;
+    while (after < pieces.length && transform.push(pieces[after] ?? nothing).length === 0) after++;
+    work.push((performance.now() - begun) * 1_000);
+    events.push(after);
+  }
+  const [pieces, us] = [events, work].map((values) => [0.5, 0.99].map((q) => quantile(values, q).toFixed(0)));
+  console.log(
+    `the first token waits for ${pieces?.[0]} further pieces (p99 ${pieces?.[1]}) and ${us?.[0]} us (p99 ${us?.[1]})`,
+  );
 }
 
 function quantile(values: readonly number[], q: number): number {
