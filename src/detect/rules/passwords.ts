@@ -57,7 +57,7 @@ const notBeforeShort = /[A-Za-z0-9]/;
 const bare = /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/;
 /** What says that the value follows, in the languages of the names. */
 const verb = String.raw`(?:is|was|are|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|(?:(?:is|was|has been|got) )?(?:changed|reset|set|updated) to|[-\u2192])`;
-const said = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ \t]*[:=][ \t]*)(?:${verb}[ \t]*:?[ \t]+)?\n?[ \t]*["'(]?`;
+const said = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ \t]*\r?\n|[ \t]*[:=][ \t]*)(?:${verb}[ \t]*:?[ \t]+)?\n?[ \t]*["'(]?`;
 /** What the password is for may stand in between: `password for the wifi is …`, `Senha do wifi: …`. Then something must say that it follows. */
 const preposition =
   '(?:for|of|on|f\u00fcr|zum|zur|vom|pour|de|del|du|da|do|di|van|voor|til|till|f\u00f6r|\u043e\u0442|\u0434\u043b\u044f|na)';
@@ -229,6 +229,7 @@ export const passwordRules: readonly Rule[] = [
         { text: 'the root password was changed to Qrl23Db#@ yesterday', value: 'Qrl23Db#@' },
         { text: 'l\u00f6senordet \u00e4r Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: 'la clave es Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Password\nQrl23Db#@', value: 'Qrl23Db#@' },
       ],
       negative: [
         ...['Das Passwort ist falsch.', 'le mot de passe est obligatoire', 'la contrase\u00f1a es incorrecta'],
@@ -239,6 +240,7 @@ export const passwordRules: readonly Rule[] = [
         'password for the wifi is on the wall',
         'the password was changed to something else',
         'la clave primaria de la tabla2',
+        'Password\nRemember me\nSign in',
       ],
     },
   },
