@@ -197,8 +197,22 @@ function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
   };
 }
 
-function approvalFacts({ id, state, digest }: Approval): JsonObject {
-  return { id, state, digest };
+/** With who decided, when and why, so that a record by itself says who let it pass. */
+function approvalFacts({ id, state, digest, decisions }: Approval): JsonObject {
+  if (decisions.length === 0) return { id, state, digest };
+  return {
+    id,
+    state,
+    digest,
+    decisions: decisions.map(({ by, groups, verdict, reason, atMs }) => ({
+      by: { issuer: by.issuer, id: by.id },
+      groups,
+      verdict,
+      // A person wrote it: it may hold half a surrogate pair, which canonical JSON may not.
+      reason: reason?.toWellFormed() ?? null,
+      at: new Date(atMs).toISOString(),
+    })),
+  };
 }
 
 /** Groups and roles in clear (they influenced the decision), the person by pseudonym; who it is stands in the sealed part. */

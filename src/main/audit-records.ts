@@ -73,6 +73,7 @@ function summary(facts: JsonObject): string {
     text(facts['code']),
     facts['to'] === undefined ? '' : `${text(facts['from']) || 'new'} -> ${text(facts['to'])}`,
     text(facts['event']),
+    deciders(facts),
     list(facts['masked'])
       .map(
         (row) =>
@@ -81,6 +82,13 @@ function summary(facts: JsonObject): string {
       .join(', '),
   ];
   return words.filter((word) => word !== '').join('  ');
+}
+
+/** Who decided about it: `approve by bob`. */
+function deciders(facts: JsonObject): string {
+  return [...list(facts['decisions']), ...list(member(facts, 'approval')['decisions'])]
+    .map((decision) => `${text(decision['verdict'])} by ${text(member(decision, 'by')['id'])}`)
+    .join(', ');
 }
 
 function timeOf(record: StoredRecord): string {

@@ -210,7 +210,9 @@ function storyOf(record: StoredRecord, isOneOfSeveral: boolean): string[] {
   for (const reason of objects(decision['reasons']))
     add('reason', `${text(reason['rule'])}: ${text(reason['message'])}`);
   add('masked', objects(facts['masked']).map(maskedText).join(', '));
-  for (const { by, verdict, reason, at, groups } of decisionsOf(facts)) {
+  const approval = object(facts['approval']);
+  add('approval', [text(approval['id']), text(approval['state'])].filter(Boolean).join('  '));
+  for (const { by, verdict, reason, at, groups } of [...decisionsOf(facts), ...decisionsOf(approval)]) {
     const why = reason === '' ? '' : `: ${reason}`;
     add(verdict, `by ${by} (${groups.join(', ')}) at ${at}${why}`);
   }

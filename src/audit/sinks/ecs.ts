@@ -77,7 +77,7 @@ function genAi(view: RecordView, input: number | null, output: number | null) {
     operation: { name: operationName(view.operation) },
     system: providerOf(view.dialect).name,
     request: pruned({ model: view.model }),
-    response: pruned({ model: view.responseModel, id: view.responseId, finish_reasons: view.finishReasons }),
+    response: pruned({ model: view.responseModel, finish_reasons: view.finishReasons }),
     usage: pruned({ input_tokens: input, output_tokens: output }),
   });
 }

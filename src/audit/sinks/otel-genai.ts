@@ -27,7 +27,6 @@ export function otelDocument(view: RecordView): Rendered {
       'gen_ai.request.model': view.model,
       'gen_ai.request.stream': isExchange ? view.stream : null,
       'gen_ai.response.model': view.responseModel,
-      'gen_ai.response.id': view.responseId,
       'gen_ai.response.finish_reasons': view.finishReasons,
       'gen_ai.response.time_to_first_chunk':
         view.stream === true && received !== null && firstByte !== null ? Number(firstByte - received) / 1e9 : null,

@@ -7,7 +7,8 @@ import { object, type RecordView } from './record-view.ts';
 export function plainDocument(view: RecordView, projection: Projection): Rendered {
   const { record } = view;
   const { caller: _, source: __, ...facts } = record.facts;
-  const { decision, decisions } = facts;
+  const { decision, decisions, approval } = facts;
+  const approved = object(approval)['decisions'];
   return {
     suffix: '',
     type: `countersign.${record.kind}`,
@@ -25,6 +26,9 @@ export function plainDocument(view: RecordView, projection: Projection): Rendere
         ...facts,
         ...(isJsonObject(decision) && !projection.reasons ? { decision: { ...decision, reasons: [] } } : {}),
         ...(isList(decisions) && projection.caller === 'none' ? { decisions: decisions.map(withoutPerson) } : {}),
+        ...(isList(approved) && projection.caller === 'none'
+          ? { approval: { ...object(approval), decisions: approved.map(withoutPerson) } }
+          : {}),
         ...(view.caller && record.facts['caller'] !== undefined ? { caller: { ...view.caller } } : {}),
         ...(view.source ? { source: view.source } : {}),
       },

@@ -45,7 +45,6 @@ export interface RecordView {
   readonly code: string;
   readonly ended: string;
   readonly finishReasons: readonly string[];
-  readonly responseId: string;
   readonly usage: { readonly input: number | null; readonly output: number | null };
   readonly trace: { readonly id: string; readonly span: string } | null;
   /** Nanoseconds since the epoch; null where the record does not say. */
@@ -82,6 +81,7 @@ function viewOf(record: StoredRecord, intent: JsonObject): RecordView {
   const decision = object(record.facts['decision'] ?? intent['decision']);
   const masked = [...counts(intent['masked']), ...counts(record.facts['masked'])];
   const caller = object(facts['caller']);
+  const isAnswer = record.kind === 'outcome' && record.facts['final'] !== true;
   const usage = object(facts['usage']);
   const trace = object(facts['trace']);
   const times = { ...object(intent['t']), ...object(record.facts['t']) };
@@ -115,8 +115,9 @@ function viewOf(record: StoredRecord, intent: JsonObject): RecordView {
     policyRevision: text(object(facts['policy'])['revision'] ?? facts['revision']),
     dialect: text(facts['dialect']),
     operation: text(facts['operation']),
-    model: text(facts['model']),
-    responseModel: text(facts['response_model']),
+    // An outcome names the model that answered; which one was asked its intent says.
+    model: text(intent['model'] ?? (isAnswer ? '' : facts['model'])),
+    responseModel: isAnswer ? text(record.facts['model']) : '',
     stream: typeof facts['stream'] === 'boolean' ? facts['stream'] : null,
     method: text(facts['method']),
     host: text(facts['host']),
@@ -126,8 +127,7 @@ function viewOf(record: StoredRecord, intent: JsonObject): RecordView {
     code: text(record.facts['code']),
     ended: text(record.facts['ended']),
     finishReasons: texts(facts['finish']),
-    responseId: text(facts['response_id']),
-    usage: { input: number(usage['input']), output: number(usage['output']) },
+    usage: { input: number(usage['in']), output: number(usage['out']) },
     trace:
       /^[0-9a-f]{32}$/.test(text(trace['id'])) && /^[0-9a-f]{16}$/.test(text(trace['span']))
         ? { id: text(trace['id']), span: text(trace['span']) }

@@ -92,7 +92,15 @@ describe.each(answers)('an answer that policy holds: $name', ({ type, body }) =>
     expect((await store.get(approval.id))?.state).toBe('consumed');
     expect(recorded.at(-1)).toMatchObject({
       kind: 'outcome',
-      facts: { ended: 'complete', decision: { action: 'hold' }, approval: { id: approval.id, state: 'consumed' } },
+      facts: {
+        ended: 'complete',
+        decision: { action: 'hold' },
+        approval: {
+          id: approval.id,
+          state: 'consumed',
+          decisions: [{ by: { id: 'ada' }, groups: ['reviewers'], verdict: 'approve', reason: null }],
+        },
+      },
     });
   });
 

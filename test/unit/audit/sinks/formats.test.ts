@@ -16,6 +16,36 @@ function rendered(format: Format, projection = defaultProjection): readonly Sink
   ];
 }
 
+/** What the answer says about itself, by the names under which an exchange records it. */
+test.each([
+  {
+    format: 'ocsf',
+    want: [/"name":"scripted-1"/, /"prompt_tokens":812/, /"completion_tokens":344/, /"version":"scripted-1-2026-09"/],
+  },
+  {
+    format: 'ecs',
+    want: [
+      /"request":{"model":"scripted-1"}/,
+      /"input_tokens":812/,
+      /"output_tokens":344/,
+      /"finish_reasons":\["stop"\]/,
+    ],
+  },
+  {
+    format: 'otel',
+    want: [
+      /"gen_ai.request.model":"scripted-1"/,
+      /"gen_ai.response.model":"scripted-1-2026-09"/,
+      /"gen_ai.usage.output_tokens":344/,
+      /"gen_ai.response.finish_reasons":\["stop"\]/,
+    ],
+  },
+] as const)('$format: which model was asked, which answered, and what it used', ({ format, want }) => {
+  const { id } = records.find(({ kind, facts }) => kind === 'outcome' && facts['ended'] === 'complete') ?? { id: '' };
+  const outcome = rendered(format).find((event) => event.id === id);
+  for (const pattern of want) expect(outcome?.json).toMatch(pattern);
+});
+
 describe.each(formats)('%s', (format) => {
   test('gives each event an id of its own, the same each time', () => {
     const ids = rendered(format).map(({ id }) => id);
