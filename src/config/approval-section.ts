@@ -38,9 +38,23 @@ export function approvalSection(base: string): z.ZodType<ApprovalConfig> {
       retention: duration('1h', '365d')
         .prefault('7d')
         .meta({ description: 'How long an approval is kept after its last deadline.' }),
+      status_url: z
+        .string()
+        .regex(/^https?:\/\/[^\s{}]+\{approval\}[^\s{}]*$/, 'must be a URL with {approval} for the id')
+        .nullable()
+        .default(null)
+        .meta({
+          description:
+            'Where a caller sees what became of its approval, `https://console.example.com/approvals/{approval}`; told in `approval_pending`. Null: it is told the gRPC call only.',
+        }),
     })
     .transform(
-      ({ store, max_wait, retention }): ApprovalConfig => ({ store, maxWaitMs: max_wait, retentionMs: retention }),
+      ({ store, max_wait, retention, status_url }): ApprovalConfig => ({
+        store,
+        maxWaitMs: max_wait,
+        retentionMs: retention,
+        statusUrl: status_url,
+      }),
     );
 }
 

@@ -130,6 +130,8 @@ export interface ApprovalConfig {
   readonly maxWaitMs: number;
   /** How long an approval is kept after its last deadline. */
   readonly retentionMs: number;
+  /** Told to who is held, with `{approval}` for the id; null: nothing is. */
+  readonly statusUrl: string | null;
 }
 
 export interface RedisConfig {

@@ -71,6 +71,8 @@ export interface ExchangeSettings {
   readonly holdWaitMsMax: number;
   /** The same for a held answer. Absent: as for a request. */
   readonly answerWaitMsMax?: number;
+  /** Where a caller sees what became of its approval, with `{approval}` for the id. Absent: nowhere but over gRPC. */
+  readonly approvalStatusUrl?: string | null;
   /** In which content encoding a body leaves that came with one; untouched bodies that came whole leave as they came. */
   readonly encoding: { readonly requests: Recoding; readonly answers: Recoding };
   /** Bytes of a body, decoded, that are read at most. */

@@ -53,7 +53,7 @@ export async function awaitApproval(
   if (outcome.kind === 'granted') return ok(outcome.approval);
   return err({
     approval: outcome.approval,
-    refusal: held(outcome.kind, outcome.approval),
+    refusal: held(outcome.kind, outcome.approval, deps.settings.approvalStatusUrl ?? null),
   });
 }
 

@@ -104,8 +104,15 @@ export function signedText(): Refusal {
   };
 }
 
-/** 403 for every state of an approval that does not let the request through: SDKs do not retry 403. */
-export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', approval: Approval): Refusal {
+/**
+ * 403 for every state of an approval that does not let the request through: SDKs do not retry 403. While it is pending the caller is
+ * told where to ask for its state: the gRPC call, and the address (`{approval}` in it is the id) where there is one.
+ */
+export function held(
+  kind: 'pending' | 'rejected' | 'expired' | 'revoked',
+  approval: Approval,
+  statusUrl: string | null = null,
+): Refusal {
   const decision = approval.decisions.at(-1);
   const isTold = approval.terms.returnReason && (kind === 'rejected' || kind === 'revoked');
   const messages = {
@@ -123,6 +130,10 @@ export function held(kind: 'pending' | 'rejected' | 'expired' | 'revoked', appro
       expires_at: new Date(
         kind === 'pending' ? approval.pendingUntilMs : (approval.grantUntilMs ?? approval.pendingUntilMs),
       ).toISOString(),
+      ...(kind === 'pending' ? { status_call: 'countersign.approval.v1.ApprovalService/Get' } : {}),
+      ...(kind === 'pending' && statusUrl !== null
+        ? { status_url: statusUrl.replaceAll('{approval}', encodeURIComponent(approval.id)) }
+        : {}),
       ...(isTold && decision?.reason ? { reason: decision.reason } : {}),
     },
   };

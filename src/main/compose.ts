@@ -192,6 +192,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
       policyHeaders: config.policy.headers,
       bodyBytesMax: config.limits.bodyBytesMax,
       holdWaitMsMax: config.approval.maxWaitMs,
+      approvalStatusUrl: config.approval.statusUrl,
       answerWaitMsMax: plainWaitMs(config.approval.maxWaitMs, config.envoy),
       encoding: config.encoding,
     },

@@ -11,6 +11,7 @@ import type { ApprovalStore } from '../../src/approval/store.ts';
 import { checkConfig } from '../../src/config/check.ts';
 import { settings } from '../../src/config/settings.ts';
 import { held as heldReply, replyOf } from '../../src/exchange/replies.ts';
+import { ApprovalServiceService } from '../../src/gen/countersign/approval/v1/approval.ts';
 import { Fault } from '../../src/lib/fault.ts';
 import { limits } from '../../src/lib/limits.ts';
 import { atOnce } from '../../src/lib/slices.ts';
@@ -296,7 +297,15 @@ test('no signal while it is pending: people are told, the caller gets the id and
   expect(heldReply('pending', approval).details).toMatchObject({
     approval_id: approval.id,
     expires_at: new Date(approval.pendingUntilMs).toISOString(),
+    status_call: ApprovalServiceService.get.path.slice(1),
   });
+  const { details } = heldReply('pending', approval, 'https://console.example/a/{approval}?from={approval}');
+  expect(details['status_url']).toBe(`https://console.example/a/${approval.id}?from=${approval.id}`);
+  // What is decided needs no asking.
+  for (const kind of ['rejected', 'expired', 'revoked'] as const) {
+    const told = heldReply(kind, approval, 'https://console.example/a/{approval}').details;
+    expect([told['status_call'], told['status_url']]).toEqual([undefined, undefined]);
+  }
 });
 
 test('a record that is lost on restart: no decision has effect before it is on record, and none that was made is lost', async () => {

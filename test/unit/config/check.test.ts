@@ -70,6 +70,7 @@ test('the least there can be is right, and everything else has its default', () 
       store: { kind: 'embedded', directory: '/etc/data/approvals' },
       maxWaitMs: 50_000,
       retentionMs: 604_800_000,
+      statusUrl: null,
     },
     notices: { directory: '/etc/data/notices', link: null, routes: [] },
     audit: {
