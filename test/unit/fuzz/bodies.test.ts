@@ -51,8 +51,13 @@ function meantBy(source: string, node: JsonNode): unknown {
   switch (node.type) {
     case 'object':
       return Object.fromEntries(node.members.map(({ name, value }) => [name, meantBy(source, value)]));
-    case 'array':
-      return node.items.map((item) => meantBy(source, item));
+    case 'array': {
+      if (node.numbers === 0) return node.items.map((item) => meantBy(source, item));
+      const numbers: unknown[] = JSON.parse(source.slice(node.start, node.end));
+      expect(numbers).toHaveLength(node.numbers);
+      for (const number of numbers) expect(Math.abs(Number(number))).toBeLessThan(1e9);
+      return numbers;
+    }
     case 'string':
       return stringOf(source, node);
     default:

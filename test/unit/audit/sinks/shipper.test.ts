@@ -124,7 +124,8 @@ describe('a shipper', () => {
       return call % 2 === 0 ? 'throw' : { kind: 'failed', reason: 'HTTP 429', afterMs: null };
     });
     const shipper = await startTestShipper(directory, state, sink, impatient);
-    await eventually('a lag of all records', () => (shipper.status().lagRecords === 50 ? true : undefined));
+    const isLate = (): boolean => shipper.status().lagRecords === 50 && shipper.status().failing !== null;
+    await eventually('a lag of all records, and why', () => isLate() || undefined);
     expect(shipper.status().failing).toMatch(/HTTP 429|connection reset/);
     expect(shipper.status().lagSeconds).toBeGreaterThan(0);
     isDown = false;
