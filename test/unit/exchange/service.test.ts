@@ -132,25 +132,111 @@ test('a record that cannot be written is its own refusal', async () => {
   expect(reply.status).toBe(500);
 });
 
+const maskAll: Decision = {
+  action: 'allow',
+  rules: [],
+  reasons: [],
+  redact: [{ entity: '*', method: 'token' }],
+  restore: [],
+  deny: null,
+  hold: null,
+  labels: {},
+  capture: 'metadata',
+};
+const maskingAll = { current: () => ({ revision: 'sha256:00', evaluate: () => maskAll, decide: () => maskAll }) };
+
+/** What the model gets of this request; the reply, when it gets nothing. */
+async function sent(change: Partial<ServiceDeps>, body: unknown, recorded: AuditEntry[] = []): Promise<string> {
+  const service = createExchangeService({
+    ...deps(recorded),
+    pdp: maskingAll,
+    entities: new Set(['EMAIL_ADDRESS', 'CREDIT_CARD', 'US_SSN']),
+    ...change,
+  });
+  const asked = { ...head, path: '/v1/chat/completions' };
+  const plain = Buffer.from(JSON.stringify(body));
+  const verdict = await service.request(asked, plain, options, new AbortController().signal);
+  if (verdict.kind === 'forward') return String(verdict.body ?? plain);
+  return `${verdict.reply.status} ${verdict.reply.body}`;
+}
+
+test('values in names of JSON members are masked wherever they stand, and two stay two; a name of the protocol stays', async () => {
+  const properties = { 'jane@corp.example': { type: 'string' }, 'bob@corp.example': { type: 'string' }, city: {} };
+  const masked = await sent(
+    {},
+    {
+      model: 'm',
+      metadata: { '4111 1111 1111 1111': 'a', '536-22-8726': 'b' },
+      tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties } } }],
+      messages: [
+        {
+          role: 'assistant',
+          tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{"jane@corp.example":1}' } }],
+        },
+        { role: 'user', content: '{"jane@corp.example":{"4111111111111111":2}}' },
+      ],
+    },
+  );
+  for (const value of ['jane@', 'bob@', '4111', '8726']) expect(masked).not.toContain(value);
+  const { metadata, tools, messages } = JSON.parse(masked);
+  const [jane = '', bob = '', city] = Object.keys(tools[0].function.parameters.properties);
+  expect([jane, bob, city]).toEqual([
+    expect.stringMatching(/^EMAIL_ADDRESS_[0-9A-Z]{10}$/),
+    expect.stringMatching(/^EMAIL_ADDRESS_[0-9A-Z]{10}$/),
+    'city',
+  ]);
+  expect(bob).not.toBe(jane);
+  expect(Object.keys(metadata)).toEqual([
+    expect.stringMatching(/^CREDIT_CARD_[0-9A-Z]{10}$/),
+    expect.stringMatching(/^US_SSN_[0-9A-Z]{10}$/),
+  ]);
+  expect(JSON.parse(messages[0].tool_calls[0].function.arguments)).toEqual({ [jane]: 1 });
+  const [card = ''] = Object.keys(metadata);
+  expect(JSON.parse(messages[1].content)).toEqual({ [jane]: { [card]: 2 } });
+});
+
+test.each([
+  { name: 'throws', thrown: new TypeError('x is undefined'), want: [500, 'internal'] },
+  { name: 'hits a bound', thrown: new Fault('detection_failed', 'too many'), want: [500, 'detection_failed'] },
+] as const)(
+  'a detector that $name: nothing is forwarded, and nothing of the text is told',
+  async ({ thrown, want }) => {
+    const recorded: AuditEntry[] = [];
+    const failing = {
+      revision: 'r',
+      scan: () => {
+        throw thrown;
+      },
+      openStream: () => {
+        throw thrown;
+      },
+    };
+    for (const length of [10, 200_000]) {
+      const content = `jane@corp.example ${'x '.repeat(length)}`;
+      const answer = await sent(
+        { detection: { current: () => failing }, settings: { ...deps([]).settings, bodyBytesMax: 1_000_000 } },
+        { model: 'm', messages: [{ role: 'user', content }] },
+        recorded,
+      );
+      expect(answer).toMatch(new RegExp(`^${want[0]} `));
+      expect(JSON.parse(answer.slice(4))).toMatchObject({ error: { code: want[1] } });
+      expect(answer).not.toMatch(/jane|undefined|too many/);
+    }
+    expect(recorded.map(({ kind, facts }) => [kind, facts['code']])).toEqual([
+      ['outcome', want[1]],
+      ['outcome', want[1]],
+    ]);
+  },
+);
+
 test('a policy that goes into service meanwhile changes neither what an exchange masks nor the revision on its record', async () => {
   const recorded: AuditEntry[] = [];
   const later = createDetector({ tier: 'core', allow: ['jane@corp.example'] });
   let now = detector;
-  const decision: Decision = {
-    action: 'allow',
-    rules: [],
-    reasons: [],
-    redact: [{ entity: '*', method: 'label' }],
-    restore: [],
-    deny: null,
-    hold: null,
-    labels: {},
-    capture: 'metadata',
-  };
   const service = createExchangeService({
     ...deps(recorded),
     detection: { current: () => now },
-    pdp: { current: () => ({ revision: 'sha256:00', evaluate: () => decision, decide: () => decision }) },
+    pdp: maskingAll,
     recognition: {
       roles: new Set(['user']),
       onFailure: 'deny',
@@ -170,12 +256,12 @@ test('a policy that goes into service meanwhile changes neither what an exchange
     options,
     new AbortController().signal,
   );
-  expect(verdict.kind === 'forward' && String(verdict.body)).toContain('mail EMAIL_ADDRESS_REDACTED');
+  expect(verdict.kind === 'forward' && String(verdict.body)).toMatch(/mail EMAIL_ADDRESS_[0-9A-Z]{10}/);
   expect(recorded).toMatchObject([{ kind: 'intent', facts: { detectors: detector.revision } }]);
   if (verdict.kind !== 'forward') return;
   const answer = verdict.exchange.openResponse({ status: 200, headers: new Map([['content-type', 'text/plain']]) });
   answer.push(Buffer.from('mail jane@corp.example'));
   const end = await answer.finish();
-  expect(String(end.tail)).toContain('EMAIL_ADDRESS_REDACTED');
+  expect(String(end.tail)).toMatch(/EMAIL_ADDRESS_[0-9A-Z]{10}$/);
   expect(later.revision).not.toBe(detector.revision);
 });
