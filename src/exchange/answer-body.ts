@@ -35,6 +35,8 @@ export interface AnswerBody {
   /** May throw Fault; then nothing that was held back may go out. */
   push(piece: Buffer): Released;
   finish(): Promise<Result<Released, Refusal>>;
+  /** What a `push` or `finish` that threw had released until then. May go out; once, and before `breakOff`. */
+  proven(): Released;
   /** These last bytes, for the end of a stream that breaks off in the middle. */
   breakOff(last: Buffer): Buffer;
   counts(): readonly FindingCount[];
@@ -118,6 +120,12 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
       const bytes = restoring ? Buffer.concat([restoring.push(masked), restoring.finish()]) : masked;
       return ok({ masked, bytes, wire: encoder ? await encoder.end(bytes) : bytes });
     },
+    proven: () => {
+      const masked = transform.proven();
+      const further = masked.length > 0 && restoring ? restoring.push(masked) : empty;
+      const bytes = restoring ? Buffer.concat([restoring.proven(), further]) : masked;
+      return { masked, bytes, wire: encoder ? encoder.push(bytes) : bytes };
+    },
     breakOff: (last) => encoder?.breakOff(last) ?? last,
     counts: () => transform.summary().counts,
     uninspected: () => transform.summary().uninspected.map((part) => part.kind),
@@ -175,6 +183,7 @@ function whole(options: AnswerBodyOptions): AnswerBody {
       const judged = await judge(pieces.length === 1 && only ? only : Buffer.concat(pieces, bytes));
       return judged.ok ? judged : err(unreadableResponse(judged.error));
     },
+    proven: () => nothing,
     breakOff: (last) => last,
     counts: () => counts,
     uninspected: () => uninspected,
@@ -189,6 +198,7 @@ function passed(options: AnswerBodyOptions): AnswerBody {
     headers: changes(options, []),
     push: (piece) => ({ wire: piece, bytes: piece, masked: piece }),
     finish: async () => ok(nothing),
+    proven: () => nothing,
     breakOff: (last) => last,
     counts: () => [],
     uninspected: () => ['binary'],

@@ -101,6 +101,7 @@ export function createHeldAnswer(
       const message = `it is larger than ${options.bodyBytesMax} bytes.`;
       return err(unreadableResponse({ kind: 'body_too_large', message }));
     },
+    proven: () => nothing,
     breakOff: (last) => last,
     counts: () => out?.counts() ?? [],
     uninspected: () => out?.uninspected() ?? uninspected,

@@ -180,8 +180,10 @@ export function createResponsePhase(
     failureTail: (fault) => {
       const { dialect } = judged;
       if (body?.mode !== 'stream' || body.framing === null || body.framing === 'text') return null;
+      const proven = release(body.proven());
       const place = { framing: body.framing, isFirst: bytesReleased === 0 };
-      return body.breakOff(dialect.errorEvent({ ...refuse(fault), exchange: judged.id }, place));
+      const last = dialect.errorEvent({ ...refuse(fault), exchange: judged.id }, place);
+      return Buffer.concat([proven, body.breakOff(last)]);
     },
     failureReply: (fault) => replyOf(refuse(fault), judged.dialect, judged.id),
     recordCut: (why) => {

@@ -18,10 +18,11 @@ export function createEventStreamFramer(eventBytesMax: number = limits.eventByte
   const queue = createByteQueue();
   /** Length of the frame that has begun; null while its prelude is not whole. */
   let expected: number | null = null;
+  let events: StreamEvent[] = [];
 
   function push(piece: Buffer): Result<readonly StreamEvent[], BodyError> {
     queue.add(piece);
-    const events: StreamEvent[] = [];
+    events = [];
     for (;;) {
       if (expected === null) {
         if (queue.length < preludeBytes) return ok(events);
@@ -42,7 +43,7 @@ export function createEventStreamFramer(eventBytesMax: number = limits.eventByte
     return queue.length === 0 ? ok([]) : err({ kind: 'truncated', message: 'the stream ends inside of a frame' });
   }
 
-  return { push, end, write: writeEvent };
+  return { push, cut: () => events, end, write: writeEvent };
 }
 
 /** A frame that tells of an exception, as Bedrock ends a stream that went wrong. */

@@ -17,6 +17,8 @@ export interface StreamEvent {
  */
 export interface Framer {
   push(piece: Buffer): Result<readonly StreamEvent[], BodyError>;
+  /** The events of the latest `push`, those that stood before its error included. */
+  cut(): readonly StreamEvent[];
   /** No more bytes: what is left is the last event, delimiter or not. */
   end(): Result<readonly StreamEvent[], BodyError>;
   /** The event's bytes with another payload in the same framing. */

@@ -11,6 +11,7 @@ import { createByteQueue, type Framer, type StreamEvent } from './framing.ts';
  */
 export function createJsonArrayFramer(eventBytesMax: number = limits.eventBytesMax): Framer {
   const queue = createByteQueue();
+  let events: StreamEvent[] = [];
   let place: 'start' | 'between' | 'word' | 'string' | 'nested' = 'start';
   /** Open brackets and braces of the element. */
   let depth = 0;
@@ -54,7 +55,7 @@ export function createJsonArrayFramer(eventBytesMax: number = limits.eventBytesM
     return where;
   }
 
-  function cut(count: number): Result<StreamEvent, BodyError> {
+  function take(count: number): Result<StreamEvent, BodyError> {
     if (count > eventBytesMax) return tooLarge(eventBytesMax);
     const event = readElement(queue.take(count), elementAt);
     elementAt = -1;
@@ -65,12 +66,12 @@ export function createJsonArrayFramer(eventBytesMax: number = limits.eventBytesM
     /** Bytes of the queue that stand before the piece; negative once events were cut off behind its start. */
     let before = queue.length;
     queue.add(piece);
-    const events: StreamEvent[] = [];
+    events = [];
     for (let i = 0; i < piece.length; i++) {
       const where = step(piece[i] ?? 0, before + i);
       if (where === null) continue;
       const end = where === 'with' ? i + 1 : i;
-      const event = cut(before + end);
+      const event = take(before + end);
       if (!event.ok) return event;
       events.push(event.value);
       before = -end;
@@ -80,11 +81,11 @@ export function createJsonArrayFramer(eventBytesMax: number = limits.eventBytesM
 
   function end(): Result<readonly StreamEvent[], BodyError> {
     if (queue.length === 0) return ok([]);
-    const event = cut(queue.length);
+    const event = take(queue.length);
     return event.ok ? ok([event.value]) : event;
   }
 
-  return { push, end, write: writeElement };
+  return { push, cut: () => events, end, write: writeElement };
 }
 
 const QUOTE = 0x22;

@@ -7,17 +7,18 @@ import { createByteQueue, type Framer, type StreamEvent } from './framing.ts';
 /** Newline-delimited JSON, byte-exact: one event a line, LF or CRLF; a blank line is an event without payload. */
 export function createNdjsonFramer(eventBytesMax: number = limits.eventBytesMax): Framer {
   const queue = createByteQueue();
+  let events: StreamEvent[] = [];
 
-  function cut(count: number): Result<StreamEvent, BodyError> {
+  function take(count: number): Result<StreamEvent, BodyError> {
     return count > eventBytesMax ? tooLarge(eventBytesMax) : readLine(queue.take(count));
   }
 
   function push(piece: Buffer): Result<readonly StreamEvent[], BodyError> {
     let before = queue.length;
     queue.add(piece);
-    const events: StreamEvent[] = [];
+    events = [];
     for (let lf = piece.indexOf(LF); lf >= 0; lf = piece.indexOf(LF, lf + 1)) {
-      const event = cut(before + lf + 1);
+      const event = take(before + lf + 1);
       if (!event.ok) return event;
       events.push(event.value);
       before = -(lf + 1);
@@ -27,11 +28,11 @@ export function createNdjsonFramer(eventBytesMax: number = limits.eventBytesMax)
 
   function end(): Result<readonly StreamEvent[], BodyError> {
     if (queue.length === 0) return ok([]);
-    const event = cut(queue.length);
+    const event = take(queue.length);
     return event.ok ? ok([event.value]) : event;
   }
 
-  return { push, end, write: writeLine };
+  return { push, cut: () => events, end, write: writeLine };
 }
 
 const LF = 0x0a;

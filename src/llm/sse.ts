@@ -12,12 +12,13 @@ import { createByteQueue, type Framer, type StreamEvent } from './framing.ts';
  */
 export function createSseFramer(eventBytesMax: number = limits.eventBytesMax): Framer {
   const queue = createByteQueue();
+  let events: StreamEvent[] = [];
   let isLineEmpty = true;
   let isAfterCr = false;
   /** A blank line ended with CR: the event is over, with or without the next byte. */
   let isOver = false;
 
-  function cut(count: number): Result<StreamEvent, BodyError> {
+  function take(count: number): Result<StreamEvent, BodyError> {
     return count > eventBytesMax ? tooLarge(eventBytesMax) : readSseEvent(queue.take(count));
   }
 
@@ -25,7 +26,7 @@ export function createSseFramer(eventBytesMax: number = limits.eventBytesMax): F
     /** Bytes of the queue that stand before the piece; negative once events were cut off behind its start. */
     let before = queue.length;
     queue.add(piece);
-    const events: StreamEvent[] = [];
+    events = [];
     for (let i = 0; i < piece.length; i++) {
       const byte = piece[i];
       let end = -1;
@@ -47,7 +48,7 @@ export function createSseFramer(eventBytesMax: number = limits.eventBytesMax): F
         isLineEmpty = false;
       }
       if (end < 0) continue;
-      const event = cut(before + end);
+      const event = take(before + end);
       if (!event.ok) return event;
       events.push(event.value);
       before = -end;
@@ -57,11 +58,11 @@ export function createSseFramer(eventBytesMax: number = limits.eventBytesMax): F
 
   function end(): Result<readonly StreamEvent[], BodyError> {
     if (queue.length === 0) return ok([]);
-    const event = cut(queue.length);
+    const event = take(queue.length);
     return event.ok ? ok([event.value]) : event;
   }
 
-  return { push, end, write: writeSseEvent };
+  return { push, cut: () => events, end, write: writeSseEvent };
 }
 
 const LF = 0x0a;

@@ -122,15 +122,24 @@ export function createEventTransform(
     return guard(() => {
       out = [];
       work();
-      const [only] = out;
-      return out.length === 1 && only !== undefined ? only : Buffer.concat(out);
+      return taken();
     });
+  }
+
+  function taken(): Buffer {
+    const [only] = out;
+    const bytes = out.length === 1 && only !== undefined ? only : Buffer.concat(out);
+    out = [];
+    return bytes;
   }
 
   return {
     push: (bytes) =>
       step(() => {
-        for (const event of orFault(framer.push(bytes))) accept(event);
+        const pushed = framer.push(bytes);
+        // Those before an error are as good as any.
+        for (const event of framer.cut()) accept(event);
+        if (!pushed.ok) throw faultOf(pushed.error);
       }),
     finish: () =>
       step(() => {
@@ -139,6 +148,7 @@ export function createEventTransform(
         drain();
         invariant(head === queue.length, 'when every text is closed, every event is decided');
       }),
+    proven: taken,
     summary: () => ({
       counts: editor.counts(),
       uninspected: [...uninspected.values()],

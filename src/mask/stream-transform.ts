@@ -15,13 +15,15 @@ import { createTextTransform } from './text-transform.ts';
  * could still be part of a value to be masked; without such a value the released bytes are the very bytes that came.
  *
  * A throw is a Fault `masking_failed` (an event that cannot be read, a bound that was reached) or a detector's: the transform is dead
- * then, what it held is gone, and it throws on every further call.
+ * then, what it held is gone, and it throws on every further call but `proven`.
  */
 export interface StreamTransform {
   /** Takes the next bytes, which MUST NOT be modified afterwards; returns what may go out now, often nothing. */
   push(bytes: Buffer): Buffer;
   /** The stream is over, by its own word or cut off: what is held is judged as it stands, masked, and returned. */
   finish(): Buffer;
+  /** What a call that threw had released until then: it may go out like all that was released before. Once. */
+  proven(): Buffer;
   summary(): StreamSummary;
 }
 

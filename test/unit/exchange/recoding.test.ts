@@ -77,6 +77,15 @@ describe('a stream in gzip', () => {
     const decoder = createBodyDecoder('gzip');
     expect(decoder.push(first).ok).toBe(true);
   });
+
+  test('says before it breaks off what was good in the piece that could not be read', () => {
+    const body = open('text/event-stream', 'same');
+    expect(() => body.push(gzipSync(`${stream}data: {\n\n`))).toThrow('the stream cannot be read');
+    const proven = body.proven();
+    expect(proven.masked.toString()).toBe(masked);
+    const out = gunzipSync(Buffer.concat([proven.wire, body.breakOff(Buffer.from('event: error\n\n'))])).toString();
+    expect(out).toBe(`${masked}event: error\n\n`);
+  });
 });
 
 describe('an answer in gzip', () => {

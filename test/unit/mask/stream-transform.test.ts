@@ -252,6 +252,31 @@ describe('a stream that cannot be read', () => {
   });
 });
 
+describe('what stood before an event that cannot be read', () => {
+  const good = sse({ text: { a: `pay ${card} now.` } }, { end: true });
+  const want = sse({ text: { a: `pay ${token} now.` } }, { end: true });
+
+  test.each([
+    { name: 'that is no JSON', bad: Buffer.from('data: {"text":\n\n') },
+    { name: 'that is no UTF-8', bad: Buffer.from('data: {"text":{"a":"\xff"}}\n\n', 'latin1') },
+  ])('goes out, however the stream was cut: one $name', ({ bad }) => {
+    const stream = Buffer.concat([Buffer.from(good), Buffer.from(sse({ text: { b: '4111' } })), bad]);
+    for (let cut = 0; cut < stream.length; cut++) {
+      const transform = open();
+      const first = transform.push(stream.subarray(0, cut));
+      expect(() => transform.push(stream.subarray(cut))).toThrow(expect.objectContaining({ code: 'masking_failed' }));
+      expect(`${first}${transform.proven()}`).toBe(want);
+      expect(transform.proven()).toHaveLength(0);
+    }
+  });
+
+  test('there is nothing more of where all went well', () => {
+    const transform = open();
+    expect(transform.push(Buffer.from(good)).toString()).toBe(want);
+    expect(transform.proven()).toHaveLength(0);
+  });
+});
+
 describe('a bound that is reached', () => {
   /** It never makes up its mind, or reports one value after the other. */
   function detectorThat(findings: number): Detector {
