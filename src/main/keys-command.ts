@@ -55,10 +55,11 @@ export function addKeysCommands(program: Command): void {
         rows.push({ id: key.id, from: key.from, kek: key.kek, opens });
       }
       if (options.json) for (const row of rows) printJson(row);
+      else if (rows.length === 0) printLine(`${file} has no keys yet: \`countersign keys rotate\` makes the first.`);
       else
         printLine(
           table(
-            ['id', 'from', 'kek', 'opens'],
+            ['ID', 'FROM', 'KEK', 'OPENS'],
             rows.map(({ id, from, kek, opens }) => [id, from, kek, opens ? 'yes' : 'no']),
           ),
         );

@@ -1,5 +1,6 @@
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import { canRaiseResetLimit, tuneHttp2 } from './http2-sessions.ts';
@@ -39,6 +40,21 @@ export interface RpcServer {
   isCutting(): boolean;
 }
 
+/** Why an address cannot be listened on. grpc-js speaks of the addresses that it resolved, and names the reason in the midst. */
+function whyNot(message: string): string {
+  const [code] = /\bE[A-Z]{4,}\b/.exec(message) ?? [];
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'another process listens there';
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address';
+    case 'EACCES':
+      return 'this user may not listen there';
+    default:
+      return message;
+  }
+}
+
 /** How long a peer may take to hear a GOAWAY before the drain goes on without it. */
 const goAwayWaitMs = 1_000;
 
@@ -72,7 +88,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       new Promise((resolve, reject) => {
         server.bindAsync(address, credentials(tls), (error, port) => {
           if (error !== null) {
-            reject(error);
+            reject(new Fault('internal', `${address}: ${whyNot(error.message)}`, error));
             return;
           }
           sessions.attach();

@@ -359,6 +359,15 @@ describe('drain', () => {
     expect((await talk.rest()).status).not.toBe('OK');
   });
 
+  test('a port that another process has is named', async () => {
+    const { server: first, port } = await start();
+    const { server: second } = await start();
+    await expect(second.listen(`127.0.0.1:${port}`, null)).rejects.toMatchObject({
+      message: `127.0.0.1:${port}: another process listens there`,
+    });
+    await first.drain(0);
+  });
+
   test('a server without connections drains at once', async () => {
     const { server: started } = await start();
     expect(await started.drain(10_000)).toBe('drained');
