@@ -5,6 +5,7 @@ import { unreachable } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import type { Script } from './lua-scripts.ts';
+import { listenToShard } from './redis-shard-listener.ts';
 
 export interface Address {
   readonly host: string;
@@ -44,6 +45,8 @@ export interface RedisClient {
   ask<T>(what: (redis: Connection) => Promise<T>): Promise<T>;
   /** Runs a script by its digest; loads it where the server has forgotten it. */
   run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  /** How scripts are to tell a channel of something. In a cluster by SPUBLISH, so that it does not go to every node. */
+  readonly publish: 'PUBLISH' | 'SPUBLISH';
   /**
    * Listens to a channel for as long as the client is open. `onGap`: messages may have been lost before now. Resolves when
    * it listens, or after one deadline without.
@@ -62,7 +65,7 @@ export interface RedisClientOptions {
 export async function createRedisClient(options: RedisClientOptions, log: Log): Promise<RedisClient> {
   const { target, deadlineMs = 2_000 } = options;
   const redis = connect(target, deadlineMs);
-  const opened: Connection[] = [redis];
+  const opened: Pick<Connection, 'disconnect'>[] = [redis];
   let underWay = 0;
   let isClosed = false;
   redis.on('error', (error: Error) => log.warn('redis connection failed', { reason: error.message }));
@@ -92,7 +95,38 @@ export async function createRedisClient(options: RedisClientOptions, log: Log): 
       }
     });
 
+  const listenInCluster = async (
+    cluster: Extract<RedisTarget, { kind: 'cluster' }>,
+    ...[channel, onMessage, onGap]: Parameters<RedisClient['listen']>
+  ): Promise<void> => {
+    const known = (): readonly Address[] => {
+      const masters = redis instanceof Cluster ? redis.nodes('master') : [];
+      const found = masters.map(({ options: { host = '', port = 0 } }) => ({ host, port }));
+      return found.length > 0 ? found : cluster.nodes;
+    };
+    await atMost(
+      new Promise<void>((resolve) => {
+        opened.push({
+          disconnect: listenToShard(channel, {
+            nodes: known,
+            connect: (node) => new Redis({ ...commonOptions(deadlineMs), ...credentials(cluster), ...node, ...once }),
+            backOffMs,
+            onMessage,
+            onGap: () => {
+              onGap();
+              resolve();
+            },
+            onPlain: () => log.warn('redis has no sharded pub/sub: hints go to every node of the cluster', {}),
+            onProblem: (reason) => log.warn('redis subscription failed', { reason }),
+          }).close,
+        });
+      }),
+      deadlineMs,
+    );
+  };
+
   const listen: RedisClient['listen'] = async (channel, onMessage, onGap) => {
+    if (target.kind === 'cluster') return listenInCluster(target, channel, onMessage, onGap);
     const subscriber = connect(target, deadlineMs);
     opened.push(subscriber);
     subscriber.on('error', (error: Error) => log.warn('redis subscription failed', { reason: error.message }));
@@ -120,6 +154,7 @@ export async function createRedisClient(options: RedisClientOptions, log: Log): 
     ask,
     run,
     listen,
+    publish: target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH',
     close: async () => {
       isClosed = true;
       for (const connection of opened) connection.disconnect();
@@ -127,8 +162,11 @@ export async function createRedisClient(options: RedisClientOptions, log: Log): 
   };
 }
 
-function connect(target: RedisTarget, deadlineMs: number): Connection {
-  const common = {
+/** For a connection that whoever holds it replaces. */
+const once = { enableOfflineQueue: false, retryStrategy: null };
+
+function commonOptions(deadlineMs: number) {
+  return {
     connectTimeout: deadlineMs,
     commandTimeout: deadlineMs,
     // A peer that stopped answering: the socket goes, and with it the commands that wait on it.
@@ -139,6 +177,10 @@ function connect(target: RedisTarget, deadlineMs: number): Connection {
     // After a failover the old master answers READONLY: look for the new one, but do not send again.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   };
+}
+
+function connect(target: RedisTarget, deadlineMs: number): Connection {
+  const common = commonOptions(deadlineMs);
   const again = { enableOfflineQueue: false, retryStrategy: backOffMs };
   switch (target.kind) {
     case 'single':

@@ -138,6 +138,7 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
           ttlMs(keeping, nowMs),
           channel,
           nowMs,
+          client.publish,
           ...states,
         ],
       );

@@ -6,7 +6,7 @@ import { actor, handClock, held, startMs, terms } from '../support/approvals.ts'
 import { eventually } from '../support/eventually.ts';
 import { startPartition } from '../support/partition.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
-import { startCluster, startSentinels } from '../support/redis-topology.ts';
+import { asked, startCluster, startSentinels } from '../support/redis-topology.ts';
 
 const ada = { by: actor('ada'), reason: null };
 const uses = 10;
@@ -72,6 +72,31 @@ describe('a cluster of three nodes', () => {
     });
     expect((await stand.ownerOf('{approval}')).port).not.toBe(before.port);
     expect(brokenPromises(all, done, uses).filter((broken) => !broken.startsWith('first'))).toEqual([]);
+  });
+
+  test('hints stay on the node that has the slot, and follow it', async () => {
+    const stand = await startCluster();
+    cleanups.push(stand.close);
+    const { stores } = await replicas([stand.target, stand.target]);
+    const [one, two] = stores;
+    const heard: string[] = [];
+    two?.subscribe((hint) => heard.push(hint.kind === 'changed' ? hint.id : hint.kind));
+    const hears = (what: string) =>
+      eventually(`a hint of ${what}`, () => (heard.includes(what) ? true : undefined), 20_000);
+    await one?.open(opening('here'));
+    await hears('here');
+    const before = await stand.ownerOf('{approval}');
+    for (const { port } of stand.nodes) {
+      const [sharded, plain] = await asked(port, (redis) =>
+        Promise.all([redis.call('PUBSUB', 'SHARDCHANNELS'), redis.call('PUBSUB', 'CHANNELS')]),
+      );
+      expect(sharded).toEqual(port === before.port ? ['countersign:{approval}:changes'] : []);
+      expect(plain).toEqual([]);
+    }
+    await stand.moveSlotOf('{approval}');
+    await hears('resync');
+    await one?.open(opening('there'));
+    await hears('there');
   });
 
   test('the node that has the slot dies: a fault at once, and its return needs no restart', async () => {

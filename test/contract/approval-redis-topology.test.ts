@@ -1,14 +1,16 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, expect, test } from 'vitest';
 import type { RedisTarget } from '../../src/approval/redis-client.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
 import type { ApprovalStore } from '../../src/approval/store.ts';
-import { silentLog } from '../../src/telemetry/telemetry.ts';
+import { type Log, silentLog } from '../../src/telemetry/telemetry.ts';
 import { actor, handClock, held, scratch, terms } from '../support/approvals.ts';
+import { eventually } from '../support/eventually.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
+const plainHints = 'redis has no sharded pub/sub: hints go to every node of the cluster';
 const ada = { by: actor('ada'), reason: null };
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -16,12 +18,35 @@ afterEach(async () => {
 });
 
 test('a cluster keeps all keys of the approvals in one slot', async () => {
-  const node = await server(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1']);
-  await admin(node, async (redis) => {
-    await redis.cluster('ADDSLOTSRANGE', 0, 16_383);
-    while (!String(await redis.cluster('INFO')).includes('cluster_state:ok')) await new Promise(setImmediate);
-  });
+  const node = await clusterNode();
   await checkAll({ kind: 'cluster', nodes: [{ host: '127.0.0.1', port: node.port }] });
+});
+
+test('a cluster that knows no sharded channels tells by ordinary ones, and the log says so', async () => {
+  const unknown = ['--rename-command', 'SSUBSCRIBE', '', '--rename-command', 'SPUBLISH', ''];
+  const node = await clusterNode(unknown);
+  const warned: string[] = [];
+  const log = { ...silentLog, warn: (event: string) => void warned.push(event) };
+  await checkAll({ kind: 'cluster', nodes: [{ host: '127.0.0.1', port: node.port }] }, log);
+  expect(warned).toEqual([plainHints, plainHints]);
+});
+
+test('the access rule of the operations page for a cluster is enough', async () => {
+  const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const [, rule = ''] = /```acl\n(user .+?)\n```/s.exec(page) ?? [];
+  const [, more = ''] = /With Cluster add `([^`]+)`/.exec(page) ?? [];
+  const [, instead = '', plain = ''] = /put `([^`]+)` in the place of `([^`]+)`/.exec(page) ?? [];
+  const password = ['not', 'a', 'secret'].join('-');
+  const given = rule.replace('<password>', password).replace(plain, `${instead} ${more}`);
+  const [, username = '', ...rules] = given.split(/\s+/);
+  const node = await clusterNode();
+  await admin(node, (redis) => redis.call('ACL', 'SETUSER', username, ...rules));
+  await checkAll({ kind: 'cluster', nodes: [{ host: '127.0.0.1', port: node.port }], username, password });
+  let refused: unknown = null;
+  await admin(node, async (redis) => {
+    refused = await redis.call('ACL', 'LOG');
+  });
+  expect(refused).toEqual([]);
 });
 
 test('a sentinel says where the master is', async () => {
@@ -45,8 +70,8 @@ test('what a full Redis has evicted does not block its digest', async () => {
 });
 
 /** Every script, the pipelines and the subscription. */
-async function checkAll(target: RedisTarget): Promise<void> {
-  const [one, two] = [await connect(target), await connect(target)];
+async function checkAll(target: RedisTarget, log: Log = silentLog): Promise<void> {
+  const [one, two] = [await connect(target, log), await connect(target, log)];
   const heard = new Promise<string>((resolve) => {
     two.subscribe((hint) => hint.kind === 'changed' && resolve(hint.id));
   });
@@ -55,8 +80,10 @@ async function checkAll(target: RedisTarget): Promise<void> {
   expect((await two.approve('a', ada)).ok).toBe(true);
   const taken = await Promise.all([one, two, one, two].map((store) => store.consume('a')));
   expect(taken.filter((outcome) => outcome.ok)).toHaveLength(1);
-  const page = await two.list({ state: 'consumed', accepts: () => true, pageSize: 10, after: null });
-  expect(page.approvals.map((approval) => approval.id)).toEqual(['a']);
+  await eventually('an index that has followed', async () => {
+    const page = await two.list({ state: 'consumed', accepts: () => true, pageSize: 10, after: null });
+    return page.approvals.map((approval) => approval.id).join() === 'a' ? true : undefined;
+  });
   expect(await one.sweep()).toEqual({ expired: 0, settled: 0, purged: 0 });
 }
 
@@ -66,8 +93,20 @@ async function server(settings: readonly string[] = []): Promise<RedisServer> {
   return started;
 }
 
-async function connect(target: RedisTarget): Promise<ApprovalStore> {
-  const deps = { clock: handClock(), onTransition: async () => {}, log: silentLog };
+/** All slots on one node. */
+async function clusterNode(settings: readonly string[] = []): Promise<RedisServer> {
+  const node = await server(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', ...settings]);
+  await admin(node, async (redis) => {
+    await redis.cluster('ADDSLOTSRANGE', 0, 16_383);
+    await eventually('a cluster', async () =>
+      String(await redis.cluster('INFO')).includes('cluster_state:ok') ? true : undefined,
+    );
+  });
+  return node;
+}
+
+async function connect(target: RedisTarget, log: Log = silentLog): Promise<ApprovalStore> {
+  const deps = { clock: handClock(), onTransition: async () => {}, log };
   const store = await createRedisStore({ target }, deps);
   cleanups.push(store.close);
   return store;

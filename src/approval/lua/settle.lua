@@ -2,12 +2,12 @@
 --
 -- KEYS[1] row (hash)                                        KEYS[4] unsettled (sorted set by time written)
 -- KEYS[2] digest (string: id)                               KEYS[5..11] one sorted set by id for each state, in the
--- KEYS[3] next (sorted set by time of the next look)                    order of ARGV[10..16]
+-- KEYS[3] next (sorted set by time of the next look)                    order of ARGV[11..17]
 --                                                           KEYS[12] changed (sorted set by position)
 -- ARGV[1] id            ARGV[4] uses left after             ARGV[7] time to live of the keys, ms
 -- ARGV[2] version after ARGV[5] end of the grant, ms, or '' ARGV[8] channel
 -- ARGV[3] state after   ARGV[6] time of the next look, ms   ARGV[9] now, ms
---                                                           ARGV[10..16] names of the states
+-- ARGV[10] PUBLISH or SPUBLISH                              ARGV[11..17] names of the states
 -- Returns 1 settled, 0 it was settled before or the row is gone.
 
 local id, version = ARGV[1], ARGV[2]
@@ -42,8 +42,8 @@ elseif isUse and ARGV[3] == 'consumed' then
   before = 'approved'
 end
 if before then
-  for index = 10, 16 do
-    local key = KEYS[index - 5]
+  for index = 11, 17 do
+    local key = KEYS[index - 6]
     if ARGV[index] == ARGV[3] then
       redis.call('ZADD', key, 0, id)
       if redis.call('PTTL', key) < ttl then
@@ -67,5 +67,9 @@ local kept = redis.call('PTTL', KEYS[1])
 if redis.call('PTTL', KEYS[12]) < kept then
   redis.call('PEXPIRE', KEYS[12], kept)
 end
-redis.call('PUBLISH', ARGV[8], id)
+-- What was done is done: a hint that the server cannot give does not undo it. Redis before 7 knows no SPUBLISH.
+local told = redis.pcall(ARGV[10], ARGV[8], id)
+if type(told) ~= 'number' then
+  redis.pcall('PUBLISH', ARGV[8], id)
+end
 return 1
