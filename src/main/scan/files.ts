@@ -1,4 +1,4 @@
-import { lstatSync, opendirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { closeSync, lstatSync, opendirSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { TextDecoder } from 'node:util';
 
@@ -55,16 +55,38 @@ function* readFolder(folder: string, within: string, options: FileOptions): Gene
 
 function readOne(path: string, size: number, bytesMax: number): GivenFile {
   if (size > bytesMax) return { kind: 'skipped', path, why: `is larger than ${bytesMax} bytes` };
-  let bytes: Buffer;
+  let bytes: Buffer | null;
   try {
-    bytes = readFileSync(path);
+    bytes = readBounded(path, bytesMax);
   } catch (thrown) {
     return { kind: 'failed', path, why: reasonOf(thrown) };
   }
+  // A pipe, or a file that grew meanwhile: only reading says how long it is.
+  if (bytes === null) return { kind: 'failed', path, why: `is longer than ${bytesMax} bytes (see --max-bytes)` };
   const text = decodeText(bytes);
   if (text === null) return { kind: 'skipped', path, why: 'is no text' };
   return { kind: 'text', path, text, bytes: bytes.length };
 }
+
+/** Null: there is more than `bytesMax`. */
+function readBounded(path: string, bytesMax: number): Buffer | null {
+  const file = openSync(path, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; size <= bytesMax; ) {
+      const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, bytesMax + 1 - size));
+      const read = readSync(file, chunk);
+      if (read === 0) return Buffer.concat(chunks, size);
+      chunks.push(chunk.subarray(0, read));
+      size += read;
+    }
+    return null;
+  } finally {
+    closeSync(file);
+  }
+}
+
+const chunkBytes = 262_144;
 
 /** Standard input as one text; it must end before `bytesMax`. */
 export async function readText(input: AsyncIterable<Buffer>, bytesMax: number): Promise<GivenFile> {

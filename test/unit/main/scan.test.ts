@@ -1,6 +1,11 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
+import { readFiles } from '../../../src/main/scan/files.ts';
 import { globMatcher } from '../../../src/main/scan/glob.ts';
 import { type Line, lineBatches } from '../../../src/main/scan/lines.ts';
 import { placesIn } from '../../../src/main/scan/positions.ts';
@@ -89,4 +94,23 @@ test('places count lines and UTF-16 units from 1', () => {
     { line: 4, column: 1 },
     { line: 4, column: 3 },
   ]);
+});
+
+describe('files', () => {
+  test('a pipe that is named is read to its end, and no further than any file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-files-'));
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const [length, want] of [
+      [100_000, { kind: 'text', path: pipe, text: 'x'.repeat(100_000), bytes: 100_000 }],
+      [100_001, { kind: 'failed', path: pipe, why: 'is longer than 100000 bytes (see --max-bytes)' }],
+    ] as const) {
+      spawn('sh', ['-c', `yes x | tr -d '\\n' | head -c ${length} > "$0"`, pipe], { stdio: 'ignore' }).unref();
+      expect([...readFiles([pipe], { bytesMax: 100_000, isExcluded: null })]).toEqual([want]);
+    }
+    expect([...readFiles([folder], { bytesMax: 100_000, isExcluded: () => false })]).toEqual([
+      { kind: 'skipped', path: pipe, why: 'is no file' },
+    ]);
+    rmSync(folder, { recursive: true });
+  });
 });
