@@ -40,13 +40,13 @@ export function intentEntry(exchange: string, prompt = `prompt of ${exchange}`):
   };
 }
 
-export function outcomeEntry(exchange: string): AuditEntry {
+export function outcomeEntry(exchange: string, answer = `answer to ${exchange}`): AuditEntry {
   return {
     kind: 'outcome',
     exchange,
     session: 'session-1',
     facts: { final: false },
-    bodies: { output: { mediaType: 'text/event-stream', bytes: Buffer.from(`answer to ${exchange}`) } },
+    bodies: { output: { mediaType: 'text/event-stream', bytes: Buffer.from(answer) } },
   };
 }
 
