@@ -38,31 +38,9 @@ export interface Attempt {
   supported: boolean | null;
 }
 
-/** Nothing can come of it. */
-export const hopeless = -1;
-/** The text ends before the lead does. */
-export const leadOpen = -2;
-
-/**
- * Where the value of an attempt from `start` begins, if it may have one; `hopeless` when the attempt comes to nothing within this
- * text, as most do after a few units, and `leadOpen`.
- */
-export function valueStartOf(rule: CompiledRule, units: Uint16Array, start: number): number {
-  const head = rule.head ?? headOf(rule);
-  if (!rule.hasLead) return comesToNothing(head, units, start, rule.maxLength) ? hopeless : start;
-  const { next, ascii, accepting } = head;
-  let state = head.start;
-  let matched = state >= accepting ? start : -1;
-  const end = Math.min(units.length, start + contextCharsMax);
-  for (let at = start; at < end; at++) {
-    const unit = units[at] ?? 0;
-    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(head, unit))] ?? dead;
-    if (state === dead) {
-      return matched < 0 || comesToNothing(rule.value, units, matched, rule.maxLength) ? hopeless : matched;
-    }
-    if (state >= accepting) matched = at + 1;
-  }
-  return leadOpen;
+/** Whether an attempt from where a value would begin comes to nothing within this text: most do, after a few units. */
+export function isHopeless(rule: CompiledRule, units: Uint16Array, start: number): boolean {
+  return comesToNothing(rule.hasLead ? rule.value : (rule.head ?? headOf(rule)), units, start, rule.maxLength);
 }
 
 function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: number): boolean {

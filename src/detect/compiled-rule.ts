@@ -11,6 +11,8 @@ export interface CompiledRule {
   /** What an attempt begins with, `lead` or `value`: null until an attempt first needs it (`headOf`). A field is read faster than made. */
   head: Dfa | null;
   readonly hasLead: boolean;
+  /** The same for rules with the same lead; from 0. */
+  readonly leadId: number;
   readonly lead: Dfa | null;
   readonly value: Dfa;
   readonly rest: Dfa | null;

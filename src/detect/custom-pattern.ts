@@ -97,6 +97,7 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     order: 0,
     head: dfa,
     hasLead: false,
+    leadId: 0,
     value: dfa,
     check: checkOf(begins, ends, validator),
     context: context.length > 0 ? compileContext(context.map((word) => word.toLowerCase())) : null,

@@ -111,6 +111,7 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
       ...{
         head: null,
         hasLead: false,
+        leadId: 0,
         lead: null,
         rest: null,
         after: null,

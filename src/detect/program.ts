@@ -49,12 +49,18 @@ export function compileProgram(
     automata.set(String(pattern), dfa);
     return dfa;
   }
+  const leads = new Map<string, number>();
+  function leadIdOf(lead: RegExp | undefined): number {
+    const id = leads.get(String(lead)) ?? leads.size;
+    leads.set(String(lead), id);
+    return id;
+  }
   const compiled = rules.map((rule, owner): CompiledRule => {
     const anchors = rule.anchors ?? literalPrefixes(rule.lead ?? rule.pattern);
     invariant(anchors.length > 0, `rule ${rule.id} has an anchor`);
     for (const anchor of anchors) if (anchor !== digitRun) entries.push({ owner, anchor });
     if (anchors.includes(digitRun)) atNumbers.push(owner);
-    return compileRule(rule, owner, anchors, automatonOf);
+    return compileRule(rule, owner, leadIdOf(rule.lead), anchors, automatonOf);
   });
   const numbers = compiled.filter(({ order }) => atNumbers.includes(order));
   return {
@@ -72,6 +78,7 @@ export function compileProgram(
 function compileRule(
   rule: Rule,
   order: number,
+  leadId: number,
   anchors: readonly (string | typeof digitRun)[],
   automatonOf: (pattern: RegExp) => Dfa,
 ): CompiledRule {
@@ -86,6 +93,7 @@ function compileRule(
     order,
     head: null,
     hasLead: rule.lead !== undefined,
+    leadId,
     maxLength: rule.maxLength,
     isApart: rule.isApart === true,
     get lead() {

@@ -7,15 +7,14 @@ import {
   type Candidate,
   certainEnd,
   earliestStart,
-  hopeless,
   inLead,
-  leadOpen,
+  isHopeless,
   shiftAttempt,
   startAttempt,
-  valueStartOf,
 } from './attempt.ts';
-import { type CompiledRule, kindOf, type Reach } from './compiled-rule.ts';
+import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
+import { createLeadWalk, type LeadWalk, leadOpen, noLead } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
@@ -54,6 +53,8 @@ export function createSession(program: Program): Session {
   let reported = 0;
   const roamers = program.roamers.map((open) => open());
   const anchorScan = createAnchorScan(program, begin);
+  /** By `leadId`. */
+  const walks: (LeadWalk | undefined)[] = [];
 
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, running, last);
@@ -78,9 +79,16 @@ export function createSession(program: Program): Session {
     }
     if (notBefore !== null && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)] === 1) return;
     if (rule.isApart && isInRow(units, start)) return;
-    const valueStart = valueStartOf(rule, units, start);
-    if (valueStart === hopeless) return;
-    settle(valueStart === leadOpen ? startAttempt(rule, start) : startAttempt(rule, valueStart, true), last);
+    const valueStart = rule.hasLead ? leadEnd(rule, units, start) : start;
+    if (valueStart === noLead) return;
+    if (valueStart === leadOpen) settle(startAttempt(rule, start), last);
+    else if (!isHopeless(rule, units, valueStart)) settle(startAttempt(rule, valueStart, true), last);
+  }
+
+  function leadEnd(rule: CompiledRule, units: Uint16Array, start: number): number {
+    const walk = walks[rule.leadId] ?? createLeadWalk(headOf(rule));
+    walks[rule.leadId] = walk;
+    return walk.end(units, start);
   }
 
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
@@ -173,6 +181,7 @@ export function createSession(program: Program): Session {
     dropFirst(running, drop);
     base += drop;
     anchorScan.shift(drop);
+    for (const walk of walks) walk?.forget();
     decided -= drop;
     for (const attempt of open) shiftAttempt(attempt, drop);
     if (swallowed) shiftAttempt(swallowed, drop);

@@ -21,7 +21,7 @@ const ipv6Forms = [
 
 function ipv6Check({ value, followed }: Match): Verdict {
   // Half of a dotted quad: something else.
-  if (followed) return 'wrong';
+  if (followed || !/\d/.test(value)) return 'wrong';
   const [address = '', prefix = '0'] = value.split('/');
   if (!isIPv6(address.replace(/%.*$/, '')) || Number(prefix) > 128) return 'wrong';
   // `a::b` is a scope in several languages.

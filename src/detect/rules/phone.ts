@@ -55,9 +55,12 @@ const northAmerican = /^(?:(?:\+|00)?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. 
 function phoneCheck({ text, start, value }: Match): Verdict {
   if (dateOrAddress.test(value) || isPartOfNumber(text, start)) return 'wrong';
   const number = /[xX#eE]/.test(value) ? value.replace(/ ?[xX#eE].*$/, '') : value;
-  const digits = number.replace(/\D/g, '');
-  if (digits.length < 6) return 'wrong';
-  if (/^\(?(?:\+|00)/.test(number)) {
+  const count = digitCount(number);
+  if (count < 6) return 'wrong';
+  const isInternational = /^\(?(?:\+|00)/.test(number);
+  if (count > 20 && !isInternational) return /\d{15}/.test(number) || isOneDigit(number) ? 'wrong' : 'doubtful';
+  const digits = number.replace(/\D+/g, '');
+  if (isInternational) {
     const kind = internationalNumberKind(digits.replace(/^00/, ''));
     if (kind === 'assigned' || (kind === 'possible' && number.includes('+'))) return 'plausible';
   } else if (digits.length === 10 || digits.length === 11) {
@@ -77,8 +80,31 @@ function phoneCheck({ text, start, value }: Match): Verdict {
   return /\d{15}/.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
 }
 
+<<<<<<< ours
 function isOtherNumber(text: string, start: number): boolean {
   return otherNumber.test(text.slice(Math.max(0, start - 32), start));
+=======
+function digitCount(number: string): number {
+  let count = 0;
+  for (let at = 0; at < number.length; at++) if (isDigit(number.charCodeAt(at))) count++;
+  return count;
+}
+
+/** The same digit over and over, whatever stands between. */
+function isOneDigit(number: string): boolean {
+  let first = 0;
+  for (let at = 0; at < number.length; at++) {
+    const unit = number.charCodeAt(at);
+    if (!isDigit(unit)) continue;
+    if (first !== 0 && unit !== first) return false;
+    first = unit;
+  }
+  return true;
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
+>>>>>>> theirs
 }
 
 function isLikelyTrunkNumber(digits: string): boolean {

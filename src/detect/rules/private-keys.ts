@@ -9,6 +9,7 @@ const key = `${begin('PRIVATE KEY')}\n${line}\n${line}\n${line.slice(0, 20)}==\n
 export const privateKeyRules: readonly Rule[] = [
   {
     id: 'private-key-pem',
+    anchors: ['-----beg'],
     verifies: 'a body of forty base64 characters at least',
     entity: 'SECRET_PRIVATE_KEY',
     tier: 'core',

@@ -113,11 +113,18 @@ export const ibanLengths: Readonly<Record<string, number>> = {
   YE: 30,
 };
 
-/** ISO 13616: the country's length and the check digits (ISO 7064 MOD 97-10). Separators are left out by the caller. */
-export function isIban(compact: string): boolean {
-  const iban = compact.toUpperCase();
-  if (ibanLengths[iban.slice(0, 2)] !== iban.length) return false;
+/** ISO 13616: the country's length and the check digits (ISO 7064 MOD 97-10). Blanks and hyphens are skipped. */
+export function isIban(text: string): boolean {
+  // Nearly everything that looks like one has another length.
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) if (isSeparator(text.charCodeAt(i))) length--;
+  if (ibanLengths[text.slice(0, 2).toUpperCase()] !== length) return false;
+  const iban = text.replace(/[ -]/g, '').toUpperCase();
   return mod97(iban.slice(4) + iban.slice(0, 4)) === 1;
+}
+
+function isSeparator(unit: number): boolean {
+  return unit === 0x20 || unit === 0x2d;
 }
 
 /** Remainder of an alphanumeric text read as a number, letters counting as 10 to 35. */

@@ -24,43 +24,48 @@ export function isBase58Address(value: string): boolean {
 export function isSegwitAddress(value: string): boolean {
   if (value !== value.toLowerCase() && value !== value.toUpperCase()) return false;
   const [prefix = '', data = ''] = [value.slice(0, 2).toLowerCase(), value.slice(3).toLowerCase()];
-  const symbols = [...data].map((char) => bech32.indexOf(char));
-  if (symbols.includes(-1)) return false;
-  const expanded = [
-    ...[...prefix].map((c) => c.charCodeAt(0) >> 5),
-    0,
-    ...[...prefix].map((c) => c.charCodeAt(0) & 31),
-  ];
-  return polymod([...expanded, ...symbols]) === (symbols[0] === 0 ? 1 : 0x2bc830a3);
+  return bech32Rest(prefix, data) === (data.startsWith('q') ? 1 : 0x2bc830a3);
 }
 
 /** BIP 173's checksum behind any prefix, as other chains use it. */
 export function isBech32(value: string): boolean {
   const cut = value.lastIndexOf('1');
   const [prefix, data] = [value.slice(0, cut), value.slice(cut + 1)];
-  const symbols = [...data].map((char) => bech32.indexOf(char));
-  if (symbols.includes(-1) || data.length < 6) return false;
-  const expanded = [
-    ...[...prefix].map((c) => c.charCodeAt(0) >> 5),
-    0,
-    ...[...prefix].map((c) => c.charCodeAt(0) & 31),
-  ];
-  const rest = polymod([...expanded, ...symbols]);
+  if (data.length < 6) return false;
+  const rest = bech32Rest(prefix, data);
   return rest === 1 || rest === 0x2bc830a3;
 }
 
-function polymod(values: readonly number[]): number {
-  const generators = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
+/** BIP 173's checksum of prefix and data; -1 when the data holds another character. */
+function bech32Rest(prefix: string, data: string): number {
   let checksum = 1;
-  for (const value of values) {
-    const top = checksum >>> 25;
-    checksum = ((checksum & 0x1ffffff) << 5) ^ value;
-    generators.forEach((generator, i) => {
-      if ((top >>> i) & 1) checksum ^= generator;
-    });
+  for (let i = 0; i < prefix.length; i++) checksum = polymodStep(checksum, prefix.charCodeAt(i) >> 5);
+  checksum = polymodStep(checksum, 0);
+  for (let i = 0; i < prefix.length; i++) checksum = polymodStep(checksum, prefix.charCodeAt(i) & 31);
+  for (let i = 0; i < data.length; i++) {
+    const symbol = bech32Symbols[data.charCodeAt(i)] ?? -1;
+    if (symbol < 0) return -1;
+    checksum = polymodStep(checksum, symbol);
   }
   return checksum;
 }
+
+const bech32Symbols: Int8Array = Int8Array.from({ length: 0x80 }, (_, unit) =>
+  bech32.indexOf(String.fromCharCode(unit)),
+);
+
+function polymodStep(checksum: number, value: number): number {
+  const top = checksum >>> 25;
+  return ((checksum & 0x1ffffff) << 5) ^ value ^ (polymodOf[top] ?? 0);
+}
+
+/** What the five bits that leave at the top add. */
+const polymodOf: Int32Array = Int32Array.from({ length: 32 }, (_, top) =>
+  [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3].reduce(
+    (sum, generator, i) => ((top >>> i) & 1 ? sum ^ generator : sum),
+    0,
+  ),
+);
 
 /** EIP-55: `proven` by the case of the letters, `plausible` when all letters have one case. */
 export function ethereumAddressKind(value: string): 'proven' | 'plausible' | 'wrong' {
