@@ -80,10 +80,10 @@ function phoneCheck({ text, start, value }: Match): Verdict {
   return /\d{15}/.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
 }
 
-<<<<<<< ours
 function isOtherNumber(text: string, start: number): boolean {
   return otherNumber.test(text.slice(Math.max(0, start - 32), start));
-=======
+}
+
 function digitCount(number: string): number {
   let count = 0;
   for (let at = 0; at < number.length; at++) if (isDigit(number.charCodeAt(at))) count++;
@@ -104,7 +104,6 @@ function isOneDigit(number: string): boolean {
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;
->>>>>>> theirs
 }
 
 function isLikelyTrunkNumber(digits: string): boolean {
