@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../lib/fault.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, jsonObjectOf } from '../lib/json.ts';
 import { readEpochKey } from './epoch-keys.ts';
 import { type Frame, frameFlags, frameHeaderBytes, frameMagic, readFrame } from './frame.ts';
 import { nodeFs } from './fs-port.ts';
@@ -139,7 +139,7 @@ async function readEpoch(directory: string, segment: number): Promise<string | n
   if (file === null) return null;
   try {
     const frame = await readFrameAt(file, 0);
-    const header = frame === null ? null : parse(frame.payload);
+    const header = frame === null ? null : jsonObjectOf(frame.payload.toString());
     return header === null ? null : text(header['epoch']);
   } finally {
     await file.close();
@@ -277,7 +277,7 @@ async function pause(options: ReadOptions): Promise<void> {
 function toRecord(frame: Frame, folder: string, segment: number, offset: number): StoredRecord | null {
   if (frame.flags & frameFlags.header) return null;
   const parts = readRecord(frame.payload);
-  const manifest = parts === null ? null : parse(parts.manifest);
+  const manifest = parts === null ? null : jsonObjectOf(parts.manifest.toString());
   if (parts === null || manifest === null) return null;
   const { id, kind, exchange, session, facts, t } = manifest;
   const wall = isJsonObject(t) ? t['wall_ns'] : undefined;
@@ -319,13 +319,4 @@ function commitmentOf(manifest: JsonObject, name: string): string {
 
 function text(value: JsonValue | undefined): string {
   return typeof value === 'string' ? value : '';
-}
-
-function parse(bytes: Buffer): JsonObject | null {
-  try {
-    const value: JsonValue = JSON.parse(bytes.toString());
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }

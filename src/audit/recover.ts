@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { Fault } from '../lib/fault.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { isJsonObject, jsonObjectOf } from '../lib/json.ts';
 import type { Leaf } from './checkpointer.ts';
 import { type Frame, frameFlags, frameMagic, readFrame } from './frame.ts';
 import type { FsPort } from './fs-port.ts';
@@ -168,7 +168,7 @@ function scanSegment(fs: FsPort, path: string, state: Scan, isLast: boolean): nu
 }
 
 function takeHeader(frame: Frame, path: string, state: Scan): void {
-  const header = parseObject(frame.payload);
+  const header = jsonObjectOf(frame.payload.toString());
   const open = header?.['open'];
   if (header === null || !isJsonObject(open)) throw damaged(`${path}: the segment's header is not readable`);
   state.openIntents.clear();
@@ -182,7 +182,7 @@ function takeRecord(frame: Frame, path: string, state: Scan): void {
   const where = `${path} at ${frame.offset}`;
   if (!frame.link.equals(state.link)) throw damaged(`${where}: the record does not follow the one before it`);
   const record = readRecord(frame.payload);
-  const manifest = record === null ? null : parseObject(record.manifest);
+  const manifest = record === null ? null : jsonObjectOf(record.manifest.toString());
   if (record === null || manifest === null) throw damaged(`${where}: the record is not readable`);
   const { id, kind, exchange, facts } = manifest;
   if (typeof id !== 'string' || typeof kind !== 'string' || typeof exchange !== 'string') {
@@ -293,15 +293,6 @@ function splitBundle(bytes: Buffer): Buffer[] {
     at = end;
   }
   return entries;
-}
-
-function parseObject(bytes: Buffer): JsonObject | null {
-  try {
-    const value: JsonValue = JSON.parse(bytes.toString());
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 function damaged(what: string): Fault {

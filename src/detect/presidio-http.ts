@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonValue } from '../lib/json.ts';
+import { isJsonObject, type JsonValue, jsonValueOf } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import type { Analyse } from './external-recogniser.ts';
 import type { Finding } from './finding.ts';
@@ -40,7 +40,9 @@ export function createPresidio(options: PresidioOptions): Analyse {
     });
     const answer = await readBounded(reply);
     if (reply.status !== 200) throw new Error(`Presidio answered with status ${reply.status}`);
-    return findingsOf(parse(answer), text);
+    const value = jsonValueOf(answer);
+    if (value === undefined) throw malformed();
+    return findingsOf(value, text);
   };
 }
 
@@ -53,15 +55,6 @@ async function readBounded(reply: Response): Promise<string> {
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString('utf8');
-}
-
-function parse(answer: string): JsonValue {
-  try {
-    const value: JsonValue = JSON.parse(answer);
-    return value;
-  } catch {
-    throw malformed();
-  }
 }
 
 function findingsOf(answer: JsonValue, text: string): readonly Finding[] {

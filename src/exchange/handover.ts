@@ -1,5 +1,5 @@
 import { equalBytes, hmacSha256 } from '../lib/hash.ts';
-import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { canonicalJson, isJsonObject, type JsonObject, jsonObjectOf } from '../lib/json.ts';
 
 /** What ext_authz found out about an exchange, carried to ext_proc by Envoy's dynamic metadata. */
 export interface HandedOver {
@@ -40,8 +40,8 @@ export function openHandover(key: Uint8Array, sealed: JsonObject, nowMs: number)
   const claimed = sealed['mac'];
   if (typeof content !== 'string' || typeof claimed !== 'string') return null;
   if (!equalBytes(Buffer.from(claimed), Buffer.from(mac(key, content)))) return null;
-  const value = JSON.parse(content) as JsonValue;
-  if (!isJsonObject(value)) return null;
+  const value = jsonObjectOf(content);
+  if (value === null) return null;
   const { exchangeId, session, bodyDigest, subject, policyRevision, capture, asked, decidedAtMs } = value;
   if (
     typeof exchangeId !== 'string' ||

@@ -8,6 +8,25 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
 }
 
 /**
+ * The value that a text is the JSON of; undefined when it is none. Of why it is none nothing is said: the engine's own message quotes the
+ * text, which may be a prompt or a key.
+ */
+export function jsonValueOf(text: string): JsonValue | undefined {
+  try {
+    const value: JsonValue = JSON.parse(text);
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same for an object; null when the text is anything else. */
+export function jsonObjectOf(text: string): JsonObject | null {
+  const value = jsonValueOf(text);
+  return isJsonObject(value) ? value : null;
+}
+
+/**
  * RFC 8785 (JCS) serialisation. Throws a TypeError on what JCS cannot hold: a non-finite number, a string that is not
  * well-formed UTF-16. Integers beyond 2^53 must be passed as strings by the caller: JCS would round them silently.
  */

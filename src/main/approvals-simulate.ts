@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { systemClock } from '../lib/clock.ts';
 import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
-import type { JsonObject, JsonValue } from '../lib/json.ts';
-import { isJsonObject } from '../lib/json.ts';
+import { type JsonObject, jsonObjectOf } from '../lib/json.ts';
 import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
 import type { Simulated } from './simulation.ts';
 
@@ -141,12 +140,8 @@ function reasonsWanted(ofDecider: boolean, ofRequester: boolean): string {
 
 function claimsFrom(given: string): JsonObject {
   const text = given.trimStart().startsWith('{') ? given : read(given).toString('utf8');
-  try {
-    const claims: JsonValue = JSON.parse(text);
-    if (isJsonObject(claims)) return claims;
-  } catch {
-    // Said below.
-  }
+  const claims = jsonObjectOf(text);
+  if (claims !== null) return claims;
   throw new CliError('--claims takes a JSON object, or a file with one.', exitCodes.usage);
 }
 

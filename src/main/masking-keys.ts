@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { AuditKeys } from '../audit/keys.ts';
 import { Fault } from '../lib/fault.ts';
 import type { RandomBytes } from '../lib/ids.ts';
-import { isJsonObject, type JsonValue } from '../lib/json.ts';
+import { isJsonObject, type JsonValue, jsonValueOf } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import type { EpochKey } from '../mask/session-keys.ts';
 import type { Log } from '../telemetry/telemetry.ts';
@@ -29,7 +29,8 @@ export function readKeyFile(path: string): readonly WrappedKey[] {
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return [];
     throw thrown instanceof Fault ? thrown : new Fault('key_unavailable', `${path} cannot be read`, thrown);
   }
-  const value = parse(text, path);
+  const value = jsonValueOf(text);
+  if (value === undefined) throw broken(path, 'is not JSON');
   const list = isJsonObject(value) ? value['keys'] : undefined;
   if (!Array.isArray(list) || list.length > limits.maskingKeysMax) throw broken(path, 'holds no list "keys"');
   const keys = list.map((item: JsonValue) => keyOf(item, path));
@@ -137,15 +138,6 @@ function keyOf(item: JsonValue, path: string): WrappedKey {
   const key = { id: member('id'), from: member('from'), kek: member('kek'), wrapped: member('wrapped') };
   if (Number.isNaN(Date.parse(key.from))) throw broken(path, 'holds a key with a "from" that is no time');
   return key;
-}
-
-function parse(text: string, path: string): JsonValue {
-  try {
-    const value: JsonValue = JSON.parse(text);
-    return value;
-  } catch {
-    throw broken(path, 'is not JSON');
-  }
 }
 
 function broken(path: string, problem: string): Fault {

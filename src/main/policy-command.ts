@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { JsonValue } from '../lib/json.ts';
+import { type JsonValue, jsonValueOf } from '../lib/json.ts';
 import type { Result } from '../lib/result.ts';
 import { buildBundle, checkPolicies, evalPolicy, type PolicyFolder, testPolicies } from '../policy/bundle-files.ts';
 import type { PolicyToolError } from '../policy/opa-binary.ts';
-import { CliError, exitCodes, printJson, printLine } from './output.ts';
+import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
 
 /** `countersign policy …`: from Rego to the bundle that the service loads. All of it needs the opa command. */
 export function addPolicyCommands(program: Command): void {
@@ -86,13 +86,7 @@ function orFail<T>(result: Result<T, PolicyToolError>): T {
 
 function readJson(file: string): JsonValue {
   const text = readFileSync(file === '-' ? 0 : file, 'utf8');
-  try {
-    const value: JsonValue = JSON.parse(text);
-    return value;
-  } catch (thrown) {
-    throw new CliError(
-      `${file} is no JSON document: ${thrown instanceof Error ? thrown.message : ''}`,
-      exitCodes.usage,
-    );
-  }
+  const value = jsonValueOf(text);
+  if (value === undefined) throw new CliError(`${printable(file)} is no JSON document.`, exitCodes.usage);
+  return value;
 }

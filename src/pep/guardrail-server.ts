@@ -2,7 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from 'node:https';
 import { Fault } from '../lib/fault.ts';
 import { equalBytes, sha256 } from '../lib/hash.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
+import { type JsonObject, jsonObjectOf } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import type { GuardrailHandler } from './guardrail.ts';
@@ -117,7 +117,7 @@ async function answer(
   if (!keyHeaders.some((name) => isKey(request.headers[name], key))) return failed(401, 'unknown gateway');
   const text = await readText(request);
   if (text === null) return failed(413, 'too large');
-  const body = parsed(text);
+  const body = jsonObjectOf(text);
   if (body === null) return failed(400, 'not a JSON object');
   const reply = await handler(
     { headers: headersOf(request, key), body, peer: request.socket.remoteAddress ?? '' },
@@ -141,15 +141,6 @@ async function readText(request: IncomingMessage): Promise<string | null> {
     pieces.push(piece);
   }
   return Buffer.concat(pieces, bytes).toString('utf8');
-}
-
-function parsed(text: string): JsonObject | null {
-  try {
-    const value: JsonValue = JSON.parse(text);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 /** Lower-case names; without the key. */

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, jsonValueOf } from '../../lib/json.ts';
 import { type Fields, fieldNames, type Told } from './fields.ts';
 
 /** One notice on its way to one route, as it is kept. */
@@ -29,7 +29,7 @@ export function encodeLetter(letter: Letter): string {
 
 /** Null when the text is no letter: half of one, or somebody else's file. */
 export function decodeLetter(text: string): Letter | null {
-  const value = parsed(text);
+  const value = jsonValueOf(text);
   if (!isJsonObject(value)) return null;
   const { key, route, notice, atMs, untilMs, attempts, nextAtMs, problem, fields, data } = value;
   if (typeof key !== 'string' || typeof route !== 'string' || typeof notice !== 'string') return null;
@@ -56,13 +56,4 @@ function fieldsOf(given: JsonObject): Fields {
 
 function isTime(value: JsonValue | undefined): value is number {
   return typeof value === 'number' && Number.isFinite(value);
-}
-
-function parsed(text: string): JsonValue {
-  try {
-    const value: JsonValue = JSON.parse(text);
-    return value;
-  } catch {
-    return null;
-  }
 }

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonValue } from '../../lib/json.ts';
+import { isJsonObject, type JsonValue, jsonValueOf } from '../../lib/json.ts';
 import type { Line } from './lines.ts';
 
 /** A text to be looked at, from a line such as `{"id":"a1","text":"…"}`. */
@@ -22,7 +22,7 @@ export interface BadLine {
 export function readLine(line: Line): ReadLine {
   if (line.text === null) return bad(null, line.problem);
   if (line.text.trim() === '') return { kind: 'blank' };
-  const value = parse(line.text);
+  const value = jsonValueOf(line.text);
   if (value === undefined) return bad(null, 'is not JSON: each line must be {"id": …, "text": "…"}');
   if (!isJsonObject(value)) return bad(null, 'is JSON, but no object: each line must be {"id": …, "text": "…"}');
   const { id = line.number, text } = value;
@@ -32,13 +32,4 @@ export function readLine(line: Line): ReadLine {
 
 function bad(id: JsonValue, problem: string): BadLine {
   return { kind: 'bad', id, problem };
-}
-
-function parse(text: string): JsonValue | undefined {
-  try {
-    const value: JsonValue = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createCanonicalWriter } from '../../../src/lib/canonical-writer.ts';
-import { canonicalJson, type JsonValue } from '../../../src/lib/json.ts';
+import { canonicalJson, type JsonValue, jsonObjectOf, jsonValueOf } from '../../../src/lib/json.ts';
 
 /** What the writer makes of a value, in a buffer that is just large enough. */
 function written(value: JsonValue): string {
@@ -100,4 +100,14 @@ describe('canonical JSON (RFC 8785)', () => {
     Reflect.set(given, 'a', undefined);
     expect(written(given)).toBe('{"b":1,"c":3}');
   });
+});
+
+test.each([
+  { text: '{"a":[1]}', value: { a: [1] }, object: { a: [1] } },
+  { text: '[]', value: [], object: null },
+  { text: 'null', value: null, object: null },
+  { text: '', value: undefined, object: null },
+  { text: '{"a":', value: undefined, object: null },
+])('the value of $text', ({ text, value, object }) => {
+  expect([jsonValueOf(text), jsonObjectOf(text)]).toEqual([value, object]);
 });
