@@ -85,12 +85,13 @@ export const keywordSecretRules: readonly Rule[] = [
   {
     ...shape,
     id: 'said-secret',
-    verifies: 'entropy, looks random',
-    lead: /(?:api[ _-]key|access[ _-]key|secret(?:[ _-](?:access[ _-])?key)?|sercret|token|bearer)(?: is|:)? {1,3}["'(]?/i,
+    verifies: 'entropy, looks random, the name is not about a secret',
+    lead: /(?:api key|access key|[_-]key|secret(?:[ _-](?:access[ _-])?key)?|sercret|token|bearer)(?: is|:)? {1,3}["'(]?/i,
     pattern: tokenText,
     maxLength: 256,
     notAfter: notAfterToken,
-    check: ({ value }) => (value.length >= 12 && looksRandom(value) ? 'plausible' : 'wrong'),
+    check: ({ text, start, value }) =>
+      value.length >= 12 && looksRandom(value) && !isAboutSecret(nameBefore(text, start)) ? 'plausible' : 'wrong',
     score: 0.5,
     examples: {
       positive: [
@@ -101,6 +102,9 @@ export const keywordSecretRules: readonly Rule[] = [
         { text: `secret access key ${sample(['base62', 40])}`, value: sample(['base62', 40]) },
       ],
       negative: [
+        `my PUBLIC_KEY is ${sample(['base64', 43])}`,
+        'foreign_key is user_id',
+        'the cache-key is 2024-11-30',
         'secret sauce',
         'token budget2024',
         'api key management',

@@ -71,15 +71,19 @@ export const machineCredentialRules: readonly Rule[] = [
     id: 'private-key-base64',
     entity: 'SECRET_PRIVATE_KEY',
     tier: 'core',
-    pattern: new RegExp(`(?:${encodedHeaders.join('|').replaceAll('+', '\\+')})[A-Za-z0-9+/=]{40,}`),
+    pattern: new RegExp(`(?:${encodedHeaders.join('|').replaceAll('+', '\\+')})[A-Za-z0-9+/]{40,}`),
     maxLength: 400,
-    rest: /[A-Za-z0-9+/=]*/,
-    // Within a run of base64 it would be tried again to the end of the run.
-    notBefore: /[A-Za-z0-9+/=]/,
+    // Without the padding, so that the next one may begin behind a `=`: within a run it would be tried again to the end of the run.
+    rest: /[A-Za-z0-9+/]*/,
+    notBefore: /[A-Za-z0-9+/]/,
     score: 1,
     source: 'https://www.rfc-editor.org/rfc/rfc7468',
     examples: {
-      positive: [encodedKey, { text: `client-key-data: ${encodedKey}\n`, value: encodedKey }],
+      positive: [
+        encodedKey,
+        { text: `client-key-data: ${encodedKey}\n`, value: encodedKey },
+        { text: `TLS_KEY=${encodedKey}`, value: encodedKey },
+      ],
       negative: [`${Buffer.from('-----BEGIN CERTIFICATE-----').toString('base64')}${sample(['base64', 120])}`],
     },
   },

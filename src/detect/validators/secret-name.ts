@@ -15,8 +15,8 @@ export function nameBefore(text: string, start: number): readonly string[] {
   return particles.has(words.at(-1) ?? '') ? words.slice(0, -1) : words;
 }
 
-/** Words between a name and its value: a type, a verb. */
-const fillers = new Set(['string', 'default', 'is', 'was', 'to', 'are', 'ist', 'est', 'now']);
+/** Words between a name and its value: a type, a verb, the member that holds the value (`name: PUBLIC_KEY`, `value: …`). */
+const fillers = new Set(['string', 'default', 'value', 'is', 'was', 'to', 'are', 'ist', 'est', 'now']);
 /** Korean and Japanese mark the topic at the end of the word. */
 const particles = new Set(['는', '은', '가', '이', '를', '을', 'は', 'が', 'を']);
 
