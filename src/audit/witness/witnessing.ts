@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Fault } from '../../lib/fault.ts';
 import { type FsPort, replaceFile } from '../fs-port.ts';
 import { pause, readPublished } from '../sinks/log-tail.ts';
 import type { TrustedWitness } from '../verify-trust.ts';
@@ -55,24 +56,24 @@ export function startWitnessing(options: WitnessingOptions): Witnessing {
       clients.map(async ({ witness, client }) => {
         const answer = await client.ask(published.note, deadline(stop.signal, options.deadlineMs));
         note(witness.name, answer);
-        return answer;
+        return { name: witness.name, answer };
       }),
     );
-    const cosigned = answers.filter((answer) => answer.kind === 'cosigned');
+    const cosigned = answers.flatMap(({ name, answer }) => (answer.kind === 'cosigned' ? [{ name, ...answer }] : []));
     if (cosigned.length === 0) return;
     const whole = `${published.note}${cosigned.map(({ line }) => line).join('')}`;
     await replaceFile(options.fs, witnessedPath(directory), Buffer.from(whole));
     latest = { note: whole, size: published.size, timeS: Math.max(...cosigned.map(({ timeS }) => timeS)) };
+    // Only now: what is not kept is of use to nobody.
+    for (const { name } of cosigned) states.set(name, { atMs: nowMs(), failing: null });
     if (cosigned.length === clients.length) done = published.note;
   }
 
   function note(witness: string, answer: Asked): void {
     const state = states.get(witness);
     if (state === undefined) return;
-    if (answer.kind === 'cosigned') {
-      state.atMs = nowMs();
-      state.failing = null;
-    } else if (answer.kind === 'ahead') {
+    if (answer.kind === 'cosigned') return;
+    if (answer.kind === 'ahead') {
       state.failing = `it has cosigned ${answer.size} records, which is more than there are`;
       options.onAhead(witness, answer.size);
     } else {
@@ -82,7 +83,9 @@ export function startWitnessing(options: WitnessingOptions): Witnessing {
 
   const running = (async () => {
     while (!stop.signal.aborted) {
-      await round().catch(() => undefined);
+      await round().catch((thrown: unknown) => {
+        for (const state of states.values()) state.failing = `cannot be kept: ${Fault.from(thrown).message}`;
+      });
       await pause(options.intervalMs, stop.signal);
     }
   })();

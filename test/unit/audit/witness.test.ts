@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -172,6 +172,29 @@ describe('a witness that lies', () => {
     expect(witnessing.latest()).toBeNull();
     expect(nodeFs.read(join(directory, 'checkpoint.witnessed'))).toBeNull();
   });
+});
+
+test('a cosignature that cannot be kept does not count, and the status says why', async () => {
+  const directory = await logOf(5);
+  const { witness, close } = await witnessFor(directory);
+  mkdirSync(join(directory, 'checkpoint.witnessed'));
+  const witnessing = startWitnessing({
+    directory,
+    witnesses: [witness],
+    fs: nodeFs,
+    intervalMs: 5,
+    deadlineMs: 5_000,
+    nowMs: Date.now,
+    onAhead: () => undefined,
+  });
+  const status = await eventually('a failure', () => witnessing.status().find(({ failing }) => failing !== null));
+  expect(status).toEqual({ witness: 'w1', lagSeconds: null, failing: expect.stringMatching(/^cannot be kept: /) });
+  expect(witnessing.latest()).toBeNull();
+  rmSync(join(directory, 'checkpoint.witnessed'), { recursive: true });
+  await eventually('a cosignature', () => witnessing.latest() ?? undefined);
+  expect(witnessing.status()).toMatchObject([{ witness: 'w1', failing: null }]);
+  await witnessing.stop();
+  await close();
 });
 
 test('a cosigned checkpoint lies beside the log, and verification asks for it by policy', async () => {
