@@ -26,6 +26,7 @@ export function keyService(
         if (!mayPass || tried === attemptsMax) {
           throw new Fault('key_unavailable', `${what}: ${error instanceof Error ? error.message : 'failed'}`, error);
         }
+        // The deadline ends the pause, too; the attempt that follows says so.
         await wait(firstPauseMs * 2 ** (tried - 1), undefined, { signal }).catch(() => undefined);
       }
     }

@@ -271,6 +271,7 @@ async function readMore(file: FileHandle, position: number): Promise<Buffer> {
 }
 
 async function pause(options: ReadOptions): Promise<void> {
+  // An abort ends the waiting, too; the caller looks at the signal.
   await wait(options.pollMs ?? 250, undefined, options.signal ? { signal: options.signal } : {}).catch(() => undefined);
 }
 

@@ -50,6 +50,7 @@ export function createKafkaSink(options: KafkaOptions): Sink {
   async function drop(): Promise<void> {
     const last = producer;
     producer = null;
+    // It failed already, or the sink closes: how it ends changes nothing.
     await last?.disconnect().catch(() => undefined);
   }
 

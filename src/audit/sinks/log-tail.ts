@@ -83,6 +83,7 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
     covered: () => covered,
     close: async () => {
       stop.abort();
+      // Nobody waits for that record any more, whatever became of reading it.
       await pending?.catch(() => undefined);
       await records.return(undefined);
     },
