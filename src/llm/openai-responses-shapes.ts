@@ -232,7 +232,7 @@ function eventOf(response: Shape, items: Shape): Shape {
       response,
       item: items,
       part: contentOf('text'),
-      delta: text('other', { isRunning: true }),
+      delta: free('other', { isRunning: true }),
       text: text('text'),
       refusal: text('refusal'),
       transcript: text('text'),

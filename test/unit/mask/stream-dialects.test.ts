@@ -59,6 +59,10 @@ function piece(stringValue: string, { willContinue, ...call }: { id?: string; wi
   return candidate({ functionCall: { ...call, partialArgs: [{ jsonPath: '$.a', stringValue, willContinue }] } });
 }
 
+function shellOutput(stdout: string): object {
+  return { type: 'response.shell_call_output_content.delta', item_id: 'i', output_index: 0, delta: { stdout } };
+}
+
 function block(index: number, delta: object): object {
   return { type: 'content_block_delta', index, delta };
 }
@@ -192,6 +196,12 @@ describe('what repeats a masked text goes with it', () => {
         candidate({ functionCall: { partialArgs: [{ jsonPath: '$.b', stringValue: 'ple.com', willContinue: true }] } }),
         candidate({ functionCall: { partialArgs: [{ jsonPath: '$.a', stringValue: '' }] } }),
       ],
+    },
+    {
+      name: 'a piece that is an object: the output of a shell',
+      dialect: createOpenAiResponses(),
+      given: [shellOutput('jane.doe@exam'), shellOutput('ple.com')],
+      want: [shellOutput('EMAIL_ADDRESS_REDACTED'), shellOutput('')],
     },
     {
       name: 'nothing of two calls of Vertex AI, one after the other, that only together say a value',
