@@ -143,6 +143,10 @@ function* addLines(texts: FormText[], body: Buffer, pointer: string, { contentSt
     if (position % turnParts === turnParts - 1) yield;
     const lf = body.indexOf(LF, start);
     const lineEnd = lf < 0 || lf >= end ? end : lf;
+    if (lineEnd === start) {
+      start = lineEnd + 1;
+      continue;
+    }
     const text = yield* contentText(body, `${pointer}/${position}`, start, lineEnd);
     if (text.text.trim() !== '') texts.push(text);
     start = lineEnd + 1;

@@ -25,6 +25,10 @@ export function* readUrlencoded(body: Buffer): Sliced<Result<Form, BodyError>> {
       work = 0;
       yield;
     }
+    if (end === start) {
+      start = end + 1;
+      continue;
+    }
     const equals = body.subarray(start, end).indexOf(EQUALS);
     const nameEnd = equals < 0 ? end : start + equals;
     const name = yield* percentDecoding(body.subarray(start, nameEnd), true);
