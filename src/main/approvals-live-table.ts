@@ -2,6 +2,7 @@ import { type Approval, State } from '../gen/countersign/approval/v1/approval.ts
 import { stateName } from './approval-json.ts';
 import { person, short } from './approvals-view.ts';
 import { printable } from './output.ts';
+import { fitWidth, padWidth, textWidth } from './text-width.ts';
 
 /** The part of a terminal that is drawn on. */
 export interface Screen {
@@ -45,9 +46,9 @@ export function createLiveTable(screen: Screen, nowMs: () => number): LiveTable 
     const lines = frame(
       [...rows.values()].map(({ approval }) => approval),
       now,
-      { isComplete, problem },
+      { isComplete, problem, columns },
     );
-    const drawn = lines.slice(0, height).map((line) => `${line.slice(0, columns)}\u001b[K`);
+    const drawn = lines.slice(0, height).map((line) => `${fitWidth(line, columns)}\u001b[K`);
     screen.write(`\u001b[H${drawn.join('\r\n')}\u001b[J`);
   };
 
@@ -82,24 +83,47 @@ export function createLiveTable(screen: Screen, nowMs: () => number): LiveTable 
   };
 }
 
+export interface FrameOptions {
+  readonly isComplete: boolean;
+  readonly problem: string | null;
+  /** Columns that give way, by rank, until the rest of the line fits: the id is what a decision needs. */
+  readonly columns: number;
+}
+
 /** The lines of one picture. Ages and times left are counted on from the approvals' own times. */
 export function frame(
   approvals: readonly Approval[],
   nowMs: number,
-  { isComplete, problem }: { readonly isComplete: boolean; readonly problem: string | null },
+  { isComplete, problem, columns }: FrameOptions,
 ): readonly string[] {
   const waiting = approvals.filter(({ state }) => state === State.STATE_PENDING).sort(byAge);
   const others = approvals.filter(({ state }) => state !== State.STATE_PENDING).sort((a, b) => byAge(b, a));
   const header = ['STATE', 'AGE', 'LEFT', 'NEEDS', 'REQUESTER', 'MODEL', 'RULES', 'ID'];
   const cells = [...waiting, ...others].map((approval) => cellsOf(approval, nowMs));
-  const widths = header.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...cells.map((row) => textWidth(row[column] ?? ''))),
+  );
+  const shown = columnsThatFit(header, widths, columns);
   const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    shown
+      .map((column) => padWidth(row[column] ?? '', widths[column] ?? 0))
       .join('  ')
       .trimEnd();
   const title = `${waiting.length} waiting${isComplete ? '' : ' …'}${problem === null ? '' : `   ${problem}`}`;
   return [title, '', line(header), ...cells.map(line)];
+}
+
+/** What a narrow terminal can do without, the least needed first. */
+const givesWay = ['RULES', 'MODEL', 'NEEDS', 'REQUESTER', 'AGE', 'LEFT'];
+
+function columnsThatFit(header: readonly string[], widths: readonly number[], columns: number): readonly number[] {
+  let shown = header.map((_title, column) => column);
+  const width = () => shown.reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2);
+  for (const title of givesWay) {
+    if (width() <= columns) break;
+    shown = shown.filter((column) => header[column] !== title);
+  }
+  return shown;
 }
 
 function cellsOf(approval: Approval, nowMs: number): string[] {
@@ -115,8 +139,8 @@ function cellsOf(approval: Approval, nowMs: number): string[] {
     cut(person(approval.requester), 24),
     cut(approval.resource?.model ?? '', 24),
     cut(approval.rules.join(','), 32),
-    approval.id,
-  ].map(printable);
+    printable(approval.id),
+  ];
 }
 
 function isOver({ state }: Approval): boolean {
@@ -127,6 +151,7 @@ function byAge(a: Approval, b: Approval): number {
   return (a.createTime?.getTime() ?? 0) - (b.createTime?.getTime() ?? 0);
 }
 
-function cut(text: string, charsMax: number): string {
-  return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1)}…`;
+function cut(text: string, columns: number): string {
+  // Escapes first: what is cut is what is shown.
+  return fitWidth(printable(text).replaceAll('\n', ' '), columns);
 }

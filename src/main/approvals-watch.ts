@@ -1,4 +1,4 @@
-import { type ClientReadableStream, type ServiceError, status } from '@grpc/grpc-js';
+import { type ClientReadableStream, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { type Approval, Change, type WatchResponse } from '../gen/countersign/approval/v1/approval.ts';
 import { type ApiOptions, apiError, openApprovals, withApiOptions } from './api-client.ts';
@@ -53,10 +53,12 @@ function lineOutput(isJson: boolean): Output {
 function liveOutput(): Output {
   const live = createLiveTable(process.stdout, Date.now);
   const timer = setInterval(live.draw, 1_000);
+  process.stdout.on('resize', live.draw);
   return {
     ...live,
     close: () => {
       clearInterval(timer);
+      process.stdout.off('resize', live.draw);
       live.close();
     },
   };
@@ -105,12 +107,13 @@ function follow(options: WatchOptions, output: Output): Promise<void> {
         if (approval) output.approval(approval);
         if (change === Change.CHANGE_SYNCED) output.synced();
       });
-      // The server ends a watch in good order after a while, and when it restarts.
-      own.on('end', () => {
-        if (stream === own) again(null);
+      // The server ends a watch in good order after a while, and when it restarts. Not `end`: that comes before an error, too.
+      own.on('status', ({ code }: StatusObject) => {
+        if (stream === own && code === status.OK) again(null);
       });
       own.on('error', (error: ServiceError) => {
         if (stream !== own) return;
+        stream = null;
         if (wasThere && error.code === status.UNAVAILABLE) again('the service is away');
         else finish(apiError(error));
       });

@@ -3,6 +3,7 @@ import { approvalMessage } from '../../../src/api/approval-message.ts';
 import { create } from '../../../src/approval/state-machine.ts';
 import { type Approval, State } from '../../../src/gen/countersign/approval/v1/approval.ts';
 import { createLiveTable, frame } from '../../../src/main/approvals-live-table.ts';
+import { fitWidth, padWidth, textWidth } from '../../../src/main/text-width.ts';
 import { held, person, startMs, terms } from '../../support/approvals.ts';
 
 function shown(id: string, changes: Partial<Approval> = {}, requester = 'rita'): Approval {
@@ -31,7 +32,7 @@ describe('live table', () => {
     const early = shown('a');
     const late = shown('b', { createTime: new Date(startMs + 60_000) });
     const done = shown('c', { state: State.STATE_REJECTED });
-    const lines = frame([late, done, early], startMs + 90_000, { isComplete: true, problem: null });
+    const lines = frame([late, done, early], startMs + 90_000, { isComplete: true, problem: null, columns: 120 });
     expect(lines).toEqual([
       '2 waiting',
       '',
@@ -91,6 +92,67 @@ describe('live table', () => {
     expect(Math.max(...screen.lines().map((line) => line.length))).toBeLessThanOrEqual(40);
     expect(screen.all()).not.toContain('\u001b[2J');
     expect(screen.all()).toContain('\\x1b');
+  });
+
+  test('a narrow terminal keeps the id, and lets go of what a decision needs least', () => {
+    const id = '0197b7a0-5c1e-7cc3-98c2-0b1c2d3e4f50';
+    const at = (columns: number) =>
+      frame([shown(id)], startMs, { isComplete: true, problem: null, columns })[2]?.split(/ +/);
+    expect(at(200)).toEqual(['STATE', 'AGE', 'LEFT', 'NEEDS', 'REQUESTER', 'MODEL', 'RULES', 'ID']);
+    expect(at(80)).toEqual(['STATE', 'AGE', 'LEFT', 'REQUESTER', 'ID']);
+    expect(at(50)).toEqual(['STATE', 'ID']);
+    const screen = terminal(20, 5);
+    const live = createLiveTable(screen, () => startMs);
+    live.approval(shown(id));
+    live.draw();
+    expect(screen.lines().every((line) => line.length <= 20)).toBe(true);
+  });
+
+  test('names in wide and combining characters stand in their columns', () => {
+    const lines = frame(
+      [shown('a', {}, '山田太郎'), shown('b', {}, 'Zoe\u0301'), shown('c', {}, '👩‍👩‍👧 x')],
+      startMs,
+      {
+        isComplete: true,
+        problem: null,
+        columns: 120,
+      },
+    );
+    expect(new Set(lines.slice(3).map((line) => textWidth(line.slice(0, line.indexOf('gpt')))))).toHaveProperty(
+      'size',
+      1,
+    );
+    const screen = terminal(46, 5);
+    const live = createLiveTable(screen, () => startMs);
+    live.approval(shown('山'.repeat(40)));
+    live.draw();
+    expect(Math.max(...screen.lines().map(textWidth))).toBeLessThanOrEqual(46);
+  });
+
+  test('nothing waits', () => {
+    const screen = terminal();
+    const live = createLiveTable(screen, () => startMs);
+    live.anew();
+    live.synced();
+    expect(screen.lines()).toEqual(['0 waiting', '', 'STATE  AGE  LEFT  NEEDS  REQUESTER  MODEL  RULES  ID']);
+  });
+
+  test.each([
+    ['', 0],
+    ['abc', 3],
+    ['山田', 4],
+    ['é', 1],
+    ['e\u0301', 1],
+    ['\u200b', 0],
+    ['👍', 2],
+    ['👩‍👩‍👧', 2],
+    ['ｆｕｌｌ', 8],
+    ['한글', 4],
+    ['…', 1],
+  ])('%j takes %d columns', (text, columns) => {
+    expect(textWidth(text)).toBe(columns);
+    expect(textWidth(fitWidth(text.repeat(9), 5))).toBeLessThanOrEqual(5);
+    expect(textWidth(padWidth(text, 12))).toBe(12);
   });
 
   test('the terminal comes back as it was', () => {
