@@ -32,6 +32,8 @@ export interface RetentionConfig {
   readonly bodiesMs: number | null;
   readonly checkMs: number;
   readonly settleMs: number;
+  /** High-risk in the sense of the EU AI Act, whose Articles 19 and 26(6) ask for six months of logs at least. */
+  readonly isHighRisk: boolean;
 }
 
 /** Who must agree to a reveal, and for how long that holds. */
@@ -216,13 +218,18 @@ function retentionSection(): z.ZodType<RetentionConfig, object> {
         description:
           'How long the clock must have run steadily before anything that it makes due is destroyed: a clock that jumps destroys nothing.',
       }),
+      high_risk_ai: z.boolean().default(false).meta({
+        description:
+          'Whether this serves a high-risk AI system (EU AI Act): then records that are kept for less than 183 days are warned about.',
+      }),
     })
     .transform(
-      ({ metadata, bodies, check, settle }): RetentionConfig => ({
+      ({ metadata, bodies, check, settle, high_risk_ai }): RetentionConfig => ({
         metadataMs: metadata,
         bodiesMs: bodies,
         checkMs: check,
         settleMs: settle,
+        isHighRisk: high_risk_ai,
       }),
     );
 }

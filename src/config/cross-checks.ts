@@ -137,6 +137,9 @@ function routes({ routes }: Config): Complaint[] {
   );
 }
 
+/** What counts as six months. */
+const sixMonthsMs = 183 * 86_400_000;
+
 function audit({ audit, masking, approval }: Config): Complaint[] {
   const found: Complaint[] = [];
   if (audit.createKeyFile && audit.keyFile !== null) {
@@ -151,7 +154,16 @@ function audit({ audit, masking, approval }: Config): Complaint[] {
   if (audit.createKeyFile && audit.keyFile === null) {
     found.push(error(['audit', 'create_key_file'], 'has no file to create', 'Name one in audit.key_file.'));
   }
-  const { metadataMs, bodiesMs } = audit.retention;
+  const { metadataMs, bodiesMs, isHighRisk } = audit.retention;
+  if (isHighRisk && metadataMs !== null && metadataMs < sixMonthsMs) {
+    found.push(
+      warning(
+        ['audit', 'retention', 'metadata'],
+        'is less than the six months that the EU AI Act asks for (Articles 19 and 26(6))',
+        'Keep records for 183 days or longer.',
+      ),
+    );
+  }
   if (metadataMs !== null && (bodiesMs === null || bodiesMs > metadataMs)) {
     found.push(
       error(

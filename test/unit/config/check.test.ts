@@ -85,7 +85,7 @@ test('the least there can be is right, and everything else has its default', () 
       kek: null,
       previousKeyFiles: [],
       ageRecipients: [],
-      retention: { metadataMs: null, bodiesMs: null, checkMs: 3_600_000, settleMs: 172_800_000 },
+      retention: { metadataMs: null, bodiesMs: null, checkMs: 3_600_000, settleMs: 172_800_000, isHighRisk: false },
     },
     limits: { bodyBytesMax: 16_777_216 },
     gateways: null,
@@ -113,6 +113,23 @@ describe('values', () => {
     expect(problems.map(({ severity, setting, line }) => ({ severity, setting, line }))).toEqual([
       { severity: 'warning', setting: 'audit.create_key_file', line: 2 },
     ]);
+  });
+
+  test.each([
+    { given: '{ metadata: 90d, bodies: 30d }', want: [] },
+    { given: '{ metadata: 90d, bodies: 30d, high_risk_ai: true }', want: ['audit.retention.metadata'] },
+    { given: '{ metadata: 183d, bodies: 30d, high_risk_ai: true }', want: [] },
+    { given: '{ high_risk_ai: true }', want: [] },
+  ])('six months of records for high-risk systems: $given', ({ given, want }) => {
+    const { config, problems } = withBundle(`audit: { retention: ${given} }`);
+    expect([config === null, problems.map(({ setting }) => setting)]).toEqual([false, want]);
+    expect(problems.every(({ severity }) => severity === 'warning')).toBe(true);
+  });
+
+  test('a folder to read from stands above the log', () => {
+    const from = (folder: string) => withBundle(`audit: { directory: logs/w-0, read_from: ${folder} }`);
+    expect(from('logs').config?.audit.readFrom).toBe('/etc/logs');
+    expect(from('logs/w').problems).toMatchObject([{ severity: 'error', setting: 'audit.read_from' }]);
   });
 
   test.each([
