@@ -40,11 +40,12 @@ export function createAnchorScan(
       const unit = units[at] ?? 0;
       current = next[(current << shift) + (symbol[unit] ?? 0)] ?? 0;
       window = ((window << windowClassBits) | (classOf[unit] ?? 0)) & windowKeyMask;
-      if (marks[window] !== 0 && at - 2 >= from) atShort(units, at - 2, last);
+      const mark = marks[window] ?? 0;
+      if (mark !== 0 && at - 2 >= from) atShort(units, at - 2, mark, last);
       if (current >= hit) atHits(current, at + 1, last);
     }
     // Behind the last two stand not two units yet: they are looked at now, so that whatever they begin is known to be open.
-    for (let at = Math.max(from, end - 2); at < end; at++) atShort(units, at, last);
+    for (let at = Math.max(from, end - 2); at < end; at++) atShort(units, at, allBits, last);
     state = current;
     key = window;
     scanned = end;
@@ -59,7 +60,7 @@ export function createAnchorScan(
     }
   }
 
-  function atShort(units: Uint16Array, at: number, last: boolean): void {
+  function atShort(units: Uint16Array, at: number, bits: number, last: boolean): void {
     const unit = units[at] ?? 0;
     if (isDigit(unit)) {
       if (at === 0 || !isDigit(units[at - 1] ?? 0)) atNumber(units, at, last);
@@ -68,8 +69,8 @@ export function createAnchorScan(
     const owners = windows.short.get(unit);
     if (!owners) return;
     for (let i = 0; i < owners.length; i++) {
-      const rule = owners[i];
-      if (rule) atAnchor(rule, at, at + 1, last);
+      const owner = owners[i];
+      if (owner && (bits & owner.bit) !== 0) atAnchor(owner.rule, at, at + 1, last);
     }
   }
 
@@ -93,6 +94,8 @@ export function createAnchorScan(
     },
   };
 }
+
+const allBits = 0xffff;
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;

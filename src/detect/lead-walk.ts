@@ -24,13 +24,14 @@ const remembered = 128;
  */
 export function createLeadWalk(dfa: Dfa): LeadWalk {
   const { next, ascii, accepting } = dfa;
-  const states = new Uint32Array(remembered);
+  let states: Uint32Array | null = null;
   /** States after the units from `low` on are known up to `high`, and where the last match among them ended. */
   let low = 0;
   let high = 0;
   let lastEnd = noLead;
 
   function endLate(units: Uint16Array, start: number, from: number, fromState: number, fromEnd: number): number {
+    states ??= new Uint32Array(remembered);
     const bound = start + contextCharsMax;
     const to = Math.min(units.length, bound);
     const [knownFrom, knownTo, knownEnd] = [low, high, lastEnd];

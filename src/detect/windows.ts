@@ -1,3 +1,4 @@
+import { invariant } from '../lib/invariant.ts';
 import type { AnchorEntry } from './anchors.ts';
 import { type CompiledRule, kinds } from './compiled-rule.ts';
 import { type Dfa, dead, statesOf } from './dfa.ts';
@@ -11,11 +12,18 @@ import { type Dfa, dead, statesOf } from './dfa.ts';
 export interface Windows {
   /** Class of each code unit, 1 to 15: coarse, so that the table of windows stays in the cache. */
   readonly classOf: Uint8Array;
-  /** By key: 1 where the second unit may be such an anchor, or begin a number, of some rule. */
-  readonly marks: Uint8Array;
+  /** By key: bits of the rules that the second unit may be such an anchor of; `numberBit` where it may begin a number. */
+  readonly marks: Uint16Array;
   /** The rules with an anchor of one character, by its code unit. */
-  readonly short: ReadonlyMap<number, readonly CompiledRule[]>;
+  readonly short: ReadonlyMap<number, readonly ShortAnchor[]>;
 }
+
+export interface ShortAnchor {
+  readonly rule: CompiledRule;
+  readonly bit: number;
+}
+
+export const numberBit = 1;
 
 export const windowClassBits = 4;
 export const windowKeyMask = 0xffff;
@@ -57,18 +65,22 @@ export function buildWindows(
 ): Windows {
   const classOf = new Uint8Array(0x10000).fill(wide);
   classOf.set(classOfKind.subarray(0, 0x80));
-  const marks = new Uint8Array(windowKeyMask + 1);
-  const short = new Map<number, CompiledRule[]>();
+  const marks = new Uint16Array(windowKeyMask + 1);
+  const short = new Map<number, ShortAnchor[]>();
+  const bits = new Map<CompiledRule, number>();
   for (const { owner, anchor } of anchors) {
     const rule = rules[owner];
     if (!rule || anchor.length > 1) continue;
     for (const unit of new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)])) {
-      short.set(unit, [...(short.get(unit) ?? []), rule]);
-      markAround(marks, rule, [unit], classOf[unit] ?? 0, () => true);
+      const bit = bits.get(rule) ?? numberBit << (bits.size + 1);
+      bits.set(rule, bit);
+      short.set(unit, [...(short.get(unit) ?? []), { rule, bit }]);
+      markAround(marks, bit, rule, [unit], classOf[unit] ?? 0, () => true);
     }
   }
+  invariant(bits.size < 16, 'at most 15 rules have an anchor of one character');
   for (const rule of atNumbers) {
-    markAround(marks, rule, kindsOfClass[digit] ?? [], digit, (before) => before !== digit);
+    markAround(marks, numberBit, rule, kindsOfClass[digit] ?? [], digit, (before) => before !== digit);
   }
   return { classOf, marks, short };
 }
@@ -77,7 +89,8 @@ const digit = 1;
 
 /** Marks what may stand around a rule's anchor, which is one of the units. */
 function markAround(
-  marks: Uint8Array,
+  marks: Uint16Array,
+  bit: number,
   { reach, notBefore, lead, value }: CompiledRule,
   units: readonly number[],
   own: number,
@@ -105,7 +118,8 @@ function markAround(
     for (const first of before) {
       for (let c = 1; c < classes; c++) {
         const key = (first << (3 * windowClassBits)) | (own << (2 * windowClassBits)) | (c << windowClassBits);
-        for (let d = 1; d < classes; d++) if (((following[c] ?? 0) >> d) & 1) marks[key | d] = 1;
+        for (let d = 1; d < classes; d++)
+          if (((following[c] ?? 0) >> d) & 1) marks[key | d] = (marks[key | d] ?? 0) | bit;
       }
     }
   }

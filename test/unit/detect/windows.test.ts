@@ -11,7 +11,7 @@ const everywhere: Program = {
   ...program,
   windows: {
     ...program.windows,
-    marks: program.windows.marks.map(() => 1),
+    marks: program.windows.marks.map(() => 0xffff),
   },
 };
 

@@ -52,7 +52,12 @@ function countWork(program: Program): Program {
     rules: own,
     windows: {
       ...program.windows,
-      short: new Map([...program.windows.short].map(([unit, owners]) => [unit, owners.map(byOrder)])),
+      short: new Map(
+        [...program.windows.short].map(([unit, owners]) => [
+          unit,
+          owners.map((owner) => ({ ...owner, rule: byOrder(owner.rule) })),
+        ]),
+      ),
     },
     numberGates: program.numberGates.map((gate) => ({ ...gate, rules: gate.rules.map(byOrder) })),
   };
