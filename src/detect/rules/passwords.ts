@@ -61,7 +61,7 @@ const said = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ 
 /** What the password is for may stand in between: `password for the wifi is …`, `Senha do wifi: …`. Then something must say that it follows. */
 const preposition =
   '(?:for|of|on|f\u00fcr|zum|zur|vom|pour|de|del|du|da|do|di|van|voor|til|till|f\u00f6r|\u043e\u0442|\u0434\u043b\u044f|na)';
-const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]{1,24}){1,3}(?:[ \t]*:|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
+const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]+){1,3}(?:[ \t]*:|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
 
 function passwordCheck(match: Match, evidence: Evidence): Verdict {
   const { text, start, value } = match;
@@ -113,7 +113,7 @@ export const passwordRules: readonly Rule[] = [
     id: 'command-line-password',
     verifies: 'no placeholder, no ordinary word; two kinds of characters',
     // mysql takes the password only right behind the option; without it `-p` asks.
-    lead: /(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)[ \t](?:[^\s|;&]{1,48}[ \t]+){0,8}-p)["']?/,
+    lead: /(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)[ \t](?:[^\s|;&]+[ \t]+){0,8}-p)["']?/,
     check: ({ value }) => (looksLikePassword(value, 'said') ? 'plausible' : 'wrong'),
     source: 'https://dev.mysql.com/doc/refman/8.4/en/connecting.html',
     score: 0.7,
