@@ -132,7 +132,10 @@ async function measure(url: string): Promise<void> {
       if (!outcome.ok) throw new Error(outcome.error.kind);
       took.push(performance.now() - startMs);
     };
-    decisions.push(decide());
+    const decided = decide();
+    // Awaited below; when the run ends before that, its own reason is the one to see.
+    decided.catch(() => {});
+    decisions.push(decided);
     hold();
   }
   await Promise.all(decisions);
