@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 
 /** What the writer asks of a file system: narrow, so that a test can fail one call at a time. */
 export interface FsPort {
@@ -94,6 +95,34 @@ export const nodeFs: FsPort = {
     fs.utimesSync(path, now, now);
   },
 };
+
+/**
+ * The real one for a thread that may block and whose turns are long. A file written waits for one turn, the one after its sync, where
+ * `nodeFs` waits for four: a writer under load would never catch up with its tiles.
+ */
+export const blockingFs: FsPort = {
+  ...nodeFs,
+  writeDurable: async (path, bytes) => {
+    const fd = fs.openSync(path, 'w', 0o600);
+    try {
+      const written = fs.writeSync(fd, bytes);
+      if (written !== bytes.length) throw shortWrite(path, written, bytes.length);
+      await fsyncLater(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  syncDirectoryLater: async (path) => {
+    const fd = fs.openSync(path, 'r');
+    try {
+      await fsyncLater(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+};
+
+const fsyncLater: (fd: number) => Promise<void> = promisify(fs.fsync);
 
 /** Puts a whole file at `path`, durably, so that a crash leaves the one before it or this one, never a part. */
 export async function replaceFile(fs: FsPort, path: string, bytes: Uint8Array): Promise<void> {
