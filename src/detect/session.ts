@@ -14,7 +14,7 @@ import {
 } from './attempt.ts';
 import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
-import { createLeadWalk, type LeadWalk, leadOpen, noLead } from './lead-walk.ts';
+import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadEnd } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
@@ -86,7 +86,10 @@ export function createSession(program: Program): Session {
   }
 
   function leadEnd(rule: CompiledRule, units: Uint16Array, start: number): number {
-    const walk = walks[rule.leadId] ?? createLeadWalk(headOf(rule));
+    const head = rule.head ?? headOf(rule);
+    const end = shortLeadEnd(head, units, start);
+    if (end !== leadGoesOn) return end;
+    const walk = walks[rule.leadId] ?? createLeadWalk(head);
     walks[rule.leadId] = walk;
     return walk.end(units, start);
   }
