@@ -20,7 +20,11 @@ if (!(minutes > 0)) {
   process.exit(2);
 }
 const files = positionals.length > 0 ? positionals : propertyTests();
-const vitest = ['run', '--config', join('test', 'vitest.config.ts'), '--project', 'unit', '--reporter=dot', ...files];
+// A machine that is busy otherwise is no finding: no time limit of note.
+const vitest = [
+  ...['run', '--config', join('test', 'vitest.config.ts'), '--project', 'unit'],
+  ...['--reporter=dot', '--testTimeout=600000', ...files],
+];
 
 const end = Date.now() + minutes * 60_000;
 let rounds = 0;
