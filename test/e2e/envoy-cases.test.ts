@@ -271,6 +271,8 @@ describe('with small limits and short times', () => {
         yaml
           .replace('per_connection_buffer_limit_bytes: 20971520', 'per_connection_buffer_limit_bytes: 1048576')
           .replace('message_timeout: 60s', 'message_timeout: 0.6s')
+          // Envoy grants less time than the service was told of, and asks for.
+          .replace('max_message_timeout: 300s', 'max_message_timeout: 0.6s')
           .replace('stream_idle_timeout: 600s', 'stream_idle_timeout: 5s'),
       serviceConfig: (yaml) => `${withBundle(policy.bundle)(yaml)}\nlimits: { body_bytes: 262144 }\n`,
     });
