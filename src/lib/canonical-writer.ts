@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from './json.ts';
 
 /**
- * Writes RFC 8785 (JCS) straight into a buffer: the bytes of `canonicalJson` at a third of its cost, without a string in between. It
+ * Writes RFC 8785 (JCS) straight into a buffer: the bytes of `canonicalJson`, without a string in between. It
  * remembers in which order the members of objects come whose keys it has seen lately, so one writer should see similar values.
  */
 export interface CanonicalWriter {
