@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
 import { layout } from './layout.ts';
 import { lastRecords, readRecords, type StoredRecord } from './read.ts';
@@ -9,20 +10,26 @@ import { listOptional } from './verify-problems.ts';
 /**
  * The logs in a folder: the folder itself where it is one, and those below it, in the order of their paths. Every writer has a
  * log of its own, so several of one machine lie side by side; whoever reads the folder above them reads all of them. Symbolic links
- * are not followed, and a folder that cannot be read throws: a log in it must not go unnoticed. Not more than `limits.auditLogsMax`, nor deeper than `limits.auditLogsDepthMax`.
+ * are not followed. What cannot be read throws, and so do more logs than `limits.auditLogsMax` (`audit_unavailable`): none must go
+ * unnoticed. Not deeper than `limits.auditLogsDepthMax`.
  */
 export async function logsIn(folder: string): Promise<string[]> {
   const found: string[] = [];
   async function look(directory: string, depth: number): Promise<void> {
     const isOne = isLog(directory);
     if (isOne) found.push(directory);
+    if (found.length > limits.auditLogsMax) {
+      throw new Fault(
+        'audit_unavailable',
+        `more than ${limits.auditLogsMax} logs lie below ${folder}: name a folder with fewer of them`,
+      );
+    }
     if (depth >= limits.auditLogsDepthMax) return;
     const entries = await listOptional(directory);
     const below = entries.filter(
       (entry) => entry.isDirectory() && entry.name !== lostAndFound && !(isOne && ownFolders.has(entry.name)),
     );
     for (const { name } of below.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (found.length >= limits.auditLogsMax) return;
       await look(join(directory, name), depth + 1);
     }
   }

@@ -119,15 +119,20 @@ export function createPartLog(options: PartLogOptions): PartLog {
     if (writing !== null) return;
     writing = write()
       .catch((thrown: unknown) => {
-        // What was in that write is lost to a crash; the outcome, when it comes, has it all.
-        const { code, message } = Fault.from(thrown, 'audit_unavailable');
-        options.log.error('parts of answers were not kept', { code, reason: message, file: directory });
+        lost(thrown);
         current = null;
       })
       .finally(() => {
         writing = null;
         if ([...live].some(({ bytes }) => bytes >= limits.answerPartBytesMax)) startWriting();
       });
+  }
+
+  /** What was to be written is lost to a crash; the outcome, when it comes, has it all. */
+  function lost(thrown: unknown): null {
+    const { code, message } = Fault.from(thrown, 'audit_unavailable');
+    options.log.error('parts of answers were not kept', { code, reason: message, file: directory });
+    return null;
   }
 
   async function write(isAll = false): Promise<void> {
@@ -143,7 +148,12 @@ export function createPartLog(options: PartLogOptions): PartLog {
       for (let bytes = 0; at < due.length && bytes < writeBytesMax; at++) {
         const entry = due[at];
         if (entry === undefined) break;
-        const frame = await frameOf(entry, epoch);
+        const frame = await frameOf(entry, epoch).catch((thrown: unknown) => {
+          // Its key is not to be had, now or later: others must not wait for it.
+          live.delete(entry);
+          entry.pieces = [];
+          return lost(thrown);
+        });
         // Its outcome may have become durable while its key was looked up.
         if (frame === null || !live.has(entry)) continue;
         frames.push(frame);
@@ -236,7 +246,7 @@ export function createPartLog(options: PartLogOptions): PartLog {
       isClosed = true;
       if (timer !== null) clearTimeout(timer);
       await writing;
-      await write(true).catch(() => undefined);
+      await write(true).catch(lost);
       for (const file of [...files]) {
         if (file.needed.size === 0) await remove(file);
         else await file.handle.close().catch(() => undefined);

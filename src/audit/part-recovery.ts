@@ -19,7 +19,7 @@ export interface LeftParts {
   has(exchange: string): boolean;
   /**
    * What goes into the `aborted` record of an exchange: the texts, sealed anew with it, for the same subject; and how many parts there
-   * were. Parts whose key is gone are counted as unreadable. The texts are bounded by `limits.bodyBytesMax` each.
+   * were. Parts that are missing before the last of them, or whose key is gone, are counted as unreadable. The texts are bounded by `limits.bodyBytesMax` each.
    */
   take(exchange: string): Promise<Pick<AuditEntry, 'session' | 'bodies' | 'facts' | 'subjectKey'>>;
   /** Removes the files. To be called when all that was taken is durable. */
@@ -89,7 +89,9 @@ export function findParts(
       const sorted = [...(places.get(exchange) ?? [])].sort((a, b) => a.part - b.part);
       const texts = new Map<string, Buffer[]>();
       let last: OpenedPart | null = null;
-      let unreadable = 0;
+      // They are numbered from 0: one that could not be written is missing among them.
+      const count = (sorted.at(-1)?.part ?? -1) + 1;
+      let unreadable = count - sorted.length;
       for (const place of sorted) {
         const opened = await openPart(place);
         if (opened === null) unreadable += 1;
@@ -98,7 +100,7 @@ export function findParts(
       }
       return {
         session: last?.session ?? '',
-        facts: { answer_parts: sorted.length, ...(unreadable > 0 ? { unreadable_parts: unreadable } : {}) },
+        facts: { answer_parts: count, ...(unreadable > 0 ? { unreadable_parts: unreadable } : {}) },
         bodies: bodiesOf(texts, last?.mediaType ?? ''),
         ...(last === null || last.subject === null ? {} : { subjectKey: last.subject }),
       };

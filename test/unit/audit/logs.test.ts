@@ -7,6 +7,7 @@ import { findInLogs, followLogs, lastOfLogs, logsIn, readLogs } from '../../../s
 import type { StoredRecord } from '../../../src/audit/read.ts';
 import { reportPeriod } from '../../../src/audit/report.ts';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
+import { limits } from '../../../src/lib/limits.ts';
 import { intentEntry, openTestLog, outcomeEntry } from '../../support/audit.ts';
 import { inlineWriter } from '../../support/audit-fs.ts';
 
@@ -40,6 +41,13 @@ test('what cannot be read is not passed over as if it held no log', async () => 
   mkdirSync(join(directory, 'w-0'));
   symlinkSync('segments', join(directory, 'w-0', 'segments'));
   await expect(findInLogs([join(directory, 'w-0')], 'x')).rejects.toMatchObject({ code: 'ELOOP' });
+});
+
+test('more logs than are read as one are an error: none may go unnoticed', async () => {
+  for (let i = 0; i <= limits.auditLogsMax; i++) mkdirSync(join(directory, `w-${i}`, 'segments'), { recursive: true });
+  await expect(logsIn(directory)).rejects.toMatchObject({ code: 'audit_unavailable' });
+  rmSync(join(directory, 'w-0'), { recursive: true });
+  expect(await logsIn(directory)).toHaveLength(limits.auditLogsMax);
 });
 
 /** Three workers that took turns. */

@@ -125,6 +125,24 @@ describe('what an answer gave before its end', () => {
     expect([record.facts['answer_parts'], (await texts(record))['output']]).toEqual([1, first]);
   });
 
+  test('a part that is missing between others is counted', async () => {
+    const log = await open();
+    const partial = await begin(log, 'x-1');
+    const first = await addWritten(partial, 'first');
+    const from = kept();
+    await addWritten(partial, 'second');
+    const to = kept();
+    const third = await addWritten(partial, 'third');
+    await crash(log);
+    const [path = ''] = files();
+    const bytes = readFileSync(path);
+    writeFileSync(path, Buffer.concat([bytes.subarray(0, from), bytes.subarray(to)]));
+    await (await open()).close();
+    const record = await abortedOf('x-1');
+    expect([record.facts['answer_parts'], record.facts['unreadable_parts']]).toEqual([3, 1]);
+    expect((await texts(record))['output']).toBe(first + third);
+  });
+
   test('is sealed for its subject, before and after: an erased one is not readable any more, and counted', async () => {
     const first = await open();
     const subjects = await openSubjectKeys({
@@ -151,6 +169,27 @@ describe('what an answer gave before its end', () => {
     expect((await texts(alices))['output']).toBe(text);
     const bobs = await abortedOf('x-2');
     expect([bobs.facts['answer_parts'], bobs.facts['unreadable_parts'], bobs.bodies]).toEqual([1, 1, []]);
+  });
+
+  test('an answer whose key is not to be had takes no other with it', async () => {
+    const log = await open();
+    const failing = log.partial({
+      exchange: 'x-1',
+      session: 's',
+      mediaType: 'text/plain',
+      subjectKey: () => Promise.reject(new Error('no key')),
+    });
+    const text = Buffer.alloc(limits.answerPartBytesMax, 'a');
+    failing.add('output', text);
+    const other = await begin(log, 'x-2');
+    // Both are due in one write.
+    failing.add('output', text);
+    other.add('output', text);
+    await eventually('the part on disk', async () => (kept() > 0 ? true : undefined));
+    failing.add('output', text);
+    await addWritten(other, 'more of it');
+    await crash(log);
+    expect(readFileSync(files()[0] ?? '', 'latin1')).not.toContain('x-1');
   });
 
   test('files of other runs and noise do not keep a log from starting', async () => {
