@@ -135,11 +135,17 @@ describe('gate', () => {
   });
 
   test('one of many waiters gets a one-time grant, the others ask anew together', async () => {
-    const passes = Array.from({ length: 5 }, () => gate.pass(digest, held(), terms({ waitS: 0.5 }), forever));
+    const others = new AbortController();
+    const passes = Array.from({ length: 5 }, () => gate.pass(digest, held(), terms(), others.signal));
     await onRecord(1);
     await store.approve('id-000001', ada);
+    expect((await Promise.race(passes)).kind).toBe('granted');
+    // Asked for, approved, used, asked for anew: for that the others wait, and would for an hour.
+    await onRecord(4);
+    others.abort();
     const outcomes = (await Promise.all(passes)).map((outcome) => outcome.kind).sort();
     expect(outcomes).toEqual(['granted', 'pending', 'pending', 'pending', 'pending']);
+    expect(recorded.map(({ state }) => state)).toEqual(['pending', 'approved', 'consumed', 'pending']);
   });
 
   test('a client that goes away ends the wait, takes no grant and leaves the record', async () => {
