@@ -3,7 +3,7 @@ import type { AuditConfig } from './config.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { sinksSection } from './sinks-section.ts';
 import { distinct, duration, path, text } from './values.ts';
-import { witnessesSection } from './witness-section.ts';
+import { witnessesSection, witnessSection } from './witness-section.ts';
 
 /** Where the key-encryption key lies when it does not lie in the key file; see src/audit/keys.ts. */
 export type KekConfig =
@@ -85,6 +85,9 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
       witnesses: witnessesSection().default([]).meta({
         description: 'Who cosigns checkpoints, so that the log cannot be rewritten even with its key.',
       }),
+      witness: witnessSection()
+        .prefault({})
+        .meta({ description: 'What holds when witnesses are away: by default their lag is told, and nothing else.' }),
       sink_directory: path(base)
         .prefault('data/sinks')
         .meta({ description: 'Where sinks keep how far they have got, and their dead letters.' }),
@@ -102,6 +105,7 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
         createKeyFile: given.create_key_file,
         sinks: given.sinks,
         witnesses: given.witnesses,
+        witness: given.witness,
         sinkDirectory: given.sink_directory,
         kek: given.kek,
         previousKeyFiles: given.previous_key_files,

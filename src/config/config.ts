@@ -166,6 +166,13 @@ export type NoticeRouteConfig = Omit<NoticeRoute, 'channel'> & {
 /** A sink, its address and credentials out of sight. */
 export type SinkConfig = Omit<SinkSpec, 'target'> & { readonly target: Secret<SinkTarget> };
 
+/** How many witnesses must have cosigned the record, and how late, for exchanges to pass. */
+export interface WitnessDemand {
+  /** 0: none must. */
+  readonly required: number;
+  readonly maxLagMs: number;
+}
+
 export interface AuditConfig {
   readonly directory: string;
   /** A folder above the logs of several writers, this one's among them, which are read as one; null: this log alone. */
@@ -177,6 +184,7 @@ export interface AuditConfig {
   readonly createKeyFile: boolean;
   readonly sinks: readonly SinkConfig[];
   readonly witnesses: readonly TrustedWitness[];
+  readonly witness: WitnessDemand;
   /** Where sinks keep their cursors and dead letters. */
   readonly sinkDirectory: string;
   /** Null: the key-encryption key lies with the signing key. */

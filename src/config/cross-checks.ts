@@ -173,6 +173,24 @@ function audit({ audit, masking, approval }: Config): Complaint[] {
       ),
     );
   }
+  const { required } = audit.witness;
+  if (required > audit.witnesses.length) {
+    found.push(
+      error(
+        ['audit', 'witness', 'required'],
+        `is ${required}, but there are ${audit.witnesses.length} witnesses: every exchange would be refused`,
+        'Name more in audit.witnesses, or require fewer.',
+      ),
+    );
+  } else if (required > 0 && required === audit.witnesses.length) {
+    found.push(
+      warning(
+        ['audit', 'witness', 'required'],
+        'is all of them: one that is away has every exchange refused after max_lag',
+        'Have more witnesses than are required.',
+      ),
+    );
+  }
   if (masking.key === null && approval.store.kind === 'redis') {
     found.push(
       error(

@@ -54,7 +54,7 @@ import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices } from './notices.ts';
 import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
 import { openSinks } from './sinks.ts';
-import { openWitnesses, refuseRollback } from './witnesses.ts';
+import { openWitnesses, refuseRollback, type Witnesses } from './witnesses.ts';
 
 /** The service, running. */
 export interface Service {
@@ -118,7 +118,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);
-  const witnesses = openWitnesses(config.audit, audit, { log, metrics });
+  const witnesses = openWitnesses(config.audit, audit, clock, { log, metrics });
   opened.add(witnesses.close);
   const subjects = await openSubjectKeys({
     directory: config.audit.directory,
@@ -178,7 +178,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     entities,
     pdp,
     gate,
-    audit: sealForSubjects(audit, subjects),
+    audit: sealForSubjects(witnesses.demanded, subjects),
     clock,
     newId,
     log,
@@ -235,7 +235,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   }
   let isStopping = false;
   const http = createHttpEndpoint(
-    { metrics, log, readiness: () => readiness(isStopping, audit, pdp) },
+    { metrics, log, readiness: () => readiness(isStopping, audit, pdp, witnesses) },
     { ...address(config.listen.http), tls: tlsOf(config.listen.http, readTls) },
   );
 
@@ -373,6 +373,7 @@ function readiness(
   isStopping: boolean,
   audit: FileLog,
   pdp: ReloadingPdp,
+  { missing }: Witnesses,
 ): { name: string; ready: boolean; reason: string | null }[] {
   const { state, reason } = audit.health();
   const revision = pdp.revision();
@@ -380,6 +381,7 @@ function readiness(
     { name: 'lifecycle', ready: !isStopping, reason: isStopping ? 'stopping' : null },
     { name: 'audit', ready: state === 'open', reason: state === 'open' ? null : (reason ?? state) },
     { name: 'policy', ready: revision !== null, reason: revision === null ? 'no policy is loaded' : null },
+    ...(missing === null ? [] : [{ name: 'witnesses', ready: missing() === null, reason: missing() }]),
   ];
 }
 

@@ -1,7 +1,9 @@
 import type { AuditLog } from '../audit/entry.ts';
 import { nodeFs } from '../audit/fs-port.ts';
+import { demandWitnesses } from '../audit/witness/demand-witnesses.ts';
 import { findAhead, startWitnessing } from '../audit/witness/witnessing.ts';
 import type { AuditConfig } from '../config/config.ts';
+import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
 
@@ -24,28 +26,54 @@ export async function refuseRollback(config: AuditConfig): Promise<void> {
   );
 }
 
+export interface Witnesses {
+  /** The log, which takes no intent while witnesses that are required are behind. */
+  readonly demanded: AuditLog;
+  /** Says why exchanges are refused, or null while they are not; null itself: no witness is required. */
+  readonly missing: (() => string | null) | null;
+  close(): Promise<void>;
+}
+
 /**
  * Has each checkpoint cosigned, and once a minute puts the witnesses' latest word on record as a `beacon`: what is under a
  * cosigned checkpoint existed before the witness's time, what follows a beacon was written after it. So each record lies
- * between two times of somebody else's clock.
+ * between two times of somebody else's clock. Where so many of them are required, what they have not cosigned in time closes the way.
  */
 export function openWitnesses(
   config: AuditConfig,
   audit: AuditLog,
+  clock: Clock,
   observe: { readonly log: Log; readonly metrics: Metrics },
-): { close(): Promise<void> } {
-  if (config.witnesses.length === 0) return { close: async () => {} };
+): Witnesses {
+  if (config.witnesses.length === 0) return { demanded: audit, missing: null, close: async () => {} };
+  const { required, maxLagMs } = config.witness;
   const witnessing = startWitnessing({
     directory: config.directory,
     witnesses: config.witnesses,
     fs: nodeFs,
     intervalMs,
-    deadlineMs,
-    nowMs: Date.now,
+    // One that never answers must not make the others late.
+    deadlineMs: Math.min(deadlineMs, maxLagMs / 2),
+    quorum: required,
+    nowMs: () => Number(clock.monoNs() / 1_000_000n),
     onAhead: (witness, size) => observe.log.error('audit log behind its witness', { sink: witness, count: size }),
   });
+  const missing = (): string | null => {
+    const lagMs = witnessing.quorumLagSeconds() * 1000;
+    if (lagMs <= maxLagMs) return null;
+    return `fewer than ${required} witnesses have cosigned the record of the last ${Math.floor(lagMs / 1000)} s`;
+  };
   const failing = new Map<string, string>();
+  let wasMissing = false;
+  const tellQuorum = (): void => {
+    observe.metrics.auditWitnessQuorum(witnessing.quorumLagSeconds());
+    const reason = missing();
+    if (reason !== null && !wasMissing) observe.log.error('audit witnesses missing: exchanges are refused', { reason });
+    if (reason === null && wasMissing) observe.log.info('audit witnesses are back');
+    wasMissing = reason !== null;
+  };
   const telling = setInterval(() => {
+    if (required > 0) tellQuorum();
     for (const { witness, lagSeconds, failing: reason } of witnessing.status()) {
       if (lagSeconds !== null) observe.metrics.auditWitness(witness, lagSeconds);
       if (reason !== null && failing.get(witness) !== reason)
@@ -71,6 +99,8 @@ export function openWitnesses(
   }, beaconMs);
   beacons.unref();
   return {
+    demanded: required > 0 ? demandWitnesses(audit, missing) : audit,
+    missing: required > 0 ? missing : null,
     close: async () => {
       clearInterval(telling);
       clearInterval(beacons);

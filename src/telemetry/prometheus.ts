@@ -105,6 +105,10 @@ export function createPrometheus(options: {
     labelNames: ['witness'] as const,
     registers,
   });
+  const witnessQuorumSeconds = gauge(
+    'countersign_audit_witness_quorum_lag_seconds',
+    'Time since all of the record had been cosigned by as many witnesses as are required.',
+  );
   const open = gauge('countersign_exchanges_open', 'Exchanges between their request and their outcome.');
 
   const noticesWaiting = gauge('countersign_notices_waiting', 'Notices that are not delivered yet.');
@@ -150,6 +154,7 @@ export function createPrometheus(options: {
       sinkMissed.set({ sink }, missed);
     },
     auditWitness: (witness, lagSeconds) => witnessSeconds.set({ witness }, lagSeconds),
+    auditWitnessQuorum: (lagSeconds) => witnessQuorumSeconds.set(lagSeconds),
     failure: (code) => faultOf(code).inc(),
     exchangesOpen: (delta) => open.inc(delta),
   };

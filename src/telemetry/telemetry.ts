@@ -64,6 +64,8 @@ export interface Metrics {
   auditSink(status: AuditSinkStatus): void;
   /** Seconds since a witness of the audit log has last cosigned. */
   auditWitness(witness: string, lagSeconds: number): void;
+  /** Seconds since all of the record had the cosignatures that are required. */
+  auditWitnessQuorum(lagSeconds: number): void;
   failure(code: FaultCode): void;
   exchangesOpen(delta: 1 | -1): void;
 }
@@ -98,6 +100,7 @@ export const noMetrics: Metrics = {
   noticesWaiting() {},
   auditSink() {},
   auditWitness() {},
+  auditWitnessQuorum() {},
   failure() {},
   exchangesOpen() {},
 };

@@ -14,7 +14,9 @@ export interface WitnessStatus {
 
 export interface Witnessing {
   status(): readonly WitnessStatus[];
-  /** The latest checkpoint with cosignatures, as a note; null: none yet. */
+  /** Seconds since all that was published then had the cosignatures of enough witnesses; before it ever had, since the start. */
+  quorumLagSeconds(): number;
+  /** The latest checkpoint with enough cosignatures, as a note; null: none yet. */
   latest(): { readonly note: string; readonly size: number; readonly timeS: number } | null;
   stop(): Promise<void>;
 }
@@ -25,6 +27,9 @@ export interface WitnessingOptions {
   readonly fs: FsPort;
   readonly intervalMs: number;
   readonly deadlineMs: number;
+  /** Only checkpoints that so many of them have cosigned are kept; default 1. */
+  readonly quorum?: number;
+  /** Milliseconds of a clock that never jumps. */
   readonly nowMs: () => number;
   /** A witness that knows more of this log than there is. */
   onAhead(witness: string, size: number): void;
@@ -36,36 +41,49 @@ export function witnessedPath(directory: string): string {
 }
 
 /**
- * Brings each published checkpoint to all witnesses, and puts it, with the cosignatures that verify, beside the log's own.
- * A witness that is away or lies holds up nothing: its lag tells.
+ * Brings each published checkpoint to all witnesses, and puts it, with the cosignatures that verify, beside the log's own when
+ * they are enough. A witness that is away or lies holds up nothing here: its lag tells, and that of the quorum.
  */
 export function startWitnessing(options: WitnessingOptions): Witnessing {
-  const { directory, witnesses, nowMs } = options;
+  const { directory, witnesses, nowMs, quorum = 1 } = options;
   const stop = new AbortController();
   const clients = witnesses.map((witness) => ({ witness, client: createWitnessClient(directory, witness) }));
   const states = new Map(
     witnesses.map(({ name }) => [name, { atMs: null as number | null, failing: null as string | null }]),
   );
   let latest: { note: string; size: number; timeS: number } | null = null;
+  /** The checkpoint that all of them have cosigned. */
   let done = '';
+  /** The last one that enough of them have cosigned, and when everything that was published had that. */
+  let kept = '';
+  let wholeAtMs = nowMs();
 
   async function round(): Promise<void> {
+    const beganMs = nowMs();
     const published = await readPublished(directory);
+    if (published === null || published.note === kept) wholeAtMs = beganMs;
     if (published === null || published.note === done) return;
     const answers = await Promise.all(
       clients.map(async ({ witness, client }) => {
-        const answer = await client.ask(published.note, deadline(stop.signal, options.deadlineMs));
+        const answer = await withDeadline(stop.signal, options.deadlineMs, (signal) =>
+          client.ask(published.note, signal),
+        );
         note(witness.name, answer);
         return { name: witness.name, answer };
       }),
     );
     const cosigned = answers.flatMap(({ name, answer }) => (answer.kind === 'cosigned' ? [{ name, ...answer }] : []));
-    if (cosigned.length === 0) return;
+    if (cosigned.length < Math.max(1, quorum)) {
+      for (const { name } of cosigned) states.set(name, { atMs: nowMs(), failing: null });
+      return;
+    }
     const whole = `${published.note}${cosigned.map(({ line }) => line).join('')}`;
     await replaceFile(options.fs, witnessedPath(directory), Buffer.from(whole));
     latest = { note: whole, size: published.size, timeS: Math.max(...cosigned.map(({ timeS }) => timeS)) };
     // Only now: what is not kept is of use to nobody.
     for (const { name } of cosigned) states.set(name, { atMs: nowMs(), failing: null });
+    kept = published.note;
+    wholeAtMs = beganMs;
     if (cosigned.length === clients.length) done = published.note;
   }
 
@@ -97,6 +115,7 @@ export function startWitnessing(options: WitnessingOptions): Witnessing {
         lagSeconds: atMs === null ? null : Math.max(0, (nowMs() - atMs) / 1000),
         failing,
       })),
+    quorumLagSeconds: () => Math.max(0, (nowMs() - wholeAtMs) / 1000),
     latest: () => latest,
     stop: async () => {
       stop.abort();
@@ -120,17 +139,25 @@ export async function findAhead(
   const answers = await Promise.all(
     witnesses.map(async (witness) => {
       const client = createWitnessClient(directory, witness);
-      return { witness: witness.name, answer: await client.ask(published.note, deadline(never.signal, deadlineMs)) };
+      const answer = await withDeadline(never.signal, deadlineMs, (signal) => client.ask(published.note, signal));
+      return { witness: witness.name, answer };
     }),
   );
   for (const { witness, answer } of answers) if (answer.kind === 'ahead') return { witness, size: answer.size };
   return null;
 }
 
-function deadline(signal: AbortSignal, ms: number): AbortSignal {
+/** Aborts what it does with `outer`, or when it takes longer. */
+async function withDeadline<T>(outer: AbortSignal, ms: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), ms);
+  const abort = (): void => controller.abort();
+  const timer = setTimeout(abort, ms);
   timer.unref();
-  signal.addEventListener('abort', () => controller.abort(), { once: true, signal: controller.signal });
-  return controller.signal;
+  outer.addEventListener('abort', abort, { once: true });
+  try {
+    return await act(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener('abort', abort);
+  }
 }

@@ -4,17 +4,20 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { nodeFs } from '../../../src/audit/fs-port.ts';
 import { signNote } from '../../../src/audit/note.ts';
+import { readRecords } from '../../../src/audit/read.ts';
 import { verifyLog } from '../../../src/audit/verify.ts';
 import { parseNoteKey } from '../../../src/audit/verify-note.ts';
 import { parseTrustPolicy, type TrustedWitness } from '../../../src/audit/verify-trust.ts';
+import { demandWitnesses } from '../../../src/audit/witness/demand-witnesses.ts';
 import { createWitness } from '../../../src/audit/witness/witness.ts';
 import { createWitnessClient } from '../../../src/audit/witness/witness-client.ts';
 import { startWitnessServer } from '../../../src/audit/witness/witness-http.ts';
 import { createWitnessKey } from '../../../src/audit/witness/witness-key.ts';
 import { findAhead, startWitnessing } from '../../../src/audit/witness/witnessing.ts';
-import { bareEntry, openTestLog, testKeys, testOrigin } from '../../support/audit.ts';
+import { bareEntry, intentEntry, openTestLog, outcomeEntry, testKeys, testOrigin } from '../../support/audit.ts';
 import { inlineWriter } from '../../support/audit-fs.ts';
 import { eventually } from '../../support/eventually.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
 import { startReceiver } from '../../support/receiver.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'witness-'));
@@ -42,13 +45,20 @@ function noteOf(directory: string): string {
 
 async function witnessFor(
   directory: string,
+  signing = key,
 ): Promise<{ witness: TrustedWitness; state: string; close(): Promise<void> }> {
   const logKey = parseNoteKey(readFileSync(join(directory, 'log.vkey'), 'utf8').trim());
-  const own = parseNoteKey(key.verifierKey);
+  const own = parseNoteKey(signing.verifierKey);
   if (logKey === null || own === null) throw new Error('no key');
   count += 1;
   const state = mkdtempSync(join(root, 'state-'));
-  const witness = createWitness({ fs: nodeFs, directory: state, key, logs: [logKey], nowMs: () => 1_795_376_943_000 });
+  const witness = createWitness({
+    fs: nodeFs,
+    directory: state,
+    key: signing,
+    logs: [logKey],
+    nowMs: () => 1_795_376_943_000,
+  });
   const server = await startWitnessServer(witness, { host: '127.0.0.1', port: 0, onFailure: () => undefined });
   return {
     witness: { name: 'w1', key: own, url: `http://127.0.0.1:${server.port}` },
@@ -195,6 +205,98 @@ test('a cosignature that cannot be kept does not count, and the status says why'
   expect(witnessing.status()).toMatchObject([{ witness: 'w1', failing: null }]);
   await witnessing.stop();
   await close();
+});
+
+describe('two witnesses of which both are required', () => {
+  test('a checkpoint counts when both have cosigned it, and not before', async () => {
+    const directory = await logOf(20);
+    const first = await witnessFor(directory);
+    const state = mkdtempSync(join(root, 'state-'));
+    const other = createWitnessKey('witness.example/w2', Buffer.alloc(32, 4));
+    const logKey = parseNoteKey(readFileSync(join(directory, 'log.vkey'), 'utf8').trim());
+    const otherKey = parseNoteKey(other.verifierKey);
+    if (logKey === null || otherKey === null) throw new Error('no key');
+    const second = createWitness({ fs: nodeFs, directory: state, key: other, logs: [logKey], nowMs: () => 0 });
+    let isAway = true;
+    let asked = 0;
+    const server = await startWitnessServer(
+      {
+        addCheckpoint: async (body) => {
+          asked += 1;
+          return isAway ? { status: 403, body: '', contentType: 'text/plain' } : second.addCheckpoint(body);
+        },
+      },
+      { host: '127.0.0.1', port: 0, onFailure: () => undefined },
+    );
+    const clock = createManualClock();
+    const nowMs = (): number => Number(clock.monoNs() / 1_000_000n);
+    const witnessing = startWitnessing({
+      directory,
+      witnesses: [first.witness, { name: 'w2', key: otherKey, url: `http://127.0.0.1:${server.port}` }],
+      fs: nodeFs,
+      quorum: 2,
+      intervalMs: 5,
+      deadlineMs: 5_000,
+      nowMs,
+      onAhead: () => undefined,
+    });
+    await eventually('three rounds', () => (asked > 2 ? true : undefined));
+    clock.advance(60_000);
+    const before = asked;
+    await eventually('two rounds', () => (asked > before + 1 ? true : undefined));
+    expect(witnessing.status()).toEqual([
+      { witness: 'w1', lagSeconds: 0, failing: null },
+      { witness: 'w2', lagSeconds: null, failing: 'HTTP 403' },
+    ]);
+    expect(witnessing.quorumLagSeconds()).toBe(60);
+    expect([witnessing.latest(), nodeFs.read(join(directory, 'checkpoint.witnessed'))]).toEqual([null, null]);
+
+    isAway = false;
+    const whole = await eventually('both', () => witnessing.latest() ?? undefined);
+    expect([whole.size, witnessing.quorumLagSeconds()]).toEqual([20, 0]);
+    // Nothing new is nothing that lacks a cosignature, however long it lasts.
+    clock.advance(3_600_000);
+    await eventually('a round', () => (witnessing.quorumLagSeconds() === 0 ? true : undefined));
+
+    isAway = true;
+    await grow(directory, 20);
+    await eventually('a failure', () => (witnessing.status()[1]?.failing === null ? undefined : true));
+    clock.advance(1_000);
+    expect(witnessing.quorumLagSeconds()).toBe(1);
+    // What both have cosigned stays until there is more that they have.
+    expect(readFileSync(join(directory, 'checkpoint.witnessed'), 'utf8')).toBe(whole.note);
+    await witnessing.stop();
+    await Promise.all([first.close(), server.close()]);
+  });
+
+  test('without them an exchange is recorded as refused, and everything else is recorded as ever', async () => {
+    const directory = join(root, 'demanded');
+    const log = await openTestLog(directory, { startWriter: inlineWriter(nodeFs) });
+    let reason: string | null = null;
+    const demanded = demandWitnesses(log, () => reason);
+    await demanded.append(intentEntry('e-1'));
+    reason = 'fewer than 2 witnesses';
+    await expect(demanded.append(intentEntry('e-2'))).rejects.toMatchObject({
+      code: 'audit_unavailable',
+      message: reason,
+    });
+    await demanded.append(outcomeEntry('e-1'));
+    reason = null;
+    await demanded.append(intentEntry('e-3'));
+    await demanded.append(outcomeEntry('e-3'));
+    await log.close();
+    const kept = [];
+    for await (const record of readRecords(directory)) if (record.exchange !== '') kept.push(record);
+    expect(kept.map(({ exchange, kind }) => [exchange, kind])).toEqual([
+      ['e-1', 'intent'],
+      ['e-2', 'outcome'],
+      ['e-1', 'outcome'],
+      ['e-3', 'intent'],
+      ['e-3', 'outcome'],
+    ]);
+    expect(kept[1]?.facts).toMatchObject({ final: true, ended: 'refused', code: 'audit_unavailable', status: 503 });
+    expect((await verifyLog({ directory })).problems).toEqual([]);
+  });
 });
 
 test('a cosigned checkpoint lies beside the log, and verification asks for it by policy', async () => {

@@ -81,6 +81,7 @@ test('the least there can be is right, and everything else has its default', () 
       createKeyFile: false,
       sinks: [],
       witnesses: [],
+      witness: { required: 0, maxLagMs: 300_000 },
       sinkDirectory: '/etc/data/sinks',
       kek: null,
       previousKeyFiles: [],

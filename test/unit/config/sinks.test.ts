@@ -96,4 +96,10 @@ test('a witness is known by its verifier key alone', () => {
     key: { name: 'w.example/1' },
   });
   expect(check('- { name: a, stdout: {} }', witness(key.replace('+', '+0'))).config).toBeNull();
+
+  const one = check('- { name: a, stdout: {} }', `${witness(key)}  witness: { required: 1 }\n`);
+  expect(one.config?.audit.witness).toEqual({ required: 1, maxLagMs: 300_000 });
+  expect(one.problems).toMatchObject([
+    { severity: 'warning', message: expect.stringContaining('one that is away has every exchange refused') },
+  ]);
 });

@@ -20,6 +20,7 @@ test('the table of metrics is what is exposed, with its labels', async () => {
   metrics.notice('on-call', 'sent');
   metrics.auditSink({ sink: 'siem', lagRecords: 1, lagBytes: 1, lagSeconds: 1, deadLetters: 0, missed: 0 });
   metrics.auditWitness('w1', 1);
+  metrics.auditWitnessQuorum(1);
   metrics.failure('internal');
   const exposed = await metrics.render();
   const names = [...exposed.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1] ?? '');
