@@ -40,7 +40,7 @@ export interface Attempt {
 
 /** Whether an attempt from where a value would begin comes to nothing within this text: most do, after a few units. */
 export function isHopeless(rule: CompiledRule, units: Uint16Array, start: number): boolean {
-  return comesToNothing(rule.hasLead ? rule.value : (rule.head ?? headOf(rule)), units, start, rule.maxLength);
+  return comesToNothing(rule.hasLead ? rule.value() : (rule.head ?? headOf(rule)), units, start, rule.maxLength);
 }
 
 function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: number): boolean {
@@ -58,7 +58,7 @@ function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: 
 
 /** An attempt at what begins at `start`: the lead, or the value where there is none or where it is known to begin there. */
 export function startAttempt(rule: CompiledRule, start: number, isValue: boolean = !rule.hasLead): Attempt {
-  const first = isValue ? rule.value : headOf(rule);
+  const first = isValue ? rule.value() : headOf(rule);
   return {
     rule,
     phase: isValue ? readingValue : readingLead,
@@ -120,13 +120,13 @@ function dfaOf(attempt: Attempt): Dfa {
   const { rule } = attempt;
   switch (attempt.phase) {
     case readingLead:
-      return rule.lead ?? rule.value;
+      return headOf(rule);
     case readingAfter:
-      return rule.after ?? rule.value;
+      return rule.after() ?? rule.value();
     case readingRest:
-      return rule.rest ?? rule.value;
+      return rule.rest() ?? rule.value();
     default:
-      return rule.value;
+      return rule.value();
   }
 }
 
@@ -161,12 +161,9 @@ function finishPhase(attempt: Attempt, running: RunningText): Candidate | 'faile
     case readingLead:
       if (attempt.matched < 0) return 'failed';
       attempt.valueStart = attempt.matched;
-      return enter(attempt, readingValue, rule.value, attempt.matched);
+      return enter(attempt, readingValue, rule.value(), attempt.matched);
     case readingValue:
-      if (!rule.after) return judge(attempt, running, false) ? proceed(attempt) : 'failed';
-      if (attempt.matched < 0) return 'failed';
-      attempt.valueEnd = attempt.matched;
-      return enter(attempt, readingAfter, rule.after, attempt.matched);
+      return endValue(attempt, running);
     case readingAfter: {
       const followed = attempt.matched >= 0;
       attempt.matched = attempt.valueEnd;
@@ -176,6 +173,14 @@ function finishPhase(attempt: Attempt, running: RunningText): Candidate | 'faile
       attempt.valueEnd = Math.max(attempt.valueEnd, attempt.matched);
       return candidate(attempt, 2);
   }
+}
+
+function endValue(attempt: Attempt, running: RunningText): Candidate | 'failed' | 'next' {
+  const after = attempt.rule.after();
+  if (!after) return judge(attempt, running, false) ? proceed(attempt) : 'failed';
+  if (attempt.matched < 0) return 'failed';
+  attempt.valueEnd = attempt.matched;
+  return enter(attempt, readingAfter, after, attempt.matched);
 }
 
 function enter(attempt: Attempt, phase: Phase, dfa: Dfa, at: number): 'next' {
@@ -188,7 +193,7 @@ function enter(attempt: Attempt, phase: Phase, dfa: Dfa, at: number): 'next' {
 }
 
 function proceed(attempt: Attempt): Candidate | 'next' {
-  const { rest } = attempt.rule;
+  const rest = attempt.rule.rest();
   return rest ? enter(attempt, readingRest, rest, attempt.valueEnd) : candidate(attempt, 0);
 }
 
@@ -220,14 +225,16 @@ function judgeEnd(attempt: Attempt, running: RunningText, end: number, followed:
 
 /** Whether context stands before the value; looked for once an attempt. */
 function isSupported(attempt: Attempt, units: Uint16Array): boolean {
-  const { context } = attempt.rule;
-  attempt.supported ??= context !== null && hasContext(context, units, attempt.valueStart);
+  if (attempt.supported === null) {
+    const words = attempt.rule.context();
+    attempt.supported = words !== null && hasContext(words, units, attempt.valueStart);
+  }
   return attempt.supported;
 }
 
 /** Ends of the shorter matches, longest first. */
 function shorterEnds(attempt: Attempt, units: Uint16Array): number[] {
-  const dfa = attempt.rule.value;
+  const dfa = attempt.rule.value();
   const ends: number[] = [];
   let state = dfa.start;
   for (let at = attempt.valueStart; at < attempt.matched; at++) {

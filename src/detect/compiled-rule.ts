@@ -2,31 +2,34 @@ import type { ContextWords } from './context.ts';
 import type { Dfa } from './dfa.ts';
 import type { Match, Rule, Verdict } from './rule.ts';
 
-/** A rule made ready to run. */
+/**
+ * A rule made ready to run. Automata are functions, which make them at the first call: most rules of most processes never need theirs.
+ * (Accessors would say the same, but an object that has some looks up all of its fields in a hash table.)
+ */
 export interface CompiledRule {
   readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'retry'>;
   readonly maxLength: number;
   readonly isApart: boolean;
   readonly order: number;
-  /** What an attempt begins with, `lead` or `value`: null until an attempt first needs it (`headOf`). A field is read faster than made. */
+  /** What an attempt begins with, `lead` or `value`: null until an attempt first needs it (`headOf`). */
   head: Dfa | null;
   readonly hasLead: boolean;
   /** The same for rules with the same lead; from 0. */
   readonly leadId: number;
-  readonly lead: Dfa | null;
-  readonly value: Dfa;
-  readonly rest: Dfa | null;
-  readonly after: Dfa | null;
+  readonly lead: () => Dfa | null;
+  readonly value: () => Dfa;
+  readonly rest: () => Dfa | null;
+  readonly after: () => Dfa | null;
   readonly notBefore: Uint8Array | null;
   readonly notAfter: Uint8Array | null;
   readonly reach: Reach | null;
-  readonly context: ContextWords | null;
+  readonly context: () => ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;
 }
 
 /** The automaton that an attempt begins with. */
 export function headOf(rule: CompiledRule): Dfa {
-  rule.head ??= rule.lead ?? rule.value;
+  rule.head ??= rule.lead() ?? rule.value();
   return rule.head;
 }
 
@@ -61,4 +64,9 @@ export function kindTable(characters: RegExp): Uint8Array {
   table[0x80] = Number(characters.test('\u00e9'));
   table[0x81] = Number(characters.test('\u4e00'));
   return table;
+}
+
+/** What a rule without one of its parts has in its place. */
+export function nothing(): null {
+  return null;
 }

@@ -1,7 +1,7 @@
 import { RE2JS, RE2JSException } from 're2js';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { CompiledRule } from './compiled-rule.ts';
+import { type CompiledRule, nothing } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
 import { determinise } from './dfa.ts';
 import { costOf } from './pattern-cost.ts';
@@ -90,6 +90,7 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
   }
   const { id, entity, score, context, validator } = pattern;
   const hasBounds = begins !== 0 || ends !== 0;
+  const words = context.length > 0 ? compileContext(context.map((word) => word.toLowerCase())) : null;
   const rule: CompiledRule = {
     rule: { id, entity, score, ...(hasBounds ? { retry: /^/ } : {}) },
     maxLength: limits.customMatchCharsMax,
@@ -98,10 +99,10 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     head: dfa,
     hasLead: false,
     leadId: 0,
-    value: dfa,
+    value: () => dfa,
     check: checkOf(begins, ends, validator),
-    context: context.length > 0 ? compileContext(context.map((word) => word.toLowerCase())) : null,
-    ...{ lead: null, rest: null, after: null, notBefore: null, notAfter: null, reach: null },
+    context: () => words,
+    ...{ lead: nothing, rest: nothing, after: nothing, notBefore: null, notAfter: null, reach: null },
   };
   return ok(rule);
 }

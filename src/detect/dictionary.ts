@@ -1,7 +1,7 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Candidate } from './attempt.ts';
-import type { CompiledRule } from './compiled-rule.ts';
+import { type CompiledRule, nothing } from './compiled-rule.ts';
 import { compileDfa } from './dfa.ts';
 import { type Offsets, plainText } from './normalise.ts';
 import type { ProgramExtras } from './program.ts';
@@ -107,18 +107,18 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
       maxLength: entryMax,
       isApart: false,
       order,
-      value: compileDfa(/a/),
+      value: () => compileDfa(/a/),
       ...{
         head: null,
         hasLead: false,
         leadId: 0,
-        lead: null,
-        rest: null,
-        after: null,
+        lead: nothing,
+        rest: nothing,
+        after: nothing,
         notBefore: null,
         notAfter: null,
         reach: null,
-        context: null,
+        context: nothing,
         check: null,
       },
     };

@@ -1,4 +1,4 @@
-import { type CompiledRule, kindOf, kinds } from './compiled-rule.ts';
+import { type CompiledRule, headOf, kindOf, kinds } from './compiled-rule.ts';
 import { type Dfa, dead, goesOn, step } from './dfa.ts';
 import { classOfKind, pairsBehind, windowClassBits } from './windows.ts';
 
@@ -62,19 +62,17 @@ function buildGate(rules: readonly CompiledRule[]): NumberGate {
   return { rules, before, behind, further };
 }
 
-function mayStandBefore({ reach, notBefore, lead, value }: CompiledRule, kind: number): boolean {
+function mayStandBefore(rule: CompiledRule, kind: number): boolean {
+  const { reach, notBefore } = rule;
   if (kind !== edge && reach?.chars[kind]) return true;
-  if (digitsFrom(lead ?? value, new Set([(lead ?? value).start])).size === 0) return false;
+  const dfa = headOf(rule);
+  if (digitsFrom(dfa, new Set([dfa.start])).size === 0) return false;
   return kind === edge || !notBefore?.[kind];
 }
 
-function markBehind(
-  { reach, lead, value }: CompiledRule,
-  bit: number,
-  behind: Uint32Array,
-  further: Uint32Array,
-): void {
-  const dfa = lead ?? value;
+function markBehind(rule: CompiledRule, bit: number, behind: Uint32Array, further: Uint32Array): void {
+  const { reach } = rule;
+  const dfa = headOf(rule);
   let states: ReadonlySet<number> = new Set([dfa.start]);
   for (let i = 0; reach && i < reach.max; i++) states = new Set([...states, ...reached(dfa, states, reach.chars)]);
   const pairs = pairsBehind(dfa);

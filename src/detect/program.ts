@@ -74,7 +74,6 @@ export function compileProgram(
   };
 }
 
-/** Automata are made when text first comes near a match: most rules of most processes never need theirs. */
 function compileRule(
   rule: Rule,
   order: number,
@@ -83,11 +82,6 @@ function compileRule(
   automatonOf: (pattern: RegExp) => Dfa,
 ): CompiledRule {
   const made = (pattern: RegExp | undefined): Dfa | null => (pattern ? automatonOf(pattern) : null);
-  const lead = lazy(() => made(rule.lead));
-  const value = lazy(() => automatonOf(rule.pattern));
-  const rest = lazy(() => made(rule.rest));
-  const after = lazy(() => made(rule.after));
-  const context = lazy(() => (rule.context ? compileContext(rule.context) : null));
   return {
     rule,
     order,
@@ -96,21 +90,11 @@ function compileRule(
     leadId,
     maxLength: rule.maxLength,
     isApart: rule.isApart === true,
-    get lead() {
-      return lead();
-    },
-    get value() {
-      return value();
-    },
-    get rest() {
-      return rest();
-    },
-    get after() {
-      return after();
-    },
-    get context() {
-      return context();
-    },
+    lead: lazy(() => made(rule.lead)),
+    value: lazy(() => automatonOf(rule.pattern)),
+    rest: lazy(() => made(rule.rest)),
+    after: lazy(() => made(rule.after)),
+    context: lazy(() => (rule.context ? compileContext(rule.context) : null)),
     notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
     notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
     reach: rule.reach ? compileReach(rule.reach, anchors, automatonOf(rule.lead ?? rule.pattern)) : null,

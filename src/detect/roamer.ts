@@ -31,7 +31,7 @@ export function createRoamer(roaming: RoamingRules): Roamer {
   const walks: (PatternWalk | undefined)[] = [];
 
   function dies(index: number, rule: CompiledRule, running: RunningText, place: number): boolean {
-    walks[index] ??= createPatternWalk(rule.value, rule.maxLength);
+    walks[index] ??= createPatternWalk(rule.value(), rule.maxLength);
     return walks[index].dies(running.units, place);
   }
 

@@ -46,7 +46,7 @@ export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
     const key = members.map(({ index, state }) => `${index}:${state}`).join();
     const found = known.get(key);
     if (found !== undefined) return found;
-    const ended = members.filter(({ index, state }) => state >= (rules[index]?.value.accepting ?? 0));
+    const ended = members.filter(({ index, state }) => state >= (rules[index]?.value().accepting ?? 0));
     if ((states + 1) * width > table.length) {
       const grown = new Int32Array(2 * table.length).fill(unknown);
       grown.set(table);
@@ -94,14 +94,14 @@ export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
 }
 
 function allStarts(rules: readonly CompiledRule[]): readonly Thread[] {
-  return rules.map(({ value }, index) => ({ index, state: value.start }));
+  return rules.map(({ value }, index) => ({ index, state: value().start }));
 }
 
 function advanceAll(rules: readonly CompiledRule[], threads: readonly Thread[], unit: number): Thread[] {
   const advanced: Thread[] = [];
   for (const { index, state } of threads) {
     const rule = rules[index];
-    const target = rule ? step(rule.value, state, unit) : dead;
+    const target = rule ? step(rule.value(), state, unit) : dead;
     if (target !== dead) advanced.push({ index, state: target });
   }
   return advanced;
@@ -113,10 +113,11 @@ function classes(rules: readonly CompiledRule[]): { readonly classOf: Uint16Arra
   const units: number[] = [];
   const known = new Map<string, number>();
   const cuts = new Set<number>([0x80]);
-  for (const { value } of rules) for (const unit of value.wideFrom) cuts.add(unit);
+  const automata = rules.map(({ value }) => value());
+  for (const { wideFrom } of automata) for (const unit of wideFrom) cuts.add(unit);
   const wide = [...cuts].filter((unit) => unit >= 0x80).sort((a, b) => a - b);
   const note = (unit: number): number => {
-    const key = rules.map(({ value }) => (unit < 0x80 ? (value.ascii[unit] ?? 0) : wideSymbolOf(value, unit))).join();
+    const key = automata.map((dfa) => (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))).join();
     const id = known.get(key) ?? units.push(unit) - 1;
     known.set(key, id);
     return id;

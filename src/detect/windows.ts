@@ -1,6 +1,6 @@
 import { invariant } from '../lib/invariant.ts';
 import type { AnchorEntry } from './anchors.ts';
-import { type CompiledRule, kinds } from './compiled-rule.ts';
+import { type CompiledRule, headOf, kinds } from './compiled-rule.ts';
 import { type Dfa, dead, statesOf } from './dfa.ts';
 
 /**
@@ -91,12 +91,13 @@ const digit = 1;
 function markAround(
   marks: Uint16Array,
   bit: number,
-  { reach, notBefore, lead, value }: CompiledRule,
+  rule: CompiledRule,
   units: readonly number[],
   own: number,
   mayPrecede: (before: number) => boolean,
 ): void {
-  const dfa = lead ?? value;
+  const { reach, notBefore } = rule;
+  const dfa = headOf(rule);
   /** States behind the anchor, by what stood before it: few different ones. */
   const behind = new Map<string, { readonly states: ReadonlySet<number>; readonly before: number[] }>();
   for (let before = 0; before < classes; before++) {

@@ -33,10 +33,10 @@ function countWork(program: Program): Program {
     return {
       ...rule,
       head: null,
-      lead: countSteps(rule.lead),
-      value: countSteps(rule.value),
-      rest: countSteps(rule.rest),
-      after: countSteps(rule.after),
+      lead: () => countSteps(rule.lead()),
+      value: () => countSteps(rule.value()),
+      rest: () => countSteps(rule.rest()),
+      after: () => countSteps(rule.after()),
       check:
         check &&
         ((match) => {
