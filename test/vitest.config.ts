@@ -2,9 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 /** One project a kind of test. `npx vitest run --config test/vitest.config.ts --project unit` runs one kind. */
 const kinds = {
-  unit: { timeoutMs: 30_000, parallel: true },
-  contract: { timeoutMs: 60_000, parallel: true },
-  parity: { timeoutMs: 60_000, parallel: true },
+  unit: { timeoutMs: 120_000, parallel: true },
+  contract: { timeoutMs: 120_000, parallel: true },
+  parity: { timeoutMs: 120_000, parallel: true },
   e2e: { timeoutMs: 120_000, parallel: false },
   fault: { timeoutMs: 180_000, parallel: false },
 } as const;
