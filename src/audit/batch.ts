@@ -1,5 +1,5 @@
 import type { AuditEntry } from './entry.ts';
-import type { ManifestStamp, ManifestWriter, NamedBody } from './manifest.ts';
+import type { ManifestStamp, NamedBody, WriteManifest } from './manifest.ts';
 import { saltBytes } from './seal.ts';
 
 /**
@@ -25,7 +25,7 @@ export interface UnpackedRecord {
   readonly isAwaited: boolean;
   /** But for its commitments. */
   readonly manifest: Buffer;
-  /** See `ManifestWriter.holes`. */
+  /** See `OpenManifest`. */
   readonly holes: readonly number[];
   /** 32 bytes, or null. */
   readonly subjectKey: Buffer | null;
@@ -39,39 +39,24 @@ export interface UnpackedRecord {
 
 // sequence 6 · awaited 1 · bodies 1 · key 1 · kind 1 · id 2 · exchange 2 · names 2 · manifest 4
 const fixedBytes = 20;
-/** Of a body: its length, and the place of its commitment. */
-const bodyFixedBytes = 8;
-/** The place of the sealed part's commitment. */
-const sealedFixedBytes = 4;
 const leastBytes = 4_096;
 
-export function createBatchBuilder(manifests: ManifestWriter): BatchBuilder {
+export function createBatchBuilder(writeManifest: WriteManifest): BatchBuilder {
   let buffer = noBytes;
   let used = 0;
 
   function add(entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp): void {
-    const names = bodies.map(({ name }) => name).join('\0');
-    const texts = stamp.id.length + entry.kind.length + entry.exchange.length + names.length;
-    // A UTF-16 unit takes at most three bytes of UTF-8.
-    const headBytesMax = fixedBytes + 3 * texts + 32 + sealedFixedBytes + bodies.length * bodyFixedBytes;
-    let plaintextBytes = 0;
-    for (const { bytes } of bodies) plaintextBytes += saltBytes + bytes.length;
-    grow(used + headBytesMax + plaintextBytes);
-    for (;;) {
-      const end = addHead(entry, bodies, stamp, names);
-      if (end + plaintextBytes <= buffer.length) {
-        addPlaintext(end, bodies);
-        used = end + plaintextBytes;
-        return;
-      }
-      grow(Math.max(buffer.length * 2, end + plaintextBytes));
-    }
-  }
-
-  /** All but the bodies themselves. Returns the offset behind it, beyond the end when there was no room for the manifest. */
-  function addHead(entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp, names: string): number {
-    const start = used;
+    const { text, holes } = writeManifest(entry, bodies, stamp);
     const key = entry.subjectKey?.key;
+    const names = bodies.map(({ name }) => name).join('\0');
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    const textsBytesMax = 3 * (stamp.id.length + entry.kind.length + entry.exchange.length + names.length);
+    const manifestBytes = Buffer.byteLength(text);
+    let bytesMax = fixedBytes + textsBytesMax + (key?.length ?? 0) + 4 * (bodies.length + holes.length) + manifestBytes;
+    for (const { bytes } of bodies) bytesMax += saltBytes + bytes.length;
+    grow(used + bytesMax);
+
+    const start = used;
     let at = start + fixedBytes;
     const idBytes = buffer.write(stamp.id, at);
     const kindBytes = buffer.write(entry.kind, at + idBytes);
@@ -82,11 +67,12 @@ export function createBatchBuilder(manifests: ManifestWriter): BatchBuilder {
     if (key !== undefined) buffer.set(key, at);
     at += key?.length ?? 0;
     for (const { bytes } of bodies) at = buffer.writeUInt32LE(bytes.length, at);
-    const holesAt = at;
-    if (bodies.length > 0) at += sealedFixedBytes + bodies.length * 4;
-    const end = manifests.write(buffer, at, entry, bodies, stamp);
-    let holeAt = holesAt;
-    for (const hole of manifests.holes()) holeAt = buffer.writeUInt32LE(hole, holeAt);
+    for (const hole of holes) at = buffer.writeUInt32LE(hole, at);
+    at += buffer.write(text, at);
+    for (const { bytes } of bodies) {
+      buffer.set(bytes, at + saltBytes);
+      at += saltBytes + bytes.length;
+    }
     buffer.writeUIntLE(stamp.sequence, start, 6);
     buffer.writeUInt8(isAwaited(entry) ? 1 : 0, start + 6);
     buffer.writeUInt8(bodies.length, start + 7);
@@ -95,22 +81,14 @@ export function createBatchBuilder(manifests: ManifestWriter): BatchBuilder {
     buffer.writeUInt16LE(idBytes, start + 10);
     buffer.writeUInt16LE(exchangeBytes, start + 12);
     buffer.writeUInt16LE(nameBytes, start + 14);
-    buffer.writeUInt32LE(end - at, start + 16);
-    return end;
-  }
-
-  function addPlaintext(start: number, bodies: readonly NamedBody[]): void {
-    let at = start;
-    for (const { bytes } of bodies) {
-      buffer.set(bytes, at + saltBytes);
-      at += saltBytes + bytes.length;
-    }
+    buffer.writeUInt32LE(manifestBytes, start + 16);
+    used = at;
   }
 
   function grow(bytes: number): void {
     if (bytes <= buffer.length) return;
     // Slow: an ArrayBuffer of its own, as a slice of Node's pool cannot be transferred.
-    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, leastBytes));
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * used, leastBytes));
     buffer.copy(larger, 0, 0, used);
     buffer = larger;
   }

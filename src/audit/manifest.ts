@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { createCanonicalWriter } from '../lib/canonical-writer.ts';
+import { canonicalJson } from '../lib/json.ts';
 import type { AuditEntry } from './entry.ts';
 
 /** What the log adds to an entry. */
@@ -25,45 +25,33 @@ export interface NamedBody {
 /** A base64url SHA-256 takes as many bytes. */
 export const commitmentBytes = 43;
 
-export interface ManifestWriter {
+/** RFC 8785 (JCS), whole but for its commitments, which are known only after sealing: in their places stand as many underscores. */
+export interface OpenManifest {
+  readonly text: string;
   /**
-   * Writes a manifest at `at` and returns the offset behind it, as `CanonicalWriter` does. It is whole but for its commitments, which are
-   * known only after sealing: in their places, which `holes` tells, stand as many underscores. Throws a TypeError on facts that JCS
-   * cannot hold.
+   * Where commitments go, in bytes from the first: of wrapped key and ciphertext as stored (`ct`), then of each body's salt and plaintext
+   * (`pt`). None for a record without bodies.
    */
-  write(buffer: Buffer, at: number, entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp): number;
-  /**
-   * Where commitments go in the manifest written last, from its first byte: of wrapped key and ciphertext as stored (`ct`), then of
-   * each body's salt and plaintext (`pt`). None for a record without bodies.
-   */
-  holes(): readonly number[];
+  readonly holes: readonly number[];
 }
 
-export interface ManifestWriterOptions {
+/** Throws a TypeError on facts that JCS cannot hold. */
+export type WriteManifest = (entry: AuditEntry, bodies: readonly NamedBody[], stamp: ManifestStamp) => OpenManifest;
+
+export interface ManifestOptions {
   /** The log's name; also the name of its signing key. */
   readonly origin: string;
   /** Id of the writer's run. */
   readonly boot: string;
 }
 
-/**
- * RFC 8785 (JCS). Sequence number and nanosecond times are strings, because JCS rounds integers beyond 2^53.
- */
-export function createManifestWriter({ origin, boot }: ManifestWriterOptions): ManifestWriter {
-  const json = createCanonicalWriter();
-  let holes: number[] = [];
-
-  function write(
-    buffer: Buffer,
-    start: number,
-    entry: AuditEntry,
-    bodies: readonly NamedBody[],
-    stamp: ManifestStamp,
-  ): number {
-    holes = [];
+/** Sequence number and nanosecond times are strings, because JCS rounds integers beyond 2^53. */
+export function createManifestWriter({ origin, boot }: ManifestOptions): WriteManifest {
+  return (entry, bodies, stamp) => {
+    const holes: number[] = [];
     // `bodies` sorts before every other member, so it goes in front.
-    const at = writeBodies(buffer, start, bodies);
-    const end = json.write(buffer, at, {
+    const first = bodiesMember(bodies, holes);
+    const others = canonicalJson({
       boot,
       epoch: stamp.epoch,
       exchange: entry.exchange,
@@ -78,39 +66,36 @@ export function createManifestWriter({ origin, boot }: ManifestWriterOptions): M
       t: { mono_ns: String(stamp.monoNs), wall_ns: String(stamp.wallNs) },
       v: 1,
     });
-    buffer[at] = comma;
-    return end;
-  }
+    return { text: `{${first},${others.slice(1)}`, holes };
+  };
+}
 
-  function writeBodies(buffer: Buffer, start: number, bodies: readonly NamedBody[]): number {
-    if (bodies.length === 0) return text(buffer, start, '{"bodies":{"parts":{}}');
-    let at = hole(buffer, start, text(buffer, start, '{"bodies":{"ct":"'));
-    at = text(buffer, at, '","parts":{');
-    for (const [index, { name, mediaType, bytes }] of bodies.entries()) {
-      if (index > 0) at = text(buffer, at, ',');
-      at = text(buffer, json.write(buffer, at, name), ':{"mt":');
-      at = text(buffer, json.write(buffer, at, mediaType), `,"n":${bytes.length},"pt":"`);
-      at = text(buffer, hole(buffer, start, at), '"}');
-    }
-    return text(buffer, at, '}}');
+function bodiesMember(bodies: readonly NamedBody[], holes: number[]): string {
+  if (bodies.length === 0) return '"bodies":{"parts":{}}';
+  let text = '"bodies":{"ct":"';
+  // Of the member and the brace before it. Names and media types may be longer in bytes than in characters.
+  let bytes = 1 + text.length;
+  const add = (more: string): void => {
+    text += more;
+    bytes += Buffer.byteLength(more);
+  };
+  const addHole = (): void => {
+    holes.push(bytes);
+    text += unknown;
+    bytes += commitmentBytes;
+  };
+  addHole();
+  add('","parts":{');
+  for (const [index, { name, mediaType, bytes: body }] of bodies.entries()) {
+    if (index > 0) add(',');
+    add(`${canonicalJson(name)}:{"mt":${canonicalJson(mediaType)},"n":${body.length},"pt":"`);
+    addHole();
+    add('"}');
   }
-
-  function hole(buffer: Buffer, start: number, at: number): number {
-    holes.push(at - start);
-    return text(buffer, at, unknown);
-  }
-
-  return { write, holes: () => holes };
+  return `${text}}}`;
 }
 
 const unknown = '_'.repeat(commitmentBytes);
-const comma = 0x2c;
-
-/** Beyond the buffer's end nothing is written. */
-function text(buffer: Buffer, at: number, ascii: string): number {
-  for (let i = 0; i < ascii.length; i++) buffer[at + i] = ascii.charCodeAt(i);
-  return at + ascii.length;
-}
 
 const manifestDomain = Buffer.from('countersign/v1/manifest\0', 'latin1');
 

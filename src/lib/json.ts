@@ -28,54 +28,52 @@ export function jsonObjectOf(text: string): JsonObject | null {
 
 /**
  * RFC 8785 (JCS) serialisation. Throws a TypeError on what JCS cannot hold: a non-finite number, a string that is not
- * well-formed UTF-16. Integers beyond 2^53 must be passed as strings by the caller: JCS would round them silently.
+ * well-formed UTF-16. Integers beyond 2^53 must be passed as strings by the caller: JCS would round them silently. Objects whose members
+ * come in order are written by the engine, several times as fast.
  */
 export function canonicalJson(value: JsonValue): string {
+  if (!isInOrder(value)) return sortedJson(value);
+  const text = JSON.stringify(value);
+  // The beginning of half a surrogate pair, which the engine writes as an escape; or of a backslash and two letters.
+  return text.includes('\\ud') ? sortedJson(value) : text;
+}
+
+/** Whether the engine writes the members of all objects as they are to be sorted. */
+function isInOrder(value: JsonValue): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (isArray(value)) {
+    for (const item of value) if (!isInOrder(item)) return false;
+    return true;
+  }
+  let before: string | undefined;
+  for (const key in value) {
+    if (before !== undefined && key < before) return false;
+    before = key;
+    if (!isInOrder(value[key] ?? null)) return false;
+  }
+  return true;
+}
+
+function sortedJson(value: JsonValue): string {
   if (typeof value === 'string') return canonicalString(value);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw new TypeError('canonical JSON holds finite numbers only');
     return JSON.stringify(value);
   }
   if (typeof value === 'boolean' || value === null) return String(value);
-  if (isArray(value)) {
-    let items = '';
-    for (const item of value) items += items === '' ? canonicalJson(item) : `,${canonicalJson(item)}`;
-    return `[${items}]`;
-  }
-  let members = '';
-  for (const key of sortedKeys(value)) {
+  if (isArray(value)) return `[${value.map(sortedJson).join(',')}]`;
+  const members: string[] = [];
+  for (const key of Object.keys(value).sort()) {
     const member = value[key];
-    if (member === undefined) continue;
-    const written = `${canonicalString(key)}:${canonicalJson(member)}`;
-    members += members === '' ? written : `,${written}`;
+    if (member !== undefined) members.push(`${canonicalString(key)}:${sortedJson(member)}`);
   }
-  return `{${members}}`;
+  return `{${members.join(',')}}`;
 }
 
 function canonicalString(text: string): string {
-  // Most strings are short and plain; the engine's own quoting costs a call across its border each.
-  if (text.length < 128 && plainText.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new TypeError('canonical JSON holds well-formed strings only');
   return JSON.stringify(text);
-}
-
-/** Printable ASCII without quote and backslash: stands in JSON as it is. */
-const plainText = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
-
-/** By UTF-16 code units, as RFC 8785 section 3.2.3 asks. Insertion sort: objects are small, and often sorted. */
-function sortedKeys(value: JsonObject): string[] {
-  const keys = Object.keys(value);
-  if (keys.length > 32) return keys.sort();
-  for (let i = 1; i < keys.length; i++) {
-    const key = keys[i] ?? '';
-    let at = i;
-    for (let before = keys[at - 1]; before !== undefined && before > key; before = keys[at - 1]) {
-      keys[at] = before;
-      at -= 1;
-    }
-    keys[at] = key;
-  }
-  return keys;
 }
 
 function isArray(value: JsonValue): value is readonly JsonValue[] {

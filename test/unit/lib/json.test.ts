@@ -1,16 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createCanonicalWriter } from '../../../src/lib/canonical-writer.ts';
 import { canonicalJson, type JsonValue, jsonObjectOf, jsonValueOf } from '../../../src/lib/json.ts';
-
-/** What the writer makes of a value, in a buffer that is just large enough. */
-function written(value: JsonValue): string {
-  const writer = createCanonicalWriter();
-  const bytes = writer.write(Buffer.alloc(0), 0, value);
-  const buffer = Buffer.alloc(bytes * 3);
-  const end = writer.write(buffer, 0, value);
-  return buffer.toString('utf8', 0, end);
-}
 
 describe('canonical JSON (RFC 8785)', () => {
   test.each<{ name: string; given: JsonValue; want: string }>([
@@ -45,7 +35,6 @@ describe('canonical JSON (RFC 8785)', () => {
     { name: 'empty', given: [{}, [], ''], want: '[{},[],""]' },
   ])('$name', ({ given, want }) => {
     expect(canonicalJson(given)).toBe(want);
-    expect(written(given)).toBe(want);
   });
 
   test.each([
@@ -55,7 +44,6 @@ describe('canonical JSON (RFC 8785)', () => {
     { name: 'a lone surrogate in a key', given: { '\udc00': 1 } },
   ])('refuses $name', ({ given }) => {
     expect(() => canonicalJson(given)).toThrow(TypeError);
-    expect(() => written(given)).toThrow(TypeError);
   });
 
   test('says what JSON.stringify says, with sorted keys', () => {
@@ -64,41 +52,33 @@ describe('canonical JSON (RFC 8785)', () => {
       fc.property(json, (value) => {
         const written = canonicalJson(value);
         expect(JSON.parse(written)).toEqual(value);
-        expect(canonicalJson(JSON.parse(written))).toBe(written);
       }),
     );
     const wide = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${(i * 37) % 100}`, i]));
     expect(Object.keys(JSON.parse(canonicalJson(wide)))).toEqual(Object.keys(wide).sort());
   });
 
-  test('written into a buffer it is the same, whatever the writer has seen before', () => {
-    const writer = createCanonicalWriter();
+  test('values whose members come in order are written the same', () => {
     const json = fc.jsonValue({ maxDepth: 4 }).map((value): JsonValue => JSON.parse(JSON.stringify(value)));
-    const text = fc.string({ unit: 'grapheme', minLength: 200, maxLength: 600 });
     fc.assert(
-      fc.property(fc.oneof(json, text), fc.nat(40), (value, at) => {
-        const want = canonicalJson(value);
-        const buffer = Buffer.alloc(at + want.length * 3 + 64, '#');
-        const end = writer.write(buffer, at, value);
-        expect(buffer.toString('utf8', at, end)).toBe(want);
-        expect(buffer.toString('utf8', 0, at)).toBe('#'.repeat(at));
+      fc.property(json, (value) => {
+        const written = canonicalJson(value);
+        // In order, but for keys that look like indexes.
+        expect(canonicalJson(JSON.parse(written))).toBe(written);
+        expect(canonicalJson({ a: value, b: JSON.parse(written) })).toBe(`{"a":${written},"b":${written}}`);
       }),
     );
   });
 
-  test('a buffer that is too small is left at the first byte behind it, or later', () => {
-    const value = { text: '\u20ac'.repeat(20), list: ['a', 'b', 1.5], long: 'x'.repeat(300) };
-    const writer = createCanonicalWriter();
-    const bytes = Buffer.byteLength(canonicalJson(value));
-    for (let size = 0; size < bytes; size++) {
-      expect(writer.write(Buffer.alloc(size), 0, value)).toBeGreaterThan(size);
-    }
+  test('a text that looks like the escape of half a character is none', () => {
+    expect(canonicalJson({ text: '\\ud800' })).toBe('{"text":"\\\\ud800"}');
   });
 
   test('a member without value is left out', () => {
     const given: Record<string, JsonValue> = JSON.parse('{"b":1,"a":2,"c":3}');
     Reflect.set(given, 'a', undefined);
-    expect(written(given)).toBe('{"b":1,"c":3}');
+    expect(canonicalJson(given)).toBe('{"b":1,"c":3}');
+    expect(canonicalJson({ ...given, d: { ...given } })).toBe('{"b":1,"c":3,"d":{"b":1,"c":3}}');
   });
 });
 
