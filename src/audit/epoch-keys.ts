@@ -52,7 +52,12 @@ export async function createEpochKey(
 /**
  * The key of an epoch. Throws Fault `key_unavailable`: destroyed, or wrapped by another key-encryption key.
  */
-export async function readEpochKey(fs: FsPort, directory: string, keys: AuditKeys, epoch: string): Promise<Buffer> {
+export async function readEpochKey(
+  fs: FsPort,
+  directory: string,
+  keys: Pick<AuditKeys, 'unwrap'>,
+  epoch: string,
+): Promise<Buffer> {
   const match = /^e-([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})-([0-9a-f]{24})$/.exec(epoch);
   if (match === null) throw new Fault('key_unavailable', `${epoch} is no epoch`);
   const path = layout.epoch(directory, epoch);

@@ -192,7 +192,7 @@ export interface OpenedBody extends StoredBody {
 export async function openBodies(
   directory: string,
   record: StoredRecord,
-  keys: AuditKeys,
+  keys: Pick<AuditKeys, 'unwrap'>,
 ): Promise<readonly OpenedBody[]> {
   if (record.bodies.length === 0) return [];
   const { epoch, origin } = record.manifest;

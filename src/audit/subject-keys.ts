@@ -113,7 +113,12 @@ export function sealForSubjects(log: AuditLog, subjects: SubjectKeys): AuditLog 
 const nothingKept: PartialAnswer = { add: () => undefined, end: () => undefined };
 
 /** A subject's key, read without the keystore's owner: for whoever may open records. Throws Fault `key_unavailable`. */
-export async function readSubjectKey(fs: FsPort, directory: string, keys: AuditKeys, id: string): Promise<Buffer> {
+export async function readSubjectKey(
+  fs: FsPort,
+  directory: string,
+  keys: Pick<AuditKeys, 'unwrap'>,
+  id: string,
+): Promise<Buffer> {
   const subject = subjectOfKey(id);
   const bytes = subject === null ? null : fs.read(layout.subject(directory, subject));
   if (subject === null || bytes === null || subjectKeyId(subject, bytes) !== id) {
@@ -166,7 +171,7 @@ async function openRootKey(fs: FsPort, directory: string, keys: AuditKeys, rando
   return key;
 }
 
-async function unwrapRoot(file: Buffer, directory: string, keys: AuditKeys): Promise<Buffer> {
+async function unwrapRoot(file: Buffer, directory: string, keys: Pick<AuditKeys, 'unwrap'>): Promise<Buffer> {
   const text = file.toString();
   const wrapped = /"wrapped":"([^"]+)"/.exec(text)?.[1];
   if (wrapped === undefined) throw new Fault('key_unavailable', `${layout.subjectsKey(directory)} is damaged`);

@@ -173,6 +173,24 @@ function audit({ audit, masking, approval }: Config): Complaint[] {
       ),
     );
   }
+  audit.sinks.forEach(({ name, promptBytesMax, target }, index) => {
+    if (promptBytesMax === 0) return;
+    const { kind } = target.reveal();
+    const at: SettingPath = ['audit', 'sinks', index, 'prompt'];
+    found.push(
+      kind === 'syslog' || kind === 's3'
+        ? error(
+            at,
+            `cannot be carried by ${kind}: ${kind === 's3' ? 'it takes whole sealed segments' : 'its messages are too short'}`,
+            'Leave it out, or take another kind of sink.',
+          )
+        : warning(
+            at,
+            `has masked prompts leave to ${name}: what detection missed leaves with them, and erasure does not reach the copies`,
+            'Leave it out unless the receiver may hold them, and limit what it keeps.',
+          ),
+    );
+  });
   const { required } = audit.witness;
   if (required > audit.witnesses.length) {
     found.push(

@@ -31,6 +31,13 @@ function sink(base: string) {
       }),
       source: z.boolean().default(true).meta({ description: 'Whether the address that asked goes along.' }),
       reasons: z.boolean().default(true).meta({ description: 'Whether messages of policy rules go along.' }),
+      prompt: z.enum(['none', 'masked']).default('none').meta({
+        description:
+          '`masked`: of what was masked, the text that was sent goes along with the request’s event; never the original. What detection missed leaves with it.',
+      }),
+      prompt_bytes: z.int().min(256).max(262_144).default(8_192).meta({
+        description: 'At most so many bytes of it, from its end.',
+      }),
       batch: z
         .strictObject({
           records: z.int().min(1).max(5_000).default(500).meta({ description: 'Most events of a batch.' }),
@@ -85,6 +92,7 @@ function sink(base: string) {
         projection: { caller, source, reasons },
         batch,
         eventBytesMax: given.event_bytes,
+        promptBytesMax: given.prompt === 'masked' ? given.prompt_bytes : 0,
         deadlineMs: given.timeout,
         target: createSecret(target),
       };

@@ -46,7 +46,11 @@ export function recordOfProcessing(
       { name: 'who approved what, and why', kept: keptText(retention.metadataMs), form: 'in clear' },
       { name: 'pending approvals with masked texts', kept: keptText(approval.retentionMs), form: 'masked' },
     ],
-    recipients: audit.sinks.map(({ name, format }) => ({ name, format })),
+    recipients: audit.sinks.map(({ name, format, promptBytesMax }) => ({
+      name,
+      format,
+      prompts: promptBytesMax > 0 ? 'prompts as sent, masked' : 'no prompts',
+    })),
     transfers_to_third_countries: toBeFilledIn,
     access: {
       readers: access.readerGroups,

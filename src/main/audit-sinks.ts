@@ -5,6 +5,7 @@ import { deadLetterPath } from '../audit/sinks/dead-letters.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import type { Config } from '../config/config.ts';
 import { formatProblems } from '../config/problem.ts';
+import { createPooledRandom } from '../lib/ids.ts';
 import { CliError, exitCodes, printJson, printLine, table } from './output.ts';
 import { sinkSpecs, thisProduct } from './sinks.ts';
 
@@ -58,7 +59,9 @@ export function addAuditSinkCommands(audit: Command, version: () => string): voi
       const from = options.from === undefined ? 0n : timeNs(options.from);
       const to = options.to === undefined ? BigInt(Date.now()) * 1_000_000n : timeNs(options.to);
       const { replayTo } = await import('./sink-replay.ts');
-      const counts = await replayTo(spec, { config, product: thisProduct(version()), from, to });
+      const { openAuditKeys } = await import('./audit-keys.ts');
+      const keys = spec.promptBytesMax === 0 ? null : await openAuditKeys(config, process.env, createPooledRandom());
+      const counts = await replayTo(spec, { config, product: thisProduct(version()), from, to, keys });
       printLine(`${counts.delivered} events delivered, ${counts.dead} refused for good`);
       if (counts.dead > 0) process.exitCode = exitCodes.no;
     });

@@ -53,7 +53,7 @@ import { derivedKeys } from './keys.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices } from './notices.ts';
 import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
-import { openSinks } from './sinks.ts';
+import { openSinks, promptsLeaveEntry } from './sinks.ts';
 import { openWitnesses, refuseRollback, type Witnesses } from './witnesses.ts';
 
 /** The service, running. */
@@ -104,7 +104,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   });
 
   const auditKeys = await openAuditKeys(config.audit, process.env, random);
-  const sinks = openSinks(config.audit, { version: options.version, newId, log, metrics });
+  const sinks = openSinks(config.audit, { version: options.version, newId, log, metrics, keys: auditKeys });
   opened.add(sinks.close);
   await refuseRollback(config.audit);
   const audit = await openFileLog({
@@ -118,6 +118,8 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);
+  const promptsLeave = promptsLeaveEntry(config.audit);
+  if (promptsLeave !== null) await audit.append(promptsLeave);
   const witnesses = openWitnesses(config.audit, audit, clock, { log, metrics });
   opened.add(witnesses.close);
   const subjects = await openSubjectKeys({

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import type { AuditKeys } from '../audit/keys.ts';
 import { readRecords } from '../audit/read.ts';
 import { backOffMs } from '../audit/sinks/back-off.ts';
 import { createRenderer, type Product } from '../audit/sinks/format.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import { deadlineOf, openSink } from '../audit/sinks/open-sink.ts';
 import { sendAll } from '../audit/sinks/send.ts';
+import { createSentPromptReader } from '../audit/sinks/sent-prompt.ts';
 import type { SinkEvent } from '../audit/sinks/sink.ts';
 import type { SinkSpec } from '../audit/sinks/sink-spec.ts';
 import type { AuditConfig } from '../config/config.ts';
@@ -18,6 +20,8 @@ export interface ReplayRange {
   /** Nanoseconds since the epoch, the end excluded. */
   readonly from: bigint;
   readonly to: bigint;
+  /** For a sink that is given the prompts that were sent; null: it is not. */
+  readonly keys: Pick<AuditKeys, 'unwrap'> | null;
 }
 
 /** Sends what was put on record within the range to a sink, until it has it; interrupted by SIGINT. */
@@ -36,6 +40,8 @@ export async function replayTo(spec: SinkSpec, range: ReplayRange): Promise<{ de
     );
   }
   const renderer = createRenderer(spec.format, spec.projection, product, config.origin);
+  const readPrompt =
+    range.keys === null ? null : createSentPromptReader(config.directory, spec.promptBytesMax, range.keys);
   const covered = (await readPublished(config.directory))?.size ?? 0;
   const random = createPooledRandom();
   const stop = new AbortController();
@@ -65,8 +71,9 @@ export async function replayTo(spec: SinkSpec, range: ReplayRange): Promise<{ de
     for await (const record of readRecords(config.directory)) {
       if (record.sequence >= covered) break;
       // Also those outside of the range: an outcome is told with what its intent said.
-      const events = renderer.record(record);
-      if (record.wallNs < range.from || record.wallNs >= range.to) continue;
+      const isMeant = record.wallNs >= range.from && record.wallNs < range.to;
+      const events = renderer.record(record, isMeant ? await readPrompt?.(record) : null);
+      if (!isMeant) continue;
       batch.push(...events);
       bytes += events.reduce((sum, { json }) => sum + json.length, 0);
       if (batch.length < spec.batch.records && bytes < spec.batch.bytes) continue;

@@ -1,4 +1,6 @@
 import { hostname } from 'node:os';
+import type { AuditEntry } from '../audit/entry.ts';
+import type { AuditKeys } from '../audit/keys.ts';
 import type { Product } from '../audit/sinks/format.ts';
 import type { SinkSpec } from '../audit/sinks/sink-spec.ts';
 import { startSinks } from '../audit/sinks/sinks-host.ts';
@@ -11,6 +13,7 @@ export interface SinksDeps {
   readonly newId: NewId;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly keys: Pick<AuditKeys, 'unwrap'>;
 }
 
 /** How long sinks may take at the end to send what is left; their cursors keep the rest for the next start. */
@@ -34,6 +37,13 @@ export function openSinks(config: AuditConfig, deps: SinksDeps): { close(): Prom
     deps,
   );
   return { close: () => host.stop(drainMs) };
+}
+
+/** That prompts leave is itself on record, at each start; null: they do not. */
+export function promptsLeaveEntry({ sinks }: AuditConfig): AuditEntry | null {
+  const names = sinks.filter(({ promptBytesMax }) => promptBytesMax > 0).map(({ name }) => name);
+  if (names.length === 0) return null;
+  return { kind: 'config', exchange: '', session: '', facts: { event: 'prompts_leave', sinks: names }, bodies: {} };
 }
 
 export function sinkSpecs(config: AuditConfig): readonly SinkSpec[] {

@@ -15,7 +15,7 @@ import type { FileLog } from '../../src/audit/file-log.ts';
 import { defaultProjection } from '../../src/audit/sinks/projection.ts';
 import { startSinks } from '../../src/audit/sinks/sinks-host.ts';
 import { noMetrics, silentLog } from '../../src/telemetry/telemetry.ts';
-import { openTestLog, testOrigin } from '../support/audit.ts';
+import { openTestLog, testKeys, testOrigin } from '../support/audit.ts';
 import { completeOutcome, maskedIntent } from '../support/sink-log.ts';
 
 const receiverCode = `
@@ -85,6 +85,7 @@ try {
           projection: defaultProjection,
           batch: { records: 500, bytes: 1_048_576, waitMs: 1_000 },
           eventBytesMax: 1_048_576,
+          promptBytesMax: 0,
           deadlineMs: 5_000,
           target: { kind: 'webhook', url: `http://127.0.0.1:${port}/`, secret: 'bench-secret', headers: {} },
         },
@@ -92,6 +93,7 @@ try {
     },
     {
       log: silentLog,
+      keys: testKeys(),
       metrics: {
         ...noMetrics,
         auditSink: ({ lagRecords }) => {

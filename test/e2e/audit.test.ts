@@ -53,7 +53,7 @@ beforeAll(async () => {
   sink_directory: \${env:COUNTERSIGN_DATA}/sinks
   sinks:
     - { name: hook, batch: { wait: 0s }, webhook: { url: "${receiver.url}", secret: "\${env:COUNTERSIGN_TEST_SECRET}" } }
-    - { name: lines, format: ecs, file: { path: "\${env:COUNTERSIGN_DATA}/ecs.jsonl" } }
+    - { name: lines, format: ecs, prompt: masked, file: { path: "\${env:COUNTERSIGN_DATA}/ecs.jsonl" } }
 `,
       ),
   });
@@ -83,7 +83,19 @@ describe('the record of a running service', () => {
       const [, seconds, signature] = /^t=(\d+),v1=(.+)$/.exec(String(headers['countersign-signature'])) ?? [];
       expect(signature).toBe(webhookSignature(secret, Number(seconds), body));
     }
-    await eventually('lines in the file', () => (existsSync(inFolder('ecs.jsonl')) ? true : undefined));
+    const lines = await eventually('the prompt in the file', () => {
+      const text = existsSync(inFolder('ecs.jsonl')) ? readFileSync(inFolder('ecs.jsonl'), 'utf8') : '';
+      return text.includes('my card is ') ? text : undefined;
+    });
+    expect(lines).toMatch(
+      /"input":\{"messages":\[\{"role":"user","parts":\[\{"type":"text","content":"my card is CREDIT_CARD_/,
+    );
+    expect(lines).not.toContain('4111');
+    const ropa = JSON.parse((await withConfig(['ropa', '--json'])).stdout);
+    expect(ropa.recipients).toEqual([
+      { name: 'hook', format: 'ocsf', prompts: 'no prompts' },
+      { name: 'lines', format: 'ecs', prompts: 'prompts as sent, masked' },
+    ]);
     const listed = await withConfig(['sink', 'list', '--json']);
     expect(jsonLines(listed.stdout).map((row) => [Reflect.get(row, 'sink'), Reflect.get(row, 'dead_letters')])).toEqual(
       [

@@ -127,6 +127,7 @@ export function startTestShipper(
     state,
     sink,
     renderer: createRenderer(options.format ?? 'record', defaultProjection, testProduct, testOrigin),
+    readPrompt: null,
     limits: fastLimits,
     fs: nodeFs,
     random: createPooledRandom(),

@@ -2,11 +2,12 @@ import { sha256Hex } from '../../lib/hash.ts';
 import { type Product, pruned, type Rendered } from './format.ts';
 import { operationName, providerOf } from './providers.ts';
 import type { RecordView } from './record-view.ts';
+import { inputMessages } from './sent-prompt.ts';
 
 /** The version whose field names these documents use; `gen_ai.*` is beta in it. */
 export const ecsVersion = '9.1.0';
 
-/** A record as an Elastic Common Schema document. No prompt and no answer: `gen_ai.input.messages` is left out. */
+/** A record as an Elastic Common Schema document. No answer, and a prompt only for a sink that asks for it. */
 export function ecsDocument(view: RecordView, product: Product): Rendered {
   const { record, caller } = view;
   const isExchange = view.action !== null;
@@ -65,6 +66,7 @@ export function ecsDocument(view: RecordView, product: Product): Rendered {
           leaf_hash: view.leafHash,
           action: view.action,
           ended: view.ended,
+          prompt_truncated: view.prompt?.isTruncated,
           masked: view.masked.map(({ entity, method, count }) => ({ entity, method: method ?? 'none', count })),
         }),
       },
@@ -79,6 +81,7 @@ function genAi(view: RecordView, input: number | null, output: number | null) {
     request: pruned({ model: view.model }),
     response: pruned({ model: view.responseModel, finish_reasons: view.finishReasons }),
     usage: pruned({ input_tokens: input, output_tokens: output }),
+    input: view.prompt === null ? null : { messages: inputMessages(view.prompt) },
   });
 }
 

@@ -6,6 +6,7 @@ import { otelCheckpoint, otelDocument } from './otel-genai.ts';
 import { plainCheckpoint, plainDocument } from './plain.ts';
 import { type Projection, project } from './projection.ts';
 import { createViewer, type RecordView } from './record-view.ts';
+import type { SentPrompt } from './sent-prompt.ts';
 import type { Renderer } from './shipper.ts';
 import type { SinkEvent } from './sink.ts';
 
@@ -33,8 +34,8 @@ export interface Product {
 export function createRenderer(format: Format, projection: Projection, product: Product, origin: string): Renderer {
   const view = createViewer();
   return {
-    record: (record: StoredRecord) => {
-      const seen = project(view(record), projection);
+    record: (record: StoredRecord, prompt: SentPrompt | null = null) => {
+      const seen = project(view(record, prompt), projection);
       return render(format, seen, product, projection).map((rendered) => {
         return event(rendered, {
           id: `${record.id}${rendered.suffix}`,

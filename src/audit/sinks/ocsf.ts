@@ -90,9 +90,16 @@ function apiActivity(view: RecordView, product: Product): Rendered {
         ? { uid: view.trace.id, span: { uid: view.trace.span, start_time: startMs ?? endMs, end_time: endMs } }
         : null,
       raw_data_hash: manifestHash(view),
-      unmapped: unmapped(view),
+      unmapped: { ...unmapped(view), ...promptMember(view) },
     }),
   };
+}
+
+/** 1.8.0 has no place for texts; `message_context.prompt_text` is of 1.9.0. */
+function promptMember({ prompt }: RecordView): JsonObject {
+  if (prompt === null) return {};
+  const messages = prompt.messages.map(({ role, texts }) => ({ role, text: texts.join('\n') }));
+  return { prompt_sent: { messages, truncated: prompt.isTruncated } };
 }
 
 /** Beside the activity, so that a masked or blocked exchange stands among the findings of a SIEM too. */

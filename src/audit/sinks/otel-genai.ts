@@ -2,11 +2,12 @@ import type { JsonValue } from '../../lib/json.ts';
 import { type CheckpointFacts, pruned, type Rendered } from './format.ts';
 import { operationName, providerOf } from './providers.ts';
 import type { RecordView } from './record-view.ts';
+import { inputMessages } from './sent-prompt.ts';
 
 /**
  * A record by the OpenTelemetry GenAI conventions (status: Development; this file is where a change of them goes). The
- * document is `{event_name, attributes}`; the OTLP sink makes a LogRecord of it. Messages are opt-in there and never sent
- * here.
+ * document is `{event_name, attributes}`; the OTLP sink makes a LogRecord of it. Messages are opt-in there: what was sent
+ * goes along for a sink that asks for it, answers never do.
  */
 export function otelDocument(view: RecordView): Rendered {
   const { record, caller } = view;
@@ -33,6 +34,8 @@ export function otelDocument(view: RecordView): Rendered {
       'gen_ai.usage.input_tokens': input,
       'gen_ai.usage.output_tokens': output,
       'gen_ai.conversation.id': record.session,
+      'gen_ai.input.messages': view.prompt === null ? null : inputMessages(view.prompt),
+      'countersign.audit.prompt_truncated': view.prompt?.isTruncated,
       'error.type': isError ? view.code || view.action : null,
       'server.address': view.host.replace(/:\d+$/, ''),
       'server.port': serverPort(view.host),

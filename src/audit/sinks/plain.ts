@@ -2,6 +2,7 @@ import { isJsonObject, type JsonValue } from '../../lib/json.ts';
 import type { CheckpointFacts, Rendered } from './format.ts';
 import type { Projection } from './projection.ts';
 import { object, type RecordView } from './record-view.ts';
+import { inputMessages } from './sent-prompt.ts';
 
 /** The record as it is: what `countersign audit show --json` prints, less what the projection takes away. */
 export function plainDocument(view: RecordView, projection: Projection): Rendered {
@@ -33,6 +34,9 @@ export function plainDocument(view: RecordView, projection: Projection): Rendere
         ...(view.source ? { source: view.source } : {}),
       },
       bodies: record.bodies.map(({ name, mediaType, bytes }) => ({ name, media_type: mediaType, bytes })),
+      ...(view.prompt === null
+        ? {}
+        : { prompt_sent: { messages: inputMessages(view.prompt), truncated: view.prompt.isTruncated } }),
     },
   };
 }

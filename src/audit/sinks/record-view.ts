@@ -3,6 +3,7 @@ import { limits } from '../../lib/limits.ts';
 import { leafBytes, manifestCommitment } from '../manifest.ts';
 import type { StoredRecord } from '../read.ts';
 import { hashLeaf } from '../tree.ts';
+import type { SentPrompt } from './sent-prompt.ts';
 
 /** What was decided about an exchange, in the words of the SIEM formats. */
 export type Action = 'allow' | 'mask' | 'block' | 'pending' | 'approved' | 'rejected' | 'observe' | 'error';
@@ -56,15 +57,17 @@ export interface RecordView {
   /** Hex SHA-256 of the leaf that stands for the record in the Merkle tree. */
   readonly leafHash: string;
   readonly approval: JsonObject | null;
+  /** Where a sink asks for it. */
+  readonly prompt: SentPrompt | null;
 }
 
 /**
  * Makes views of records in the order of the log. An outcome alone does not say who asked for what: what its intent said
  * is remembered until the outcome comes, of at most `limits.sinkIntentsMax` exchanges, the oldest forgotten first.
  */
-export function createViewer(): (record: StoredRecord) => RecordView {
+export function createViewer(): (record: StoredRecord, prompt?: SentPrompt | null) => RecordView {
   const intents = new Map<string, JsonObject>();
-  return (record) => {
+  return (record, prompt = null) => {
     const known = record.kind === 'outcome' || record.kind === 'aborted' ? intents.get(record.exchange) : undefined;
     if (known !== undefined) intents.delete(record.exchange);
     if (record.kind === 'intent' && record.facts['final'] !== true) {
@@ -72,11 +75,11 @@ export function createViewer(): (record: StoredRecord) => RecordView {
       const [oldest] = intents.keys();
       if (intents.size > limits.sinkIntentsMax && oldest !== undefined) intents.delete(oldest);
     }
-    return viewOf(record, known ?? {});
+    return viewOf(record, known ?? {}, prompt);
   };
 }
 
-function viewOf(record: StoredRecord, intent: JsonObject): RecordView {
+function viewOf(record: StoredRecord, intent: JsonObject, prompt: SentPrompt | null): RecordView {
   const facts: JsonObject = { ...intent, ...record.facts };
   const decision = object(record.facts['decision'] ?? intent['decision']);
   const masked = [...counts(intent['masked']), ...counts(record.facts['masked'])];
@@ -139,6 +142,7 @@ function viewOf(record: StoredRecord, intent: JsonObject): RecordView {
     },
     leafHash: hashLeaf(leaf).toString('hex'),
     approval: isJsonObject(facts['approval']) ? facts['approval'] : record.kind === 'approval' ? record.facts : null,
+    prompt,
   };
 }
 

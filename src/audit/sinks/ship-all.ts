@@ -1,8 +1,10 @@
 import type { RandomBytes } from '../../lib/ids.ts';
 import type { FsPort } from '../fs-port.ts';
+import type { AuditKeys } from '../keys.ts';
 import { createRenderer, type Product } from './format.ts';
 import { deadlineOf, openSink } from './open-sink.ts';
 import { startSegmentShipper } from './segment-shipper.ts';
+import { createSentPromptReader } from './sent-prompt.ts';
 import { type Shipper, type SinkStatus, shipperLimits, startShipper } from './shipper.ts';
 import type { SinkSpec } from './sink-spec.ts';
 
@@ -23,6 +25,8 @@ export interface ShippingDeps {
   readonly random: RandomBytes;
   readonly nowMs: () => number;
   readonly nowNs: () => bigint;
+  /** Asks for keys of the log, where a sink needs them. */
+  readonly unwrap: AuditKeys['unwrap'];
 }
 
 export interface Shipping {
@@ -57,5 +61,7 @@ async function shipOne(spec: SinkSpec, options: ShippingOptions, deps: ShippingD
     return startSegmentShipper({ name, log, origin, state, store: opened.store, limits, ...deps });
   }
   const renderer = createRenderer(spec.format, spec.projection, product, origin);
-  return startShipper({ name, log, state, sink: opened.sink, renderer, limits, ...deps });
+  const { promptBytesMax } = spec;
+  const readPrompt = promptBytesMax === 0 ? null : createSentPromptReader(log, promptBytesMax, deps);
+  return startShipper({ name, log, state, sink: opened.sink, renderer, readPrompt, limits, ...deps });
 }

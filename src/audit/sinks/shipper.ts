@@ -7,11 +7,12 @@ import { type Cursor, openCursor } from './cursor.ts';
 import { type DeadLetters, openDeadLetters } from './dead-letters.ts';
 import { openLogTail, pause, readPublished } from './log-tail.ts';
 import { type Sends, sendAll } from './send.ts';
+import type { ReadSentPrompt, SentPrompt } from './sent-prompt.ts';
 import type { Sink, SinkEvent } from './sink.ts';
 
 /** What a record becomes on its way to a sink: none, one or several events, the same each time. */
 export interface Renderer {
-  record(record: StoredRecord): readonly SinkEvent[];
+  record(record: StoredRecord, prompt?: SentPrompt | null): readonly SinkEvent[];
   checkpoint(note: string, size: number, timeNs: bigint): SinkEvent;
 }
 
@@ -67,6 +68,8 @@ export interface ShipperOptions {
   readonly state: string;
   readonly sink: Sink;
   readonly renderer: Renderer;
+  /** Opens the prompt that was sent; null: none goes along. */
+  readonly readPrompt: ReadSentPrompt | null;
   readonly limits: ShipperLimits;
   readonly fs: FsPort;
   readonly random: RandomBytes;
@@ -101,6 +104,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   };
   let isDraining = false;
   let isKilled = false;
+  let keyAttempts = 0;
   let checkpointDueMs = performance.now() + limits.checkpointMs;
 
   const sends: Sends = {
@@ -158,7 +162,14 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     for (;;) {
       const record = await tail.next(untilMs, () => isDraining);
       if (record === null) return batch;
-      const rendered = renderer.record(record);
+      const prompt = await promptOf(record);
+      if (prompt === 'later') {
+        tail.putBack(record);
+        // What is there goes out first; then the key is asked for again.
+        if (batch.records === 0) await pause(backOffMs(keyAttempts, null, options.random), abort.signal);
+        return batch;
+      }
+      const rendered = renderer.record(record, prompt);
       const events = rendered.filter(({ json }) => json.length <= limits.eventBytesMax);
       const bytes = events.reduce((sum, { json }) => sum + json.length, 0);
       if (batch.events.length > 0 && batch.bytes + bytes > limits.batchBytes) {
@@ -175,6 +186,19 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       batch.next = record.sequence + 1;
       batch.oldestNs ??= record.wallNs;
       if (batch.events.length >= limits.batchRecords || batch.bytes >= limits.batchBytes) return batch;
+    }
+  }
+
+  /** A key that cannot be asked for holds this sink up, as a receiver that is away would; what was destroyed does not. */
+  async function promptOf(record: StoredRecord): Promise<SentPrompt | null | 'later'> {
+    try {
+      const prompt = (await options.readPrompt?.(record)) ?? null;
+      keyAttempts = 0;
+      return prompt;
+    } catch (thrown) {
+      state.failing = Fault.from(thrown).message;
+      keyAttempts += 1;
+      return 'later';
     }
   }
 

@@ -9,6 +9,8 @@ export interface SinkSpec {
   readonly projection: Projection;
   readonly batch: { readonly records: number; readonly bytes: number; readonly waitMs: number };
   readonly eventBytesMax: number;
+  /** The last so many bytes of the prompt that was sent, masked, go along; 0: nothing of it. */
+  readonly promptBytesMax: number;
   readonly deadlineMs: number;
   readonly target: SinkTarget;
 }

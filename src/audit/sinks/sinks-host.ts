@@ -1,22 +1,25 @@
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../../lib/thread.ts';
 import type { Log, Metrics } from '../../telemetry/telemetry.ts';
+import type { AuditKeys } from '../keys.ts';
+import { answerUnwrap, type UnwrapAnswer, type UnwrapQuestion } from './keys-across.ts';
 import type { ShippingOptions } from './ship-all.ts';
 import type { SinkStatus } from './shipper.ts';
 
-export interface ToSinks {
-  readonly kind: 'stop';
-  readonly drainMs: number;
-}
+export type ToSinks = { readonly kind: 'stop'; readonly drainMs: number } | UnwrapAnswer;
+
+export type FromSinks = { readonly kind: 'status'; readonly sinks: readonly SinkStatus[] } | UnwrapQuestion;
 
 export interface SinksHost {
   /** Sends what is published by now and the last checkpoint, for at most so long. The cursors keep the rest. Idempotent. */
   stop(drainMs: number): Promise<void>;
 }
 
-interface Observe {
+interface SinksHostDeps {
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Asked for the keys of records whose prompts go along, and never otherwise. */
+  readonly keys: Pick<AuditKeys, 'unwrap'>;
 }
 
 /** Wait before a thread that has ended is started again. */
@@ -26,7 +29,7 @@ const restartMs = 5_000;
  * Runs all sinks in a thread of their own: what they read, render and send never holds up an exchange. They read the log's
  * files, and share nothing else with the service. A thread that ends is started again where its cursors stand.
  */
-export function startSinks(options: ShippingOptions, observe: Observe): SinksHost {
+export function startSinks(options: ShippingOptions, observe: SinksHostDeps): SinksHost {
   let worker: Worker | null = null;
   let isStopping = false;
   let timer: NodeJS.Timeout | null = null;
@@ -46,8 +49,9 @@ export function startSinks(options: ShippingOptions, observe: Observe): SinksHos
         timer.unref();
       });
     });
-    thread.on('message', (message: { readonly sinks: readonly SinkStatus[] }) => {
-      for (const status of message.sinks) note(status);
+    thread.on('message', (message: FromSinks) => {
+      if (message.kind === 'status') for (const status of message.sinks) note(status);
+      else void answerUnwrap(observe.keys, message).then((answer) => post(thread, answer));
     });
     thread.on('error', (error) => {
       observe.log.error('audit sinks failed', { reason: error instanceof Error ? error.message : String(error) });
@@ -75,8 +79,7 @@ export function startSinks(options: ShippingOptions, observe: Observe): SinksHos
         if (timer !== null) clearTimeout(timer);
         const last = worker;
         if (last === null) return;
-        const message: ToSinks = { kind: 'stop', drainMs };
-        last.postMessage(message);
+        post(last, { kind: 'stop', drainMs });
         const late = setTimeout(() => void last.terminate(), drainMs + 5_000);
         await exited;
         clearTimeout(late);
@@ -84,4 +87,8 @@ export function startSinks(options: ShippingOptions, observe: Observe): SinksHos
       return stopping;
     },
   };
+}
+
+function post(thread: Worker, message: ToSinks): void {
+  thread.postMessage(message);
 }

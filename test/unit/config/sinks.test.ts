@@ -103,3 +103,17 @@ test('a witness is known by its verifier key alone', () => {
     { severity: 'warning', message: expect.stringContaining('one that is away has every exchange refused') },
   ]);
 });
+
+test('prompts leave only where a sink asks for them, with a warning, and where they fit', () => {
+  const plain = check('- { name: a, stdout: {} }').config?.audit.sinks[0];
+  expect(plain?.promptBytesMax).toBe(0);
+  const asked = check('- { name: a, prompt: masked, prompt_bytes: 512, stdout: {} }');
+  expect(asked.config?.audit.sinks[0]?.promptBytesMax).toBe(512);
+  expect(asked.problems).toMatchObject([
+    { severity: 'warning', setting: 'audit.sinks[0].prompt', message: expect.stringContaining('leave to a') },
+  ]);
+  for (const kind of ['syslog: { address: "10.0.0.1:514" }', 's3: { bucket: evidence }']) {
+    const { config, problems } = check(`- name: a\n  prompt: masked\n  ${kind}`);
+    expect([config, problems[0]?.message]).toEqual([null, expect.stringContaining('cannot be carried by')]);
+  }
+});
