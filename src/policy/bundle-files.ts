@@ -100,7 +100,7 @@ export async function testPolicies(options: PolicyFolder): Promise<Result<Policy
     runOpa({
       cwd: options.root,
       opa: options.opa,
-      args: ['test', '--format', 'json', ...flags, ...sourcePaths(options.root)],
+      args: ['test', '--format', 'json', '--timeout', testTimeout, ...flags, ...sourcePaths(options.root)],
       exitCodes: [2],
     });
   const tested = await run();
@@ -136,6 +136,8 @@ export async function readBundle(path: string): Promise<Bundle> {
   );
 }
 
+/** Of one test. opa's own 5 s fail sound tests on a busy machine. */
+const testTimeout = '60s';
 const noTests = ['--ignore', '*_test.rego'];
 
 /** What every policy folder has. */

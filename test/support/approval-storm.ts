@@ -32,6 +32,8 @@ export async function openReplicas(
       return createRedisStore({ target, deadlineMs, orphanAfterMs: 0 }, { clock, onTransition, log: silentLog });
     }),
   );
+  // A cluster's client knows its nodes a moment later.
+  for (const store of stores) await eventually('an answer of Redis', () => store.get('none').catch(() => undefined));
   return {
     stores,
     recorded: () => record,

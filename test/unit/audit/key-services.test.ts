@@ -67,7 +67,7 @@ describe.each(cases)('$name', (each) => {
   });
 
   test('wraps, unwraps, and binds to the name', async () => {
-    const kek = each.kek(service, true, 5_000);
+    const kek = each.kek(service, true, 60_000);
     const wrapped = await kek.wrap(secret, '2026-11-21T19');
     expect(wrapped.includes(secret)).toBe(false);
     expect(await kek.unwrap(wrapped, '2026-11-21T19')).toEqual(secret);
@@ -75,7 +75,7 @@ describe.each(cases)('$name', (each) => {
   });
 
   test('what an earlier version of a rotated key wrapped stays readable', async () => {
-    const kek = each.kek(service, true, 5_000);
+    const kek = each.kek(service, true, 60_000);
     const before = await kek.wrap(secret, 'subjects');
     service.rotate();
     const after = await kek.wrap(secret, 'subjects');
@@ -83,7 +83,7 @@ describe.each(cases)('$name', (each) => {
   });
 
   test('a refusal is told, and not tried again', async () => {
-    const kek = each.kek(service, false, 5_000);
+    const kek = each.kek(service, false, 60_000);
     await expect(kek.wrap(secret, 'subjects')).rejects.toThrow(each.refusal);
     expect(service.requests.filter((line) => line.startsWith('POST'))).toHaveLength(1);
   });
