@@ -48,8 +48,8 @@ export interface DetectorInService {
  * What an exchange goes on with. Called in the same turn as `pdp.current()`, so that a reload between scanning and recording changes
  * neither what is masked nor which revision is on record.
  */
-export function depsOfNow({ detection, ...deps }: ServiceDeps): ExchangeDeps {
-  return { ...deps, detector: detection.current() };
+export function depsOfNow(service: ServiceDeps): ExchangeDeps {
+  return { ...service, detector: service.detection.current() };
 }
 
 /** A key for each purpose, or what is done with it. */

@@ -45,7 +45,14 @@ export function buildPolicyInput(facts: PolicyFacts): PolicyInput {
   return {
     version: 1,
     phase,
-    exchange: { id: exchange.id, session: exchange.session, received_at: rfc3339(exchange.receivedNs) },
+    exchange: {
+      id: exchange.id,
+      session: exchange.session,
+      // Made only for a policy that reads it.
+      get received_at() {
+        return rfc3339(exchange.receivedNs);
+      },
+    },
     subject: {
       authenticated: subject.authenticated,
       kind: subject.kind,

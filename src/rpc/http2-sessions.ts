@@ -1,4 +1,4 @@
-import { constants, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Server } from '@grpc/grpc-js';
 import { Fault } from '../lib/fault.ts';
@@ -74,6 +74,7 @@ export function tuneHttp2(server: Server, retires: boolean): Http2Sessions {
           sessions.set(session, socket);
           session.once('close', () => sessions.delete(session));
           session.setLocalWindowSize(sessionWindowBytes);
+          session.on('stream', sparePeerResets);
           if (retires) retireByCount(session, socket);
         });
       }
@@ -130,6 +131,21 @@ function retireByCount(session: ServerHttp2Session, socket: Socket): void {
     session.once('close', () => clearTimeout(linger));
   });
 }
+
+/**
+ * Where the peer has reset a stream, Node makes an error of it when it destroys the stream, and has its stack written as text: for every
+ * exchange, as Envoy ends every ext_proc stream with a reset. All streams get one and the same error instead; nobody reads it.
+ */
+function sparePeerResets(stream: ServerHttp2Stream): void {
+  const destroy = stream.destroy.bind(stream);
+  stream.destroy = (error) => {
+    const { rstCode = noError } = stream;
+    return destroy(error ?? (rstCode === noError || rstCode === constants.NGHTTP2_CANCEL ? undefined : peerReset));
+  };
+}
+
+const noError = constants.NGHTTP2_NO_ERROR;
+const peerReset = new Error('the peer has reset the stream');
 
 function goAway(session: ServerHttp2Session, socket: Socket): void {
   if (session.destroyed || session.closed) return;
