@@ -2,7 +2,7 @@
 # title: Entry points
 # description: |
 #   The only entry points, and the only place that composes. Each folder under rules/ adds to sets (`deny`, `hold`,
-#   `redact`, `restore`, `label`, `capture`); this file alone turns them into a decision. Deny beats hold, hold beats allow,
+#   `redact`, `restore`, `omit`, `label`, `capture`); this file alone turns them into a decision. Deny beats hold, hold beats allow,
 #   redactions are the union. What cannot be composed, because an entry has the wrong shape, is denied.
 package countersign
 
@@ -24,6 +24,7 @@ default _decision := {
 	"reasons": [{"rule": "main", "message": "policy reached no decision"}],
 	"redact": [{"entity": "*", "method": "drop"}],
 	"restore": [],
+	"omit": [],
 	"deny": {"status": 403, "code": "policy_undecided", "message": "policy reached no decision"},
 	"hold": null,
 	"labels": {},
@@ -32,10 +33,11 @@ default _decision := {
 
 _decision := {
 	"action": _action,
-	"rules": sort({id | some [id, _] in (((((_denials | _holds) | _redactions) | _restorations) | _tags) | _captures)}),
+	"rules": sort({id | some [id, _] in ((((((_denials | _holds) | _redactions) | _restorations) | _omissions) | _tags) | _captures)}),
 	"reasons": _reasons,
 	"redact": sort({entry | some [_, entry] in _redactions}),
 	"restore": sort({entry | some [_, entry] in _restorations}),
+	"omit": sort({entry | some [_, entry] in _omissions}),
 	"deny": _denial,
 	"hold": _terms,
 	"labels": _labels,
@@ -71,6 +73,8 @@ _redactions contains [id, entry] if some entry in data.countersign.rules[id].red
 
 _restorations contains [id, entry] if some entry in data.countersign.rules[id].restore
 
+_omissions contains [id, entry] if some entry in data.countersign.rules[id].omit
+
 _tags contains [id, entry] if some entry in data.countersign.rules[id].label
 
 _captures contains [id, entry] if some entry in data.countersign.rules[id].capture
@@ -93,6 +97,11 @@ _misshapen contains id if {
 
 _misshapen contains id if {
 	entries := data.countersign.rules[id].restore
+	not is_set(entries)
+}
+
+_misshapen contains id if {
+	entries := data.countersign.rules[id].omit
 	not is_set(entries)
 }
 

@@ -29,6 +29,13 @@ test_composition[name] if {
 				"restore": [{"entity": "*", "tools": true}, {"entity": "IBAN_CODE"}],
 			}),
 		},
+		"omissions are the union": {
+			"rules": {"a": {"omit": {{"blocks": "signed"}}}, "b": {"omit": {{"blocks": "encrypted"}, {"blocks": "signed"}}}},
+			"want": object.union(_allow, {
+				"rules": ["a", "b"],
+				"omit": [{"blocks": "encrypted"}, {"blocks": "signed"}],
+			}),
+		},
 		"the strictest capture counts: metadata": {
 			"rules": {"a": {"capture": {"masked"}}, "b": {"capture": {"full", "metadata"}}},
 			"want": object.union(_allow, {"rules": ["a", "b"], "capture": "metadata"}),
@@ -185,6 +192,7 @@ test_composition[name] if {
 		"a deny that is no set: no decision": {"rules": {"a": {"deny": true}}, "want": _undecided},
 		"a hold that is no set: no decision": {"rules": {"a": {"hold": {"message": "x"}}}, "want": _undecided},
 		"a redact that is no set: no decision": {"rules": {"a": {"redact": [_token("*")]}}, "want": _undecided},
+		"an omit that is no set: no decision": {"rules": {"a": {"omit": [{"blocks": "signed"}]}}, "want": _undecided},
 		"a restore that is no set: no decision": {"rules": {"a": {"restore": [{"entity": "*"}]}}, "want": _undecided},
 		"a misspelt capture: no decision": {"rules": {"a": {"capture": {"metdata"}}}, "want": _undecided},
 	}
@@ -257,6 +265,7 @@ _allow := {
 	"reasons": [],
 	"redact": [],
 	"restore": [],
+	"omit": [],
 	"deny": null,
 	"hold": null,
 	"labels": {},
@@ -269,6 +278,7 @@ _undecided := {
 	"reasons": [{"rule": "main", "message": "policy reached no decision"}],
 	"redact": [{"entity": "*", "method": "drop"}],
 	"restore": [],
+	"omit": [],
 	"deny": {"status": 403, "code": "policy_undecided", "message": "policy reached no decision"},
 	"hold": null,
 	"labels": {},

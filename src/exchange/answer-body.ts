@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../lib/result.ts';
 import { inSlices } from '../lib/slices.ts';
 import { createBodyEncoder, encodeBody } from '../llm/content-encoder.ts';
 import { createBodyDecoder, decodeBodyAside, isKnownEncoding } from '../llm/content-encoding.ts';
+import type { OmittedCount } from '../llm/conversation.ts';
 import type { BodyError, Dialect, RouteFacts, StreamFraming } from '../llm/dialect.ts';
 import { maskBody } from '../mask/mask-body.ts';
 import type { Minter } from '../mask/placeholder.ts';
@@ -42,6 +43,8 @@ export interface AnswerBody {
   counts(): readonly FindingCount[];
   /** Kinds of parts that could not be read. */
   uninspected(): readonly string[];
+  /** Sealed blocks that were left out. */
+  omitted(): readonly OmittedCount[];
 }
 
 interface AnswerBodyOptions {
@@ -98,6 +101,7 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
   const transform = createStreamTransform({
     framing,
     reader: dialect.openStream(),
+    filter: plan.omits.size > 0 ? (dialect.openBlockFilter?.(plan.omits) ?? null) : null,
     detector,
     plan,
     minter,
@@ -129,6 +133,7 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
     breakOff: (last) => encoder?.breakOff(last) ?? last,
     counts: () => transform.summary().counts,
     uninspected: () => transform.summary().uninspected.map((part) => part.kind),
+    omitted: () => transform.summary().omitted,
   };
 }
 
@@ -140,6 +145,7 @@ function whole(options: AnswerBodyOptions): AnswerBody {
   let bytes = 0;
   let counts: readonly FindingCount[] = [];
   let uninspected: readonly string[] = [];
+  let omitted: readonly OmittedCount[] = [];
 
   async function judge(body: Buffer): Promise<Result<Released, BodyError>> {
     if (body.length === 0) return ok(nothing);
@@ -150,8 +156,11 @@ function whole(options: AnswerBodyOptions): AnswerBody {
     const scans = await inspect(detector, parsed.value.conversation.segments);
     const masked = await inSlices(maskBody(parsed.value, scans, 'output', plan, minter));
     counts = masked.counts;
-    uninspected = parsed.value.conversation.uninspected.map((part) => part.kind);
-    const bytes = restorer ? await inSlices(restoreBody(parsed.value, masked, restorer)) : masked.body;
+    omitted = masked.omitted;
+    uninspected = parsed.value.conversation.uninspected
+      .filter(({ block }) => block === undefined || !plan.omits.has(block))
+      .map((part) => part.kind);
+    const bytes = restorer ? await inSlices(restoreBody(parsed.value, masked, restorer, plan.omits)) : masked.body;
     return ok({ masked: masked.body, bytes, wire: await encoded(body, decoded.value, bytes) });
   }
 
@@ -187,6 +196,7 @@ function whole(options: AnswerBodyOptions): AnswerBody {
     breakOff: (last) => last,
     counts: () => counts,
     uninspected: () => uninspected,
+    omitted: () => omitted,
   };
 }
 
@@ -202,6 +212,7 @@ function passed(options: AnswerBodyOptions): AnswerBody {
     breakOff: (last) => last,
     counts: () => [],
     uninspected: () => ['binary'],
+    omitted: () => [],
   };
 }
 

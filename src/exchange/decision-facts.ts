@@ -18,6 +18,7 @@ export function decisionFacts(decision: Decision): JsonObject {
     ...(decision.restore.length > 0
       ? { restore: decision.restore.map(({ entity, tools = false }) => ({ entity, tools })) }
       : {}),
+    ...(decision.omit.length > 0 ? { omit: decision.omit.map(({ blocks }) => ({ blocks })) } : {}),
     labels: decision.labels,
     capture: decision.capture,
   };

@@ -105,6 +105,7 @@ export function createHeldAnswer(
     breakOff: (last) => last,
     counts: () => out?.counts() ?? [],
     uninspected: () => out?.uninspected() ?? uninspected,
+    omitted: () => out?.omitted() ?? [],
     judged: () => judged,
   };
 }

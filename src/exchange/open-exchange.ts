@@ -56,6 +56,7 @@ function noAnswer(deps: ExchangeDeps, judged: JudgedExchange, why: AbortCause): 
     found: [],
     restored: [],
     uninspected: [],
+    omitted: [],
     answer: null,
     firstByteNs: null,
     forwardedNs: judged.forwardedNs,

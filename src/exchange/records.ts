@@ -4,7 +4,7 @@ import type { Scan } from '../detect/finding.ts';
 import type { Subject } from '../identity/subject.ts';
 import type { JsonObject, JsonValue } from '../lib/json.ts';
 import type { AnswerFacts } from '../llm/answer-facts.ts';
-import type { Conversation } from '../llm/conversation.ts';
+import type { Conversation, OmittedCount } from '../llm/conversation.ts';
 import type { RestoredCount } from '../mask/restorables.ts';
 import type { FindingCount } from '../mask/tally.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -24,6 +24,7 @@ export interface RequestFacts {
   readonly policyRevision: string | null;
   readonly decision: Decision | null;
   readonly masked: readonly FindingCount[];
+  readonly omitted: readonly OmittedCount[];
   readonly approval: Approval | null;
   readonly original: Buffer | null;
   /** What is sent on; null: the original itself, or nothing. */
@@ -41,6 +42,7 @@ export function nothingKnown(context: ExchangeContext, body: Buffer | null): Req
     policyRevision: null,
     decision: null,
     masked: [],
+    omitted: [],
     approval: null,
     original: body,
     sent: null,
@@ -99,6 +101,7 @@ export interface ResponseFacts {
   readonly found: readonly FindingCount[];
   readonly restored: readonly RestoredCount[];
   readonly uninspected: readonly string[];
+  readonly omitted: readonly OmittedCount[];
   /** What the answer says about itself; null: there was none. */
   readonly answer: AnswerFacts | null;
   readonly firstByteNs: bigint | null;
@@ -131,6 +134,7 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
       ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
       ...(facts.approval ? { approval: approvalFacts(facts.approval) } : {}),
       masked: countFacts(facts.found),
+      ...omittedMember(facts.omitted),
       ...(facts.restored.length > 0
         ? { restored: facts.restored.map(({ entity, count }) => ({ entity, count })) }
         : {}),
@@ -187,6 +191,7 @@ function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
     detectors: deps.detector.revision,
     findings: conversation ? findingFacts(conversation, facts.scans) : [],
     masked: countFacts(facts.masked),
+    ...omittedMember(facts.omitted),
     ...(approval ? { approval: approvalFacts(approval) } : {}),
     ...(trace ? { trace: { id: trace.traceId, span: trace.parentId } } : {}),
     source: head.source.address,
@@ -245,6 +250,11 @@ function findingFacts(conversation: Conversation, scans: readonly Scan[]): JsonV
 
 function countFacts(counts: readonly FindingCount[]): JsonValue {
   return counts.map(({ entity, method, count }) => ({ entity, method, count }));
+}
+
+/** Sealed blocks that policy had left out, by kind. */
+function omittedMember(omitted: readonly OmittedCount[]): JsonObject {
+  return omitted.length > 0 ? { omitted: omitted.map(({ kind, count }) => ({ kind, count })) } : {};
 }
 
 function requestBodies(facts: RequestFacts): Record<string, SealedBodySource> {

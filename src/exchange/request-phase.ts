@@ -69,11 +69,12 @@ export async function requestPhase(
     const restorables = decision.restore.length > 0 ? createRestorables(decision.restore) : null;
     const texts = conversation.segments.map(({ text }) => text);
     const minter = minterOf(deps, subject.value, session, context.id, texts, restorables);
-    const plan = compilePlan(decision.redact);
+    const plan = compilePlan(decision.redact, decision.omit);
     const masked = parsed ? await inSlices(maskBody(parsed, scans, 'input', plan, minter)) : null;
     facts = {
       ...facts,
       masked: masked?.counts ?? [],
+      omitted: masked?.omitted ?? [],
       sent: masked?.isTouched ? masked.body : null,
     };
     if (masked && masked.sealedFindings > 0) return await refuse(deps, facts, signedText());

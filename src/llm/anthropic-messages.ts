@@ -1,8 +1,10 @@
-import { createAnthropicShapes } from './anthropic-shapes.ts';
+import { createAnthropicShapes, sealOfBlock } from './anthropic-shapes.ts';
+import { createBlockFilter, type EventBlock } from './block-filter.ts';
+import type { SealedKind } from './conversation.ts';
 import type { ClientError, Dialect } from './dialect.ts';
 import { errorEventIn, jsonErrorBody } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
-import { indexMember, type JsonNode, memberOf, stringMember } from './json-source.ts';
+import { indexMember, type JsonNode, memberOf, numberNode, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
 import { routePath } from './route-path.ts';
 
@@ -33,6 +35,7 @@ export function createAnthropicMessages(): Dialect {
     readResponse: (body) =>
       readJsonBody(body, shapes.response, (source, root) => summarize(source, root, 'chat', null)),
     openStream: () => openJsonStream({ shape: shapes.event, base: baseOf, endings: endingsOf }),
+    openBlockFilter: (omits) => createBlockFilter({ shape: shapes.event, blockOf }, omits),
     errorBody: (error) => jsonErrorBody(anthropicError(error)),
     errorEvent: (error, place) => errorEventIn(place, 'error', anthropicError(error)),
   };
@@ -90,6 +93,35 @@ function endingsOf(source: string, root: JsonNode, event: string | null): Ending
       return noEndings;
   }
 }
+
+/** A block is judged when it starts; a piece of thinking whose start was not seen tells by its own type. */
+function blockOf(source: string, root: JsonNode, event: string | null): EventBlock | null {
+  const type = stringMember(source, root, 'type') ?? event;
+  const index = numberNode(root, 'index');
+  const delta = memberOf(root, 'delta');
+  switch (type) {
+    case 'content_block_start': {
+      const block = memberOf(root, 'content_block');
+      return { id: null, index, seal: block === undefined ? null : sealOfBlock(source, block) };
+    }
+    case 'content_block_delta': {
+      const citation = memberOf(delta, 'citation');
+      const seal = sealedDeltas.get(stringMember(source, delta, 'type') ?? '') ?? null;
+      if (citation === undefined) return { id: null, index, seal };
+      return { id: null, index, seal: sealOfBlock(source, citation), isPart: true };
+    }
+    case 'content_block_stop':
+      return { id: null, index, seal: null };
+    default:
+      return null;
+  }
+}
+
+const sealedDeltas: ReadonlyMap<string, SealedKind> = new Map<string, SealedKind>([
+  ['thinking_delta', 'signed'],
+  ['signature_delta', 'signed'],
+  ['compaction_delta', 'encrypted'],
+]);
 
 /** `details.error_code` is what the SDK shows as `errorCode`. */
 function anthropicError(error: ClientError): unknown {

@@ -1,4 +1,5 @@
-import type { Role, Uninspected } from './conversation.ts';
+import type { Role, SealedKind, Uninspected } from './conversation.ts';
+import { type JsonNode, memberOf, stringMember } from './json-source.ts';
 import {
   ciphertext,
   free,
@@ -27,7 +28,7 @@ export function createAnthropicShapes(): AnthropicShapes {
   const request = object({
     model: id,
     system: withRole(sent, 'system'),
-    messages: object({ role: name, content: sent }, { role: 'member' }),
+    messages: object({ role: name, content: sent }, { role: 'member', goesWhenEmptied: true }),
     tools: text('tool_definition', {
       rest: toolDefinition,
       members: new Map([
@@ -81,6 +82,23 @@ export function createAnthropicShapes(): AnthropicShapes {
   return { request, batch, response, event };
 }
 
+const sealedTypes: ReadonlyMap<string, SealedKind> = new Map<string, SealedKind>([
+  ['thinking', 'signed'],
+  ['redacted_thinking', 'encrypted'],
+  ['compaction', 'encrypted'],
+  ['web_search_result', 'encrypted'],
+  ['web_search_result_location', 'encrypted'],
+  ['encrypted_code_execution_result', 'encrypted'],
+  ['advisor_redacted_result', 'encrypted'],
+]);
+
+/** A block, a result of a search, a citation; a tool's result is sealed when what it holds is. Told by its type. */
+export function sealOfBlock(source: string, block: JsonNode): SealedKind | null {
+  const own = sealedTypes.get(stringMember(source, block, 'type') ?? '');
+  const content = own === undefined ? memberOf(block, 'content') : undefined;
+  return own ?? (content?.type === 'object' ? sealOfBlock(source, content) : null);
+}
+
 const cacheControl: Shape = object({ type: name, ttl: id });
 
 interface BlockOptions {
@@ -95,8 +113,11 @@ interface BlockOptions {
 function blocks({ isReplayed }: BlockOptions): Shape {
   const members = new Map<string, Shape>();
   const variants = new Map<string, Shape>();
-  const block = text('text', { members, variants });
-  const citation = object({ type: name, file_id: reference('file'), encrypted_index: ciphertext });
+  const block = text('text', { members, variants, sealOf: sealOfBlock });
+  const citation = object(
+    { type: name, file_id: reference('file'), encrypted_index: ciphertext },
+    { sealOf: sealOfBlock },
+  );
   for (const [key, shape] of Object.entries({
     type: name,
     id,

@@ -1,3 +1,5 @@
+import type { SealedKind } from './conversation.ts';
+import { type JsonNode, memberOf } from './json-source.ts';
 import {
   ciphertext,
   free,
@@ -61,7 +63,7 @@ function requestShape(): Shape {
   return object({
     modelId: id,
     system: { ...content, role: 'system' },
-    messages: object({ role: name, content }, { role: 'member' }),
+    messages: object({ role: name, content }, { role: 'member', goesWhenEmptied: true }),
     toolConfig: object({
       tools: text('tool_definition', {
         rest: free('tool_definition'),
@@ -104,6 +106,13 @@ function responseShape(): Shape {
   );
 }
 
+/** Of a block, or of a piece of one. */
+export function sealOfReasoning(block: JsonNode | undefined): SealedKind | null {
+  const reasoning = memberOf(block, 'reasoningContent');
+  if (reasoning === undefined) return null;
+  return memberOf(reasoning, 'redactedContent')?.type === 'string' ? 'encrypted' : 'signed';
+}
+
 interface BlockOptions {
   /** Reasoning that comes back signed is verified by the model's maker: it is read and never changed. */
   readonly isReplayed: boolean;
@@ -112,7 +121,7 @@ interface BlockOptions {
 /** Content blocks, told apart by which member they have. */
 function blocks({ isReplayed }: BlockOptions): Shape {
   const members = new Map<string, Shape>();
-  const block = text('text', { members });
+  const block = text('text', { members, sealOf: (_source, node) => sealOfReasoning(node) });
   const picture = object({ format: name, source: source('image', block) });
   const citation = object({ title: text('text'), source: text('text'), sourceContent: object({ text: text('text') }) });
   for (const [key, shape] of Object.entries({

@@ -1,14 +1,15 @@
 import { createAnthropicMessages } from './anthropic-messages.ts';
 import { createAnthropicShapes } from './anthropic-shapes.ts';
-import { createBedrockShapes } from './bedrock-shapes.ts';
-import { emptyConversation } from './conversation.ts';
-import type { ClientError, Dialect, RouteFacts, StreamReader } from './dialect.ts';
+import { createBedrockShapes, sealOfReasoning } from './bedrock-shapes.ts';
+import { createBlockFilter, type EventBlock } from './block-filter.ts';
+import { emptyConversation, type OmittedCount } from './conversation.ts';
+import type { BlockFilter, ClientError, Dialect, RouteFacts, StreamReader } from './dialect.ts';
 import { codedMessage, jsonErrorBody } from './error-body.ts';
 import { exceptionFrame } from './eventstream.ts';
 import { createGenericJson } from './generic-json.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
 import { parseJson } from './json-parser.ts';
-import { type JsonNode, memberOf, numberMember, stringMember } from './json-source.ts';
+import { type JsonNode, memberOf, numberMember, numberNode, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
 import { routePath } from './route-path.ts';
 import type { Shape } from './shape.ts';
@@ -21,7 +22,8 @@ import type { Shape } from './shape.ts';
 export function createBedrock(): Dialect {
   const shapes = createBedrockShapes();
   const anthropic = createAnthropicShapes();
-  const natives: Natives = { anthropic: createAnthropicMessages().openStream, other: createGenericJson().openStream };
+  const messages = createAnthropicMessages();
+  const natives: Natives = { anthropic: messages.openStream, other: createGenericJson().openStream };
 
   function requestShapeOf(_source: string, root: JsonNode): Shape {
     if (memberOf(root, 'anthropic_version') !== undefined) return anthropic.request;
@@ -50,6 +52,10 @@ export function createBedrock(): Dialect {
     },
     readResponse: (body) => readJsonBody(body, responseShapeOf, () => summary),
     openStream: () => openBedrockStream(shapes.event, natives),
+    openBlockFilter: (omits) => {
+      const converse = createBlockFilter({ shape: shapes.event, blockOf: eventBlockOf }, omits);
+      return createChunkFilter(converse, messages.openBlockFilter?.(omits) ?? converse);
+    },
     errorBody: (error) => ({
       ...jsonErrorBody(bedrockError(error)),
       headers: { 'x-amzn-errortype': errorType(error.status), 'x-amzn-requestid': error.exchange },
@@ -120,6 +126,32 @@ function openBedrockStream(shape: Shape, natives: Natives): StreamReader {
     },
   };
 }
+
+/** As the reader does, it takes the first chunk's word for whose events the chunks are. */
+function createChunkFilter(converse: BlockFilter, anthropic: BlockFilter): BlockFilter {
+  let native: BlockFilter | null = null;
+  return {
+    read: (payload, event) => {
+      if (event === 'chunk') native ??= isAnthropic(payload) ? anthropic : converse;
+      return (event === 'chunk' ? native : null)?.read(payload, null) ?? converse.read(payload, event);
+    },
+    counts: (): readonly OmittedCount[] => (native ?? converse).counts(),
+  };
+}
+
+/** Blocks of reasoning have no start: their first piece tells. In Nova's chunks the event is a member that has its name. */
+function eventBlockOf(_source: string, root: JsonNode): EventBlock | null {
+  const event = blockEvents.map((name) => memberOf(root, name)).find((inner) => inner !== undefined) ?? root;
+  const index = numberNode(event, 'contentBlockIndex');
+  if (index === null) return null;
+  return {
+    id: null,
+    index,
+    seal: sealOfReasoning(memberOf(event, 'delta')) ?? sealOfReasoning(memberOf(event, 'start')),
+  };
+}
+
+const blockEvents = ['contentBlockStart', 'contentBlockDelta', 'contentBlockStop'] as const;
 
 /** Streams of Anthropic begin with `message_start`. */
 function isAnthropic(payload: string): boolean {

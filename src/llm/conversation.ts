@@ -12,6 +12,18 @@ export type SegmentKind =
   | 'metadata'
   | 'other';
 
+/**
+ * A block of a message that its provider made to be handed back as it is: `signed` (reasoning with a signature over it) or `encrypted` (what only
+ * the provider can read). Nothing in it is ever changed, but policy may have the block left out whole.
+ */
+export type SealedKind = 'signed' | 'encrypted';
+
+/** How many sealed blocks of a kind were left out. */
+export interface OmittedCount {
+  readonly kind: SealedKind;
+  readonly count: number;
+}
+
 /** One addressable text of a body: a decoded JSON string leaf (or a leaf inside a JSON string). */
 export interface Segment {
   /** RFC 6901 pointer. A leaf inside a string that itself holds JSON is `<pointer of the string>#<pointer inside>`. */
@@ -21,6 +33,8 @@ export interface Segment {
   readonly text: string;
   /** Signed by the provider, which verifies it when it comes back: `rewrite` leaves it alone whatever it is told. */
   readonly isSealed?: true;
+  /** Stands in a sealed block of this kind, and goes where that goes. */
+  readonly block?: SealedKind;
 }
 
 /** A part that cannot be read: handed to policy and recorded, never silently treated as text-free. */
@@ -38,6 +52,8 @@ export interface Uninspected {
     | 'body'
     | 'recogniser'
     | 'unknown';
+  /** Stands in a sealed block of this kind. */
+  readonly block?: SealedKind;
 }
 
 /** A body of any provider, as what policy and detection need of it. */

@@ -1,6 +1,6 @@
 import type { Result } from '../lib/result.ts';
 import type { Sliced } from '../lib/slices.ts';
-import type { Conversation, Role, SegmentKind, Uninspected } from './conversation.ts';
+import type { Conversation, OmittedCount, Role, SealedKind, SegmentKind, Uninspected } from './conversation.ts';
 
 /** Why a body could not be read. Each is answered with 400 (or 413) in the caller's dialect, and recorded. */
 export type BodyError = {
@@ -24,9 +24,11 @@ export interface ParsedBody {
   /**
    * The bytes with segment `i`'s text replaced by `replacements.get(i)`, and values that repeat a changed text (log
    * probabilities, annotations with offsets into it) dropped by the dialect's documented rule. All else byte for byte.
-   * With no replacement the original buffer itself is returned.
+   * Sealed blocks of the kinds `omits` are left out whole, each with one comma. With nothing to change the original buffer itself is returned.
    */
-  rewrite(replacements: ReadonlyMap<number, string>): Sliced<Buffer>;
+  rewrite(replacements: ReadonlyMap<number, string>, omits?: ReadonlySet<SealedKind>): Sliced<Buffer>;
+  /** How many blocks `rewrite` leaves out for these kinds. Absent: none, whatever they are. */
+  omitted?(omits: ReadonlySet<SealedKind>): readonly OmittedCount[];
 }
 
 /** What is known of a request before its body is read. Header names are lower-case. */
@@ -82,6 +84,8 @@ export interface Dialect {
   streamFraming?(route: RouteFacts, mediaType: string): StreamFraming | null;
   /** A reader for one streamed answer; it may keep state from event to event. */
   openStream(): StreamReader;
+  /** What leaves sealed blocks of these kinds out of one streamed answer, event by event. Absent: the format has none. */
+  openBlockFilter?(omits: ReadonlySet<SealedKind>): BlockFilter;
   errorBody(error: ClientError): ErrorBody;
   /** The same error as the last event(s) of a stream that has already begun, framing included; no place: as the provider usually streams. */
   errorEvent(error: ClientError, place?: StreamPlace): Buffer;
@@ -93,6 +97,17 @@ export interface Dialect {
  */
 export interface StreamReader {
   read(payload: string, event: string | null): Result<EventReading, BodyError>;
+}
+
+/** Leaves the sealed blocks of one stream out of it, event by event; it keeps state from event to event. */
+export interface BlockFilter {
+  /**
+   * What becomes of an event's payload: the very string that was given where nothing changes, another one, or null: the event is withheld. What
+   * is no JSON is left to whoever reads it next. More blocks than `limits.streamKeysMax` are `too_many_values`.
+   */
+  read(payload: string, event: string | null): Result<string | null, BodyError>;
+  /** Blocks left out so far. */
+  counts(): readonly OmittedCount[];
 }
 
 /** What one event of a stream carries. Offsets are UTF-16 indexes into `payload`. */

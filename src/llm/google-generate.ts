@@ -1,3 +1,4 @@
+import { createBlockFilter } from './block-filter.ts';
 import { emptyConversation } from './conversation.ts';
 import type { ClientError, Dialect, RouteFacts } from './dialect.ts';
 import { errorEventIn, jsonErrorBody } from './error-body.ts';
@@ -37,6 +38,7 @@ export function createGoogleGenerate(): Dialect {
         nameOf: calls.nameOf,
       });
     },
+    openBlockFilter: (omits) => createBlockFilter({ shape: shapes.event }, omits),
     errorBody: (error) => jsonErrorBody(googleError(error)),
     errorEvent: (error, place) => errorEventIn(place, null, googleError(error)),
   };

@@ -1,4 +1,5 @@
-import type { Role, SegmentKind } from './conversation.ts';
+import type { Role, SealedKind, SegmentKind } from './conversation.ts';
+import { type JsonNode, memberOf } from './json-source.ts';
 import {
   free,
   id,
@@ -48,7 +49,7 @@ function requestShape(): Shape {
     Object.entries(
       anyCase({
         model: id,
-        contents: contentOf({ role: 'member or user' }),
+        contents: { ...contentOf({ role: 'member or user' }), goesWhenEmptied: true },
         content: contentOf({ role: 'member or user' }),
         systemInstruction: contentOf({ role: 'system' }),
         tools: text('tool_definition', {
@@ -126,11 +127,30 @@ function contentOf({ role, isStream = false }: ContentOptions): Shape {
         variantBy: 'thought',
         variants: new Map([['true', thought]]),
         elementKey: isStream ? '' : null,
+        sealOf: sealOfPart,
       },
     },
     // The SDKs take a bare string for contents; servers of other makers do too.
     { role, kind: 'text' },
   );
+}
+
+/**
+ * A signature may stand beside anything, a call or the answer itself, and seals a thought that is not in the body. So it goes alone, but for a
+ * part that is a thought, or says nothing else.
+ */
+function sealOfPart(_source: string, part: JsonNode): SealedKind | null {
+  if (part.type !== 'object') return null;
+  const isSignature = (name: string): boolean => name === 'thoughtSignature' || name === 'thought_signature';
+  if (!part.members.some(({ name, value }) => isSignature(name) && isText(value))) return null;
+  const isBare = part.members.every(
+    ({ name, value }) => isSignature(name) || name === 'thought' || (name === 'text' && !isText(value)),
+  );
+  return isBare || memberOf(part, 'thought')?.type === 'true' ? 'signed' : null;
+}
+
+function isText(node: JsonNode): boolean {
+  return node.type === 'string' && node.end - node.start > 2;
 }
 
 /** A part is told by which member it has. In an answer the thought signature seals nothing but itself: what stands beside it may change. */
@@ -149,7 +169,7 @@ function partOf(kind: SegmentKind, isRunning: boolean): Shape {
         anyCase({
           text: text(kind, { isRunning }),
           thought: text('reasoning', { isRunning }),
-          thoughtSignature: signature,
+          thoughtSignature: { ...signature, sealedAlone: 'signed' },
           functionCall: withRole(call, 'assistant'),
           functionResponse: result,
           toolCall: object({ id, ...anyCase({ toolType: id }), args: free('tool_arguments') }, { role: 'assistant' }),

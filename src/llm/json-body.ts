@@ -1,12 +1,13 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Sliced } from '../lib/slices.ts';
-import { type Conversation, emptyConversation, type Segment } from './conversation.ts';
+import { type Conversation, emptyConversation, type SealedKind, type Segment } from './conversation.ts';
 import type { BodyError, ParsedBody } from './dialect.ts';
 import { type Edit, editedParts } from './json-edit.ts';
 import { createJsonParser } from './json-parser.ts';
 import { createJsonBudget, type JsonBudget, type JsonNode } from './json-source.ts';
 import { escaping, isAsciiStyle, jsonString, judgingStyle } from './json-string.ts';
+import { countBlocks, omitBlocks } from './sealed-blocks.ts';
 import type { Shape } from './shape.ts';
 import { decodingUtf8, encodingUtf8 } from './utf8.ts';
 import { type FoundText, type Host, type Walk, walkBody } from './walk.ts';
@@ -42,9 +43,12 @@ export function* readJsonBody(
       segments: walk.texts.map(segmentOf),
       uninspected: walk.uninspected,
     },
-    rewrite: (replacements) => rewriting(body, source.value, walk, replacements),
+    rewrite: (replacements, omits = noKinds) => rewriting(body, source.value, walk, replacements, omits),
+    omitted: (omits) => countBlocks(walk.blocks, omits),
   });
 }
+
+const noKinds: ReadonlySet<SealedKind> = new Set();
 
 /** The answer of a `rewrite` that changes nothing. */
 // biome-ignore lint/correctness/useYield: there is nothing to wait for.
@@ -66,19 +70,26 @@ function* rewriting(
   source: string,
   walk: Walk,
   replacements: ReadonlyMap<number, string>,
+  omits: ReadonlySet<SealedKind>,
 ): Sliced<Buffer> {
-  const edits = yield* editsOf(walk, source, replacements);
+  const edits = yield* editsOf(walk, source, replacements, omits);
   return edits.length === 0 ? body : yield* encodingUtf8(editedParts(source, edits));
 }
 
-function segmentOf({ pointer, role, kind, text, isSealed }: FoundText): Segment {
-  return isSealed ? { pointer, role, kind, text, isSealed } : { pointer, role, kind, text };
+function segmentOf({ pointer, role, kind, text, isSealed, block }: FoundText): Segment {
+  const segment = isSealed ? { pointer, role, kind, text, isSealed } : { pointer, role, kind, text };
+  return block === null ? segment : { ...segment, block };
 }
 
 /** Texts that are written between two turns, however short they are. */
 const turnTexts = 256;
 
-function* editsOf(walk: Walk, source: string, replacements: ReadonlyMap<number, string>): Sliced<Edit[]> {
+function* editsOf(
+  walk: Walk,
+  source: string,
+  replacements: ReadonlyMap<number, string>,
+  omits: ReadonlySet<SealedKind>,
+): Sliced<Edit[]> {
   const byHost = new Map<Host | null, Edit[]>([[null, []]]);
   const changedScopes = new Set<number>();
   let count = 0;
@@ -100,6 +111,7 @@ function* editsOf(walk: Walk, source: string, replacements: ReadonlyMap<number, 
     editsIn(byHost, host.parent).push(yield* splicing(host.parent?.source ?? source, host, inner));
   }
   const edits = byHost.get(null) ?? [];
+  if (omits.size > 0) for (const edit of omitBlocks(walk, omits)) edits.push(edit);
   for (const repeat of walk.repeats) if (changedScopes.has(repeat.scope)) edits.push(repeat);
   return edits;
 }

@@ -93,6 +93,12 @@ export function numberMember(source: string, node: JsonNode | undefined, name: s
   return value?.type === 'number' ? Number(source.slice(value.start, value.end)) : null;
 }
 
+/** The member where it is a number, else null. */
+export function numberNode(node: JsonNode | undefined, name: string): JsonNumberNode | null {
+  const value = memberOf(node, name);
+  return value?.type === 'number' ? value : null;
+}
+
 /** The number in the member `index`, by which streams name their parts; null when there is none. */
 export function indexMember(source: string, node: JsonNode | undefined): number | null {
   return numberMember(source, node, 'index');

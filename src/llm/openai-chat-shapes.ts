@@ -1,4 +1,5 @@
-import type { SegmentKind } from './conversation.ts';
+import type { SealedKind, SegmentKind } from './conversation.ts';
+import { type JsonNode, memberOf, stringMember } from './json-source.ts';
 import { errorObject, filterResults, functionDefinition, toolDefinitions } from './openai-shapes.ts';
 import {
   ciphertext,
@@ -117,6 +118,13 @@ function logProbabilities(): Shape {
   return repeating('repeat', 'null');
 }
 
+/** OpenRouter: reasoning as its maker gave it, which may be signed, or is encrypted. */
+function sealOfDetail(source: string, detail: JsonNode): SealedKind | null {
+  const type = stringMember(source, detail, 'type');
+  if (type === 'reasoning.text') return 'signed';
+  return type === 'reasoning.encrypted' || memberOf(detail, 'data')?.type === 'string' ? 'encrypted' : null;
+}
+
 function message(given: Partial<Shape>): Shape {
   return object(
     {
@@ -137,6 +145,7 @@ function message(given: Partial<Shape>): Shape {
           ['text', text('reasoning', { sealedBy: 'signature' })],
         ]),
         elementKey: 'index',
+        sealOf: sealOfDetail,
       }),
       tool_calls: object(
         {

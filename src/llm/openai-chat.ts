@@ -1,3 +1,4 @@
+import { createBlockFilter } from './block-filter.ts';
 import { emptyConversation } from './conversation.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { openAiErrors } from './error-body.ts';
@@ -28,6 +29,7 @@ export function createOpenAiChat(): Dialect {
         model: stringMember(source, root, 'model'),
       })),
     openStream: () => openJsonStream({ shape: shapes.chunk, base: () => '', endings: choicesThatEnd }),
+    openBlockFilter: (omits) => createBlockFilter({ shape: shapes.chunk }, omits),
   };
 }
 

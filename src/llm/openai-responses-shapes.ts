@@ -1,4 +1,5 @@
-import type { SegmentKind } from './conversation.ts';
+import type { SealedKind, SegmentKind } from './conversation.ts';
+import { type JsonNode, stringMember } from './json-source.ts';
 import { errorObject, filterResults } from './openai-shapes.ts';
 import {
   ciphertext,
@@ -160,6 +161,13 @@ const annotation: Shape = object({
   end_index: repeating('offset', '0'),
 });
 
+/** An item that may have an `encrypted_content`, whether the request asked for it or not, or a `fingerprint`. */
+export function sealOfItem(source: string, item: JsonNode): SealedKind | null {
+  return sealedItems.has(stringMember(source, item, 'type') ?? '') ? 'encrypted' : null;
+}
+
+const sealedItems: ReadonlySet<string> = new Set(['reasoning', 'compaction', 'program']);
+
 /** A string, or items of every type: their members do not clash, but for what a picture and a program give as `result`. */
 function itemsWith(tools: Shape): Shape {
   const content = contentOf('text');
@@ -202,7 +210,7 @@ function itemsWith(tools: Shape): Shape {
       tools: { ...tools, role: 'tool' },
     } satisfies Record<string, Shape>),
   );
-  const item = text('text', { members, role: 'member or user' });
+  const item = text('text', { members, role: 'member or user', sealOf: sealOfItem });
   const variant = (given: Readonly<Record<string, Shape>>): Shape => ({
     ...item,
     members: new Map([...members, ...Object.entries(given)]),

@@ -1,10 +1,11 @@
+import { createBlockFilter, type EventBlock } from './block-filter.ts';
 import { emptyConversation } from './conversation.ts';
 import type { Dialect, RouteFacts } from './dialect.ts';
 import { errorEventIn, openAiError, openAiErrors } from './error-body.ts';
 import { readJsonBody, type Summary } from './json-body.ts';
-import { type JsonNode, memberOf, numberMember, stringMember } from './json-source.ts';
+import { type JsonNode, memberOf, numberMember, numberNode, stringMember } from './json-source.ts';
 import { type Endings, noEndings, openJsonStream } from './json-stream.ts';
-import { createOpenAiResponsesShapes } from './openai-responses-shapes.ts';
+import { createOpenAiResponsesShapes, sealOfItem } from './openai-responses-shapes.ts';
 import { deploymentOf, toolNames } from './openai-summary.ts';
 import { routePath } from './route-path.ts';
 
@@ -27,6 +28,7 @@ export function createOpenAiResponses(): Dialect {
         model: stringMember(source, root, 'model'),
       })),
     openStream: () => openJsonStream({ shape: shapes.event, base: baseOf, endings: endingsOf }),
+    openBlockFilter: (omits) => createBlockFilter({ shape: shapes.event, blockOf, isRetold: true }, omits),
     // The API's own event has the error's members at its top; the SDK throws at an `error` member. This is both.
     errorEvent: (error, place) => {
       const { error: members } = openAiError(error);
@@ -106,4 +108,15 @@ function endingsOf(source: string, root: JsonNode, event: string | null): Ending
     default:
       return type.endsWith('.done') ? { prefixes: [`${baseOf(source, root)}/`], all: false } : noEndings;
   }
+}
+
+/** An item tells its type; an event of reasoning is about an item of that type, even where that was not announced. */
+function blockOf(source: string, root: JsonNode, event: string | null): EventBlock | null {
+  const item = memberOf(root, 'item');
+  const index = numberNode(root, 'output_index');
+  const id = stringMember(source, root, 'item_id') ?? stringMember(source, item, 'id');
+  if (index === null && id === null) return null;
+  if (item !== undefined) return { id, index, seal: sealOfItem(source, item) };
+  const isReasoning = (stringMember(source, root, 'type') ?? event ?? '').startsWith('response.reasoning');
+  return { id, index, seal: isReasoning ? 'encrypted' : null };
 }

@@ -1,4 +1,5 @@
-import type { Role, SegmentKind, Uninspected } from './conversation.ts';
+import type { Role, SealedKind, SegmentKind, Uninspected } from './conversation.ts';
+import type { JsonNode } from './json-source.ts';
 
 /**
  * What a string is, by the place in which it stands:
@@ -14,6 +15,12 @@ import type { Role, SegmentKind, Uninspected } from './conversation.ts';
  *   about all that has run so far, not about the piece beside it.
  */
 export type Leaf = 'text' | 'json' | 'name' | 'id' | 'media' | 'sealed' | 'repeat' | 'offset';
+
+/**
+ * Whether an element of a list is a sealed block, by its type alone wherever a stream tells no more than that at the block's beginning: so that the
+ * same blocks go whether an answer is streamed or not.
+ */
+export type SealOf = (source: string, element: JsonNode) => SealedKind | null;
 
 /**
  * Where the text lives in a provider's JSON, as data. A shape describes a value of any type: a string is taken as `leaf`, an
@@ -55,6 +62,12 @@ export interface Shape {
   readonly repeats: string | null;
   /** Sibling whose presence (a signature) forbids to change the text; null: none. */
   readonly sealedBy: string | null;
+  /** Of a list: which of its elements are sealed blocks; null: none. */
+  readonly sealOf: SealOf | null;
+  /** Of a list: an element goes too when all blocks of a list in it go. */
+  readonly goesWhenEmptied: boolean;
+  /** Of a member: it is sealed, and seals nothing but itself. Where such are left out, it goes and its siblings stay. */
+  readonly sealedAlone: SealedKind | null;
 }
 
 const none: ReadonlyMap<string, Shape> = new Map();
@@ -76,6 +89,9 @@ export function free(kind: SegmentKind, given: Partial<Shape> = {}): Shape {
     isScope: false,
     repeats: null,
     sealedBy: null,
+    sealOf: null,
+    goesWhenEmptied: false,
+    sealedAlone: null,
     ...given,
   };
 }

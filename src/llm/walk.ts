@@ -1,7 +1,7 @@
 import { unreachable } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { Sliced } from '../lib/slices.ts';
-import type { Role, SegmentKind, Uninspected } from './conversation.ts';
+import type { Role, SealedKind, SegmentKind, Uninspected } from './conversation.ts';
 import { createJsonParser, type JsonParser } from './json-parser.ts';
 import {
   indexMember,
@@ -36,6 +36,8 @@ export interface FoundText {
   readonly isJson: boolean;
   /** Signed by the provider: must be written back as it is. */
   readonly isSealed: boolean;
+  /** Kind of the sealed block in which it stands; null: in none. */
+  readonly block: SealedKind | null;
 }
 
 /** A string that holds a JSON document whose own leaves were found. */
@@ -59,10 +61,25 @@ export interface Repeat {
   readonly within: string;
   /** It is about all of the scope's text so far, not about the piece in the same event. */
   readonly isCumulative: boolean;
+  /** It tells the text again, and is not only about it. */
+  readonly isTelling: boolean;
+}
+
+/** A sealed block, by its place among its siblings. */
+export interface SealedBlock {
+  readonly kind: SealedKind;
+  readonly list: JsonArrayNode | JsonObjectNode;
+  readonly position: number;
+  /** The element of another list that goes when all of `list` goes; null: none does. */
+  readonly around: { readonly list: JsonArrayNode; readonly position: number } | null;
+  /** Kind of the sealed block in which it stands; null: in none. */
+  readonly within: SealedKind | null;
+  readonly scope: number;
 }
 
 export interface Walk {
   readonly texts: readonly FoundText[];
+  readonly blocks: readonly SealedBlock[];
   readonly uninspected: readonly Uninspected[];
   readonly repeats: readonly Repeat[];
   /** There are more texts than `limits.bodyTextsMax`; those beyond were not looked for. */
@@ -78,6 +95,7 @@ export function* walkBody(source: string, root: JsonNode, shape: Shape, budget: 
     scope: -1,
     within: '',
     isSealed: false,
+    block: null,
   });
   while (!walkOn(walk, turnWork)) yield;
   return walk;
@@ -95,7 +113,7 @@ export function walkEvent(
   nameOf: NameOf | null = null,
 ): Walk {
   const walk = createWalking(null, nameOf);
-  const place: Place = { pointer: base, role: 'unknown', scope: -1, within: base, isSealed: false };
+  const place: Place = { pointer: base, role: 'unknown', scope: -1, within: base, isSealed: false, block: null };
   visit({ walk, source, host: null }, root, shape, place);
   walkOn(walk, Number.POSITIVE_INFINITY);
   return walk;
@@ -113,6 +131,7 @@ interface Walking extends Walk {
   /** Null in a stream: strings are not opened there, because most arrive in pieces. */
   readonly budget: JsonBudget | null;
   readonly texts: FoundText[];
+  readonly blocks: SealedBlock[];
   readonly uninspected: Uninspected[];
   readonly repeats: Repeat[];
   isFull: boolean;
@@ -180,11 +199,13 @@ interface Place {
   /** Pointer of the scope. */
   readonly within: string;
   readonly isSealed: boolean;
+  readonly block: SealedKind | null;
 }
 
 function createWalking(budget: JsonBudget | null, nameOf: NameOf | null): Walking {
   const isStream = budget === null;
-  return { isStream, nameOf, budget, texts: [], uninspected: [], repeats: [], isFull: false, open: [], work: 0 };
+  const found = { texts: [], blocks: [], uninspected: [], repeats: [] };
+  return { isStream, nameOf, budget, ...found, isFull: false, open: [], work: 0 };
 }
 
 /** Goes on for so much work. True when everything was looked at, or when there are too many texts. */
@@ -243,7 +264,7 @@ function visitArray(document: Document, node: JsonArrayNode, shape: Shape, place
     (shape.leaf === 'text' || shape.leaf === 'json') &&
     (node.numbers > 0 || node.items.some(({ type }) => type === 'number'))
   ) {
-    walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+    addUninspected(walk, place, shape.uninspected);
   }
   if (node.items.length > 0) walk.open.push({ kind: 'array', document, node, shape, place, at: 0 });
 }
@@ -261,10 +282,33 @@ function visitElements(walk: Walking, open: OpenArray): void {
     const name =
       walk.isStream && shape.elementKey !== null ? elementName(walk, document.source, item, shape.elementKey) : null;
     const pointer = name === '' ? place.pointer : `${place.pointer}/${name ?? position}`;
-    visit(document, item, shape, { ...place, pointer });
+    const block = shape.sealOf?.(document.source, item) ?? null;
+    if (block !== null) addBlock(walk, open, position, block);
+    visit(document, item, shape, { ...place, pointer, block: place.block ?? block });
     if (walk.open.length > depth) return;
   }
   walk.open.pop();
+}
+
+function addBlock(
+  walk: Walking,
+  { node: list, place }: OpenArray | OpenObject,
+  position: number,
+  kind: SealedKind,
+): void {
+  const { scope, block: within } = place;
+  walk.blocks.push({ kind, list, position, around: listAround(walk, list), within, scope });
+}
+
+/** The nearest list around this one, if its elements go when they are emptied: it is the next array on the stack. */
+function listAround(walk: Walking, list: JsonNode): SealedBlock['around'] {
+  if (list.type !== 'array') return null;
+  for (let at = walk.open.length - 1; at >= 0; at--) {
+    const open = walk.open[at];
+    if (open?.kind !== 'array' || open.node === list) continue;
+    return open.shape.goesWhenEmptied ? { list: open.node, position: open.at - 1 } : null;
+  }
+  return null;
 }
 
 /** Whether a value can hold a text at all. */
@@ -303,6 +347,7 @@ function visitObject(document: Document, node: JsonObjectNode, given: Shape, out
     scope: shape.isScope ? node.start : outer.scope,
     within: shape.isScope ? outer.pointer : outer.within,
     isSealed: false,
+    block: outer.block,
   };
   walk.open.push({ kind: 'object', document, node, shape, place, at: 0, isKeyDone: false });
 }
@@ -331,12 +376,14 @@ function visitMember(walk: Walking, open: OpenObject, position: number): void {
   const token = walk.isStream && below.token !== null ? below.token : isPlain ? member.name : keyToken(position);
   const { value } = member;
   const outer = open.place;
+  const alone = isFilled(value) ? below.sealedAlone : null;
   const place: Place = {
     pointer: token === '' ? outer.pointer : `${outer.pointer}/${token}`,
     role: roleBelow(below.role, outer.role),
     scope: outer.scope,
     within: outer.within,
     isSealed: below.sealedBy !== null && isFilled(memberOf(node, below.sealedBy)),
+    block: outer.block ?? alone,
   };
   if (!isPlain && !open.isKeyDone) {
     const depth = walk.open.length;
@@ -346,14 +393,17 @@ function visitMember(walk: Walking, open: OpenObject, position: number): void {
   }
   open.isKeyDone = false;
   open.at = position + 1;
+  if (alone !== null) addBlock(walk, open, position, alone);
   const isRepeat = below.leaf === 'repeat' || (below.leaf === 'offset' && isPositions(value));
   if (below.repeats !== null && value.type !== 'null' && (!walk.isStream || isRepeat)) {
     const { start, end } = value;
     const isCumulative = below.leaf === 'offset';
-    walk.repeats.push({ start, end, source: below.repeats, scope: place.scope, within: place.within, isCumulative });
+    const isTelling = below.leaf === 'repeat';
+    const { scope, within } = place;
+    walk.repeats.push({ start, end, source: below.repeats, scope, within, isCumulative, isTelling });
   }
   if (isRepeat) {
-    if (below.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: below.uninspected });
+    if (below.uninspected !== null) addUninspected(walk, place, below.uninspected);
     return;
   }
   if (below.leaf === 'media' && value.type === 'string') visitMedia(document, value, below, place, node);
@@ -393,15 +443,15 @@ function takeString(document: Document, node: JsonStringNode, shape: Shape, plac
       if (!isWord(value)) addText(document, node, shape, place, value);
       break;
     case 'id':
-      if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      if (shape.uninspected !== null) addUninspected(walk, place, shape.uninspected);
       if (!isIdentifier(value)) addText(document, node, shape, place, value);
       break;
     case 'media':
-      if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      if (shape.uninspected !== null) addUninspected(walk, place, shape.uninspected);
       if (!isBase64(value)) addText(document, node, shape, place, value);
       break;
     case 'sealed':
-      if (shape.uninspected !== null) walk.uninspected.push({ pointer: place.pointer, kind: shape.uninspected });
+      if (shape.uninspected !== null) addUninspected(walk, place, shape.uninspected);
       if (!isBase64(value) && !isIdentifier(value)) addText(document, node, shape, place, value);
       break;
     case 'repeat':
@@ -409,6 +459,10 @@ function takeString(document: Document, node: JsonStringNode, shape: Shape, plac
     default:
       unreachable(shape.leaf);
   }
+}
+
+function addUninspected(walk: Walking, { pointer, block }: Place, kind: Uninspected['kind']): void {
+  walk.uninspected.push(block === null ? { pointer, kind } : { pointer, kind, block });
 }
 
 /** A payload with a declared type beside it (`type`, `media_type`, …) is what that says: plain text is text, unless it is Base64. */
@@ -489,6 +543,7 @@ function addFound(document: Document, node: JsonNode, shape: Shape, place: Place
     isRunning: shape.isRunning,
     isJson: shape.leaf === 'json',
     isSealed: place.isSealed,
+    block: place.block,
   });
 }
 

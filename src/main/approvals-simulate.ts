@@ -91,6 +91,7 @@ function asJson({ decision, findings, uninspected, revision, dialect, model, sub
           },
     deny: deny === null ? null : { status: deny.status, code: deny.code, message: deny.message },
     redact: decision.redact.map(({ entity, method }) => ({ entity, method })),
+    omit: decision.omit.map(({ blocks }) => ({ blocks })),
     findings: findings.map((finding) => ({ ...finding })),
     uninspected: uninspected.map(({ pointer, kind }) => ({ pointer, kind })),
     labels: decision.labels,
@@ -117,6 +118,7 @@ function printWords({ decision, findings, uninspected, revision, dialect, model,
       `${kind} at ${pointer || 'the whole body'}`,
     ]),
     ...decision.redact.map(({ entity, method }): [string, string] => ['masked', `${entity} by ${method}`]),
+    ...decision.omit.map(({ blocks }): [string, string] => ['left out', `${blocks} blocks`]),
   ];
   if (hold !== null) {
     rows.push(

@@ -3,7 +3,7 @@ import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { Result } from '../lib/result.ts';
 import type { Uninspected } from '../llm/conversation.ts';
-import type { BodyError, EventReading, StreamReader } from '../llm/dialect.ts';
+import type { BlockFilter, BodyError, EventReading, StreamReader } from '../llm/dialect.ts';
 import type { Framer, StreamEvent } from '../llm/framing.ts';
 import { applyEdits, type Edit } from '../llm/json-edit.ts';
 import { type HeldEvent, holdEvent } from './held-event.ts';
@@ -14,11 +14,13 @@ import type { TextEditor } from './text-editor.ts';
 
 /**
  * A queue of events. Nothing is reordered and nothing is made up: an event goes out byte for byte, or with only the changed string
- * values written anew in it. A value that spans events leaves its replacement in the first and '' in the others.
+ * values written anew in it. A value that spans events leaves its replacement in the first and '' in the others. What the filter withholds is
+ * as if it had never come, and is held up by nothing: it is judged before the event is read.
  */
 export function createEventTransform(
   framer: Framer,
   reader: StreamReader,
+  filter: BlockFilter | null,
   editor: TextEditor,
   onHeldBack: (characters: number) => void,
 ): StreamTransform {
@@ -37,10 +39,20 @@ export function createEventTransform(
   let eventsHeldMax = 0;
   let charactersHeldMax = 0;
 
-  function accept(event: StreamEvent): void {
+  function accept(came: StreamEvent): void {
+    const event = filter === null ? came : filtered(filter, came);
+    if (event === null) return;
     const { payload } = event;
     if (payload === null) acceptBare(event);
     else acceptReading(event, payload, orFault(reader.read(payload, event.event)));
+  }
+
+  function filtered(by: BlockFilter, event: StreamEvent): StreamEvent | null {
+    if (event.payload === null) return event;
+    const payload = orFault(by.read(event.payload, event.event));
+    if (payload === event.payload) return event;
+    isTouched = true;
+    return payload === null ? null : { ...event, payload, bytes: framer.write(event, payload) };
   }
 
   function acceptReading(event: StreamEvent, payload: string, reading: EventReading): void {
@@ -110,7 +122,9 @@ export function createEventTransform(
     const rest = framer.end();
     if (!rest.ok && rest.error.kind !== 'invalid_utf8' && rest.error.kind !== 'truncated') throw faultOf(rest.error);
     isTruncated = !rest.ok;
-    for (const event of rest.ok ? rest.value : []) {
+    for (const came of rest.ok ? rest.value : []) {
+      const event = filter === null ? came : filtered(filter, came);
+      if (event === null) continue;
       const reading = event.payload === null ? null : reader.read(event.payload, event.event);
       if (reading?.ok === false) isTruncated = true;
       else if (event.payload === null || reading === null) acceptBare(event);
@@ -152,6 +166,7 @@ export function createEventTransform(
     summary: () => ({
       counts: editor.counts(),
       uninspected: [...uninspected.values()],
+      omitted: filter?.counts() ?? [],
       isTouched,
       isTruncated,
       eventsReleased,

@@ -1,6 +1,7 @@
 import type { Scan } from '../detect/finding.ts';
 import { invariant } from '../lib/invariant.ts';
 import type { Sliced } from '../lib/slices.ts';
+import type { OmittedCount } from '../llm/conversation.ts';
 import type { ParsedBody } from '../llm/dialect.ts';
 import { maskingCounted } from './mask-text.ts';
 import type { Minter } from './placeholder.ts';
@@ -8,7 +9,7 @@ import type { MaskPlan } from './plan.ts';
 import { createTally, type FindingCount } from './tally.ts';
 
 export interface MaskedBody {
-  /** The buffer that was parsed, itself, when no text changed. */
+  /** The buffer that was parsed, itself, when nothing changed. */
   readonly body: Buffer;
   readonly isTouched: boolean;
   /** New text by segment index, for the masked view that the record and an approver get. */
@@ -16,6 +17,8 @@ export interface MaskedBody {
   readonly counts: readonly FindingCount[];
   /** Findings that the plan would mask in texts that may not be rewritten (`isSealed`): they go out as they are. */
   readonly sealedFindings: number;
+  /** Sealed blocks that were left out. */
+  readonly omitted: readonly OmittedCount[];
 }
 
 /** Texts that are looked at between two turns; a finding in one counts as so many. */
@@ -24,7 +27,8 @@ const findingWork = 16;
 
 /**
  * Masks a whole body: `scans[i]` belongs to segment `i`. `input` bodies (what goes to the model) are also rid of placeholders that
- * we did not write, when the plan writes any, so that a caller cannot plant one.
+ * we did not write, when the plan writes any, so that a caller cannot plant one. Texts of blocks that the plan leaves out are gone with them, and
+ * are not counted.
  */
 export function* maskBody(
   parsed: ParsedBody,
@@ -46,6 +50,7 @@ export function* maskBody(
       work = 0;
       yield;
     }
+    if (segment.block !== undefined && plan.omits.has(segment.block)) continue;
     if (segment.isSealed) {
       sealedFindings += findings.filter((finding) => plan.methodFor(finding, segment.role) !== null).length;
       for (const { entity } of findings) tally.add(entity, null);
@@ -58,11 +63,13 @@ export function* maskBody(
       findings.length === 0 ? text : yield* maskingCounted(text, findings, segment.role, plan, minter, tally);
     if (masked !== segment.text) replacements.set(index, masked);
   }
+  const omitted = plan.omits.size > 0 ? (parsed.omitted?.(plan.omits) ?? []) : [];
   return {
-    body: yield* parsed.rewrite(replacements),
-    isTouched: replacements.size > 0,
+    body: yield* parsed.rewrite(replacements, plan.omits),
+    isTouched: replacements.size > 0 || omitted.length > 0,
     replacements,
     counts: tally.list(),
     sealedFindings,
+    omitted,
   };
 }

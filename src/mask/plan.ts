@@ -1,3 +1,5 @@
+import type { SealedKind } from '../llm/conversation.ts';
+
 /** What is done to a finding. See `strictness` for their order and methods.ts for what each writes. */
 export type MaskMethod = 'label' | 'token' | 'surrogate' | 'partial' | 'hash' | 'drop';
 
@@ -11,6 +13,11 @@ export interface Redaction {
   readonly minScore?: number;
   /** Of `partial`: how many of the last characters stay, 1 to `partialKeepMax`; absent: `partialKeepDefault`. */
   readonly keep?: number;
+}
+
+/** Sealed blocks of this kind are left out: what can be neither read nor masked need not pass. */
+export interface Omission {
+  readonly blocks: SealedKind;
 }
 
 export const partialKeepDefault = 4;
@@ -35,6 +42,8 @@ export interface MaskPlan {
   readonly isEmpty: boolean;
   /** True when some line writes keyed text (placeholders, hashes), so that forged ones in the input matter. */
   readonly isKeyed: boolean;
+  /** Kinds of sealed blocks that are left out. */
+  readonly omits: ReadonlySet<SealedKind>;
   /** The strictest method of all lines that match; null: leave the finding as it is. */
   methodFor(finding: PlannedFinding, role: string): MaskMethod | null;
   /** How many characters `partial` leaves of it; of several lines the least counts. */
@@ -51,8 +60,8 @@ export interface PlannedFinding {
 /** Entities come from the rules of one detector, a small set; beyond this many the answer is computed anew each time. */
 const cachedEntitiesMax = 1024;
 
-/** Compiles the union of redactions. In `entity`, `*` stands for any run of characters, all else for itself. */
-export function compilePlan(redactions: readonly Redaction[]): MaskPlan {
+/** Compiles the union of redactions, and of what is left out. In `entity`, `*` stands for any run of characters, all else for itself. */
+export function compilePlan(redactions: readonly Redaction[], omissions: readonly Omission[] = []): MaskPlan {
   const strictestFirst = [...redactions].sort(
     (a, b) => strictness.indexOf(a.method) - strictness.indexOf(b.method) || keepOf(a) - keepOf(b),
   );
@@ -78,6 +87,7 @@ export function compilePlan(redactions: readonly Redaction[]): MaskPlan {
   return {
     isEmpty: redactions.length === 0,
     isKeyed: redactions.some((line) => isKeyedMethod(line.method)),
+    omits: new Set(omissions.map(({ blocks }) => blocks)),
     methodFor: (finding, role) => lineFor(finding, role)?.method ?? null,
     keepFor: (finding, role) => keepOf(lineFor(finding, role) ?? {}),
   };

@@ -1,17 +1,24 @@
 import type { Sliced } from '../lib/slices.ts';
+import type { SealedKind } from '../llm/conversation.ts';
 import type { ParsedBody } from '../llm/dialect.ts';
 import type { MaskedBody } from './mask-body.ts';
 import type { PlaceholderFinder } from './placeholder-finder.ts';
 import type { Restorer } from './restorables.ts';
 import { createTextStreamRestorer, restoreText } from './restore-text.ts';
 
-/** A masked body with values put back, which are not masked again; the masked body's own buffer when there are none. */
-export function* restoreBody(parsed: ParsedBody, masked: MaskedBody, restorer: Restorer): Sliced<Buffer> {
+/** A masked body, which had blocks of the kinds `omits` left out, with values put back, which are not masked again; the masked body's own buffer when there are none. */
+export function* restoreBody(
+  parsed: ParsedBody,
+  masked: MaskedBody,
+  restorer: Restorer,
+  omits: ReadonlySet<SealedKind>,
+): Sliced<Buffer> {
   const replacements = new Map(masked.replacements);
   let isTouched = false;
   for (const [index, segment] of parsed.conversation.segments.entries()) {
     if (index % turnTexts === turnTexts - 1) yield;
-    const finder = segment.isSealed ? null : restorer.finder(segment.kind);
+    const isGone = segment.block !== undefined && omits.has(segment.block);
+    const finder = segment.isSealed || isGone ? null : restorer.finder(segment.kind);
     if (finder === null) continue;
     const text = masked.replacements.get(index) ?? segment.text;
     const restored = yield* restoring(text, finder, restorer);
@@ -19,7 +26,7 @@ export function* restoreBody(parsed: ParsedBody, masked: MaskedBody, restorer: R
     replacements.set(index, restored);
     isTouched = true;
   }
-  return isTouched ? yield* parsed.rewrite(replacements) : masked.body;
+  return isTouched ? yield* parsed.rewrite(replacements, omits) : masked.body;
 }
 
 /** Texts that are looked at between two turns, and characters of one. */

@@ -1,5 +1,5 @@
-import type { Uninspected } from '../llm/conversation.ts';
-import type { StreamFraming, StreamReader } from '../llm/dialect.ts';
+import type { OmittedCount, Uninspected } from '../llm/conversation.ts';
+import type { BlockFilter, StreamFraming, StreamReader } from '../llm/dialect.ts';
 import { createFramer } from '../llm/framers.ts';
 import type { Masking } from './decider.ts';
 import { createEventTransform } from './event-transform.ts';
@@ -33,6 +33,8 @@ export interface StreamSummary {
   readonly counts: readonly FindingCount[];
   /** The first part of each kind that could not be read. */
   readonly uninspected: readonly Uninspected[];
+  /** Sealed blocks that were left out. */
+  readonly omitted: readonly OmittedCount[];
   /** Whether any released byte is not as it came. */
   readonly isTouched: boolean;
   /** Whether the stream ended inside of an event that could not be read: that rest was not released. */
@@ -48,14 +50,16 @@ export interface StreamTransformOptions extends Omit<Masking, 'tally'> {
   /** `text`: the body is one running text, and `reader` is not asked. */
   readonly framing: StreamFraming;
   readonly reader: StreamReader;
+  /** Leaves sealed blocks out before anything else is done; absent or null: they stay. */
+  readonly filter?: BlockFilter | null;
   /** Told, whenever an event with text is released, how many characters of the stream were held back until then. */
   readonly onHeldBack: (characters: number) => void;
 }
 
 export function createStreamTransform(options: StreamTransformOptions): StreamTransform {
-  const { framing, reader, detector, plan, minter, onHeldBack } = options;
+  const { framing, reader, filter = null, detector, plan, minter, onHeldBack } = options;
   const editor = createMaskingEditor({ detector, plan, minter, tally: createTally() });
-  return createTransform(framing, reader, editor, onHeldBack);
+  return createTransform(framing, reader, filter, editor, onHeldBack);
 }
 
 export interface RestoringTransformOptions {
@@ -70,15 +74,16 @@ export interface RestoringTransformOptions {
  * all else as above, but for its counts, which the restorer keeps.
  */
 export function createRestoringTransform({ framing, reader, restorer }: RestoringTransformOptions): StreamTransform {
-  return createTransform(framing, reader, createRestoringEditor(restorer), () => {});
+  return createTransform(framing, reader, null, createRestoringEditor(restorer), () => {});
 }
 
 function createTransform(
   framing: StreamFraming,
   reader: StreamReader,
+  filter: BlockFilter | null,
   editor: TextEditor,
   onHeldBack: (characters: number) => void,
 ): StreamTransform {
   if (framing === 'text') return createTextTransform(editor, onHeldBack);
-  return createEventTransform(createFramer(framing), reader, editor, onHeldBack);
+  return createEventTransform(createFramer(framing), reader, filter, editor, onHeldBack);
 }

@@ -57,6 +57,7 @@ export function createTextTransform(editor: TextEditor, onHeldBack: (characters:
     summary: () => ({
       counts: editor.counts(),
       uninspected: [],
+      omitted: [],
       isTouched,
       isTruncated,
       eventsReleased: piecesReleased,

@@ -1,8 +1,8 @@
 import type { JsonObject } from '../lib/json.ts';
-import type { Redaction } from '../mask/plan.ts';
+import type { Omission, Redaction } from '../mask/plan.ts';
 import type { Restoration } from '../mask/restorables.ts';
 
-export type { Redaction } from '../mask/plan.ts';
+export type { Omission, Redaction } from '../mask/plan.ts';
 export type { Restoration } from '../mask/restorables.ts';
 
 export type Phase = 'request' | 'response';
@@ -96,6 +96,8 @@ export interface Decision {
   readonly redact: readonly Redaction[];
   /** Of the request's decision: which of its placeholders are put back in its answer. That of an answer is not read. */
   readonly restore: readonly Restoration[];
+  /** Kinds of sealed blocks that are left out of the body. */
+  readonly omit: readonly Omission[];
   readonly deny: { readonly status: number; readonly code: string; readonly message: string } | null;
   readonly hold: HoldTerms | null;
   readonly labels: Readonly<Record<string, string>>;

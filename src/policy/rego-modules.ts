@@ -8,7 +8,7 @@ export interface RegoModule {
 }
 
 /** Sets to which a rule folder may add. Any other name in it is the rule's own business. */
-const ruleSets: ReadonlySet<string> = new Set(['deny', 'hold', 'redact', 'restore', 'label', 'capture']);
+const ruleSets: ReadonlySet<string> = new Set(['deny', 'hold', 'redact', 'restore', 'omit', 'label', 'capture']);
 
 /** What is wrong with how a policy folder is laid out; empty when nothing is. Each would make a rule silently ineffective. */
 export function layoutProblems(modules: readonly RegoModule[]): readonly string[] {

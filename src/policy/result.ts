@@ -31,6 +31,8 @@ const restoration = z
   .strictObject({ entity: z.string().regex(/^[A-Z0-9_*]{1,128}$/), tools: z.boolean().optional() })
   .transform(({ entity, tools }) => (tools === undefined ? { entity } : { entity, tools }));
 
+const omission = z.strictObject({ blocks: z.enum(['signed', 'encrypted']) });
+
 const denial = z.strictObject({
   status: z.int().min(400).max(599),
   code: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
@@ -74,6 +76,7 @@ const decision = z
     reasons: z.array(z.strictObject({ rule: name, message })).max(256),
     redact: z.array(redaction).max(1024),
     restore: z.array(restoration).max(256).default([]),
+    omit: z.array(omission).max(256).default([]),
     deny: denial.nullable(),
     hold: hold.nullable(),
     labels: z.record(z.string().min(1).max(64), z.string().max(1000)),

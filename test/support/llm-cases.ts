@@ -120,6 +120,19 @@ export const streamCases: readonly StreamCase[] = [
   { name: 'generic-json.stream', create: createGenericJson, framing: 'sse', extension: 'sse' },
 ];
 
+/** Transcripts with sealed blocks of each kind, before, between and behind others. */
+export const sealedStreamCases: readonly StreamCase[] = [
+  { name: 'openai-chat-sealed.stream', create: createOpenAiChat, framing: 'sse', extension: 'sse' },
+  { name: 'openai-responses-sealed.stream', create: createOpenAiResponses, framing: 'sse', extension: 'sse' },
+  { name: 'anthropic-sealed.stream', create: createAnthropicMessages, framing: 'sse', extension: 'sse' },
+  { name: 'anthropic-batch-results.stream', create: createAnthropicMessages, framing: 'ndjson', extension: 'jsonl' },
+  { name: 'google-sealed.stream', create: createGoogleGenerate, framing: 'sse', extension: 'sse' },
+  { name: 'google-sealed.stream', create: createGoogleGenerate, framing: 'json-array', extension: 'json' },
+  { name: 'bedrock-converse-sealed.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
+  { name: 'bedrock-invoke-sealed.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
+  { name: 'bedrock-invoke-nova.stream', create: createBedrock, framing: 'eventstream', extension: 'jsonl' },
+];
+
 const folder = new URL('../cases/llm/', import.meta.url);
 
 /** Path of the golden file that holds what `what` (`read`, `masked`, `written`) says, or the case itself for ''. */

@@ -51,6 +51,7 @@ export function chosenPlan(method: Choice['method'], keep: number, choices: read
   return {
     isEmpty: lines.every((line) => line.choice.method === 'keep'),
     isKeyed,
+    omits: new Set(),
     keepFor: (finding, role) => choiceFor(finding, role)?.keep ?? keep,
     methodFor: (finding, role) => {
       const choice = choiceFor(finding, role);

@@ -134,6 +134,7 @@ const allow = {
   reasons: [],
   redact: [],
   restore: [],
+  omit: [],
   deny: null,
   hold: null,
   labels: {},

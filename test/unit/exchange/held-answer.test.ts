@@ -28,6 +28,7 @@ const allow: Decision = {
   reasons: [],
   redact: [{ entity: '*', method: 'label' }],
   restore: [],
+  omit: [],
   deny: null,
   hold: null,
   labels: {},

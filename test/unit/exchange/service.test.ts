@@ -138,6 +138,7 @@ const maskAll: Decision = {
   reasons: [],
   redact: [{ entity: '*', method: 'token' }],
   restore: [],
+  omit: [],
   deny: null,
   hold: null,
   labels: {},

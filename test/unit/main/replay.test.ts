@@ -11,6 +11,7 @@ const allow: Decision = {
   reasons: [],
   redact: [],
   restore: [],
+  omit: [],
   deny: null,
   hold: null,
   labels: {},

@@ -49,6 +49,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       ],
       labels: { kind: 'x' },
       restore: [{ entity: 'EMAIL_*' }, { entity: '*', tools: true }],
+      omit: [{ blocks: 'signed' }, { blocks: 'encrypted' }],
       capture: 'metadata',
     },
     want: {
@@ -61,6 +62,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
         { entity: 'CREDIT_CARD', method: 'partial', keep: 6 },
       ],
       restore: [{ entity: 'EMAIL_*' }, { entity: '*', tools: true }],
+      omit: [{ blocks: 'signed' }, { blocks: 'encrypted' }],
       deny: null,
       hold: null,
       labels: { kind: 'x' },
@@ -76,6 +78,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       reasons: [{ rule: 'h', message: 'waits' }],
       redact: [],
       restore: [],
+      omit: [],
       deny: null,
       hold: {
         approverGroups: ['g'],
@@ -103,6 +106,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       reasons: [{ rule: 'd', message: 'no' }],
       redact: [],
       restore: [],
+      omit: [],
       deny: { status: 403, code: 'not_you', message: 'no' },
       hold: null,
       labels: {},
@@ -128,6 +132,7 @@ test.each<{ name: string; given: unknown; want: Decision }>([
       reasons: [{ rule: 'h', message: 'waits' }],
       redact: [],
       restore: [],
+      omit: [],
       deny: null,
       hold: {
         approverGroups: ['g', 'h'],
