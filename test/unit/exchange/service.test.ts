@@ -266,3 +266,43 @@ test('a policy that goes into service meanwhile changes neither what an exchange
   expect(String(end.tail)).toMatch(/EMAIL_ADDRESS_[0-9A-Z]{10}$/);
   expect(later.revision).not.toBe(detector.revision);
 });
+
+test('sealed blocks that policy has left out, of a request and of its streamed answer, are counted on record', async () => {
+  const omitting: Decision = { ...maskAll, redact: [], omit: [{ blocks: 'signed' }, { blocks: 'encrypted' }] };
+  const pdp = { current: () => ({ revision: 'sha256:00', evaluate: () => omitting, decide: () => omitting }) };
+  const recorded: AuditEntry[] = [];
+  const service = createExchangeService({ ...deps(recorded), pdp });
+  const text = { type: 'text', text: 'a' };
+  const body = (content: readonly object[]): Buffer =>
+    Buffer.from(JSON.stringify({ messages: [{ role: 'assistant', content }] }));
+  const asked = body([{ type: 'thinking', thinking: 'to jane@example.com', signature: 'EqQB' }, text]);
+  const { signal } = new AbortController();
+
+  const refused = await service.request(head, asked, { ...options, canRewrite: false }, signal);
+  expect(refused.kind === 'reply' && refused.reply.headers.get('x-countersign-code')).toBe('masking_not_possible');
+
+  const verdict = await service.request(head, asked, options, signal);
+  if (verdict.kind !== 'forward') throw new Error('it is not forwarded');
+  expect(verdict.body).toEqual(body([text]));
+  const event = (of: object): string => `data: ${JSON.stringify(of)}\n\n`;
+  const start = (index: number, type: string): string =>
+    event({ type: 'content_block_start', index, content_block: { type } });
+  const phase = verdict.exchange.openResponse({
+    status: 200,
+    headers: new Map([['content-type', 'text/event-stream']]),
+  });
+  const first = phase.push(Buffer.from(start(0, 'redacted_thinking') + start(1, 'text')));
+  const { tail } = await phase.finish();
+  expect(Buffer.concat([first, tail]).toString()).toBe(start(0, 'text'));
+  expect(recorded.slice(1)).toMatchObject([
+    {
+      kind: 'intent',
+      facts: {
+        decision: { omit: [{ blocks: 'signed' }, { blocks: 'encrypted' }] },
+        omitted: [{ kind: 'signed', count: 1 }],
+        masked: [],
+      },
+    },
+    { kind: 'outcome', facts: { ended: 'complete', omitted: [{ kind: 'encrypted', count: 1 }] } },
+  ]);
+});
