@@ -144,6 +144,8 @@ export const limits = {
   policyQuestionsMax: 64,
   /** Intents that a sink remembers until their outcome comes; without them an outcome tells less of its exchange. */
   sinkIntentsMax: 8_192,
+  /** Intents whose place a replay remembers until their outcome comes. */
+  replayIntentsMax: 262_144,
   /** What is read of a receiver's answer. */
   sinkAnswerBytesMax: 4_194_304,
   /** Events that a syslog connection may have lost and that are sent again over the next one. */

@@ -30,7 +30,9 @@ interface Options {
 export function addAuditReplayCommand(audit: Command): void {
   audit
     .command('replay')
-    .description('decide again from the sealed original: under the recorded policy, or what another would change')
+    .description(
+      'decide again about requests and answers from what is sealed: under the recorded policy, or what another would change',
+    )
     .argument('[id]', 'id of an exchange or record; without it all of a time range, with --policy')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
     .requiredOption('--reason <text>', 'why sealed texts are opened; goes on record')
@@ -101,6 +103,7 @@ interface Row {
 function rowJson({ id, exchange, session, wallNs }: StoredRecord, result: Replayed): JsonObject {
   return {
     record: id,
+    phase: result.phase,
     exchange,
     session,
     time: new Date(Number(wallNs / 1_000_000n)).toISOString(),
@@ -117,13 +120,14 @@ function printRows(rows: readonly Row[], missing: number): void {
   const cells = flipped.map(({ record, result }) => [
     new Date(Number(record.wallNs / 1_000_000n)).toISOString(),
     record.exchange,
+    result.phase,
     `${String(result.recorded['action'])} -> ${String(result.again['action'])}`,
     `${rulesOf(result.recorded)} -> ${rulesOf(result.again)}`,
     result.differs.join(', '),
     result.caveats.join('; ') || '-',
   ]);
   if (cells.length > 0) {
-    printLine(printable(table(['TIME', 'EXCHANGE', 'ACTION', 'RULES', 'DIFFERS', 'CAVEATS'], cells)));
+    printLine(printable(table(['TIME', 'EXCHANGE', 'PHASE', 'ACTION', 'RULES', 'DIFFERS', 'CAVEATS'], cells)));
   }
   const unsure = rows.filter(({ result }) => result.caveats.length > 0).length;
   const note = unsure > 0 ? `, ${unsure} with caveats` : '';

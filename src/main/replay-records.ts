@@ -1,20 +1,21 @@
 import { join } from 'node:path';
 import { openFileLog } from '../audit/file-log.ts';
 import { readLogs } from '../audit/logs.ts';
-import { openBodies, type StoredRecord } from '../audit/read.ts';
+import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
 import { isJsonObject } from '../lib/json.ts';
+import { limits } from '../lib/limits.ts';
 import { readKeptBundle } from '../policy/bundle-store.ts';
-import type { PinnedPolicy } from '../policy/decision.ts';
 import { createFileSource } from '../policy/file-source.ts';
 import { loadPolicy } from '../policy/opa-wasm.ts';
 import { noMetrics, silentLog } from '../telemetry/telemetry.ts';
 import { openAuditKeys } from './audit-keys.ts';
 import { detectorFrom } from './detector.ts';
-import { decideAgain, isDecided, type Replayed } from './replay.ts';
+import { decideAgain, isDecided, type Replayed, type ReplayPolicy } from './replay.ts';
+import { decideAnswerAgain, isAnswerDecided } from './replay-answer.ts';
 
 export interface ReplayRequest {
   /** Why; goes on record. */
@@ -24,11 +25,6 @@ export interface ReplayRequest {
   /** Folders of the logs to read, the configuration's own among them. */
   readonly logs: readonly string[];
   fits(record: StoredRecord): boolean;
-}
-
-interface Loaded {
-  readonly pinned: PinnedPolicy;
-  readonly reads: readonly string[] | null;
 }
 
 /** Policies in memory at once. */
@@ -55,8 +51,9 @@ export async function* decideRecords(
     observe: { log: silentLog, metrics: noMetrics },
     openFacts: { purpose: 'replay' },
   });
-  const { detector } = detectorFrom(config.detection);
-  const policies = new Map<string, Loaded>();
+  const deps = { config, detector: detectorFrom(config.detection).detector };
+  const intents = createIntentPlaces();
+  const policies = new Map<string, ReplayPolicy>();
   const other = request.policyFile === null ? null : await loadFile(request.policyFile);
   try {
     const facts = { purpose: 'replay', reason: request.reason, policy: other?.pinned.revision ?? 'recorded' };
@@ -66,11 +63,23 @@ export async function* decideRecords(
       // What other writers put on record meanwhile is of the next replay.
       const isLater = record.folder === directory ? BigInt(record.sequence) >= sequence : record.wallNs > startNs;
       if (isLater) continue;
-      if (!isDecided(record) || !request.fits(record)) continue;
+      if (record.kind === 'intent') intents.add(record);
+      const isAnswer = isAnswerDecided(record);
+      const place = isAnswer ? intents.take(record.exchange) : null;
+      if (!(isAnswer || isDecided(record)) || !request.fits(record)) continue;
       try {
-        const policy = other ?? (await recorded(record, policies, join(record.folder, 'policies')));
+        const intent = isAnswer ? await intentAt(place) : record;
+        const policy = other ?? (await recorded(intent, policies, join(intent.folder, 'policies')));
         const bodies = await openBodies(record.folder, record, keys);
-        yield { record, result: await decideAgain(record, bodies, policy, { config, detector }) };
+        const result = isAnswer
+          ? await decideAnswerAgain(
+              { record: intent, bodies: await openBodies(intent.folder, intent, keys) },
+              { record, bodies },
+              policy,
+              deps,
+            )
+          : await decideAgain(record, bodies, policy, deps);
+        yield { record, result };
       } catch (thrown) {
         yield { record, result: Fault.from(thrown) };
       }
@@ -80,7 +89,32 @@ export async function* decideRecords(
   }
 }
 
-async function recorded(record: StoredRecord, known: Map<string, Loaded>, folder: string): Promise<Loaded> {
+type Place = Pick<StoredRecord, 'folder' | 'segment' | 'offset'>;
+
+/** Where the intents lie to which an outcome may come; of the oldest ones that is forgotten. */
+function createIntentPlaces(): { add(intent: StoredRecord): void; take(exchange: string): Place | null } {
+  const places = new Map<string, Place>();
+  return {
+    add: ({ exchange, folder, segment, offset }) => {
+      places.set(exchange, { folder, segment, offset });
+      const [oldest] = places.keys();
+      if (places.size > limits.replayIntentsMax && oldest !== undefined) places.delete(oldest);
+    },
+    take: (exchange) => {
+      const place = places.get(exchange) ?? null;
+      places.delete(exchange);
+      return place;
+    },
+  };
+}
+
+async function intentAt(place: Place | null): Promise<StoredRecord> {
+  const intent = place === null ? null : await readRecordAt(place.folder, place.segment, place.offset);
+  if (intent === null) throw new Fault('internal', 'what it was an answer to is not on record any more');
+  return intent;
+}
+
+async function recorded(record: StoredRecord, known: Map<string, ReplayPolicy>, folder: string): Promise<ReplayPolicy> {
   const { policy } = record.facts;
   const revision = isJsonObject(policy) ? policy['revision'] : undefined;
   if (typeof revision !== 'string') throw new Fault('policy_unavailable', 'the record names no policy');
@@ -94,7 +128,7 @@ async function recorded(record: StoredRecord, known: Map<string, Loaded>, folder
   return fresh;
 }
 
-async function loadFile(file: string): Promise<Loaded> {
+async function loadFile(file: string): Promise<ReplayPolicy> {
   const bundle = await createFileSource(file).read();
   return { pinned: await loadPolicy(bundle), reads: bundle.reads };
 }

@@ -10,11 +10,12 @@ import { atOnce } from '../lib/slices.ts';
 import { emptyConversation } from '../llm/conversation.ts';
 import type { RouteFacts } from '../llm/dialect.ts';
 import { createDialects } from '../llm/dialects.ts';
-import type { PinnedPolicy, PolicyInput } from '../policy/decision.ts';
-import { buildPolicyInput } from '../policy/input.ts';
+import type { Decision, Phase, PinnedPolicy, PolicyInput } from '../policy/decision.ts';
+import { buildPolicyInput, type PolicyRequestHead } from '../policy/input.ts';
 
 /** A decision taken again. */
 export interface Replayed {
+  readonly phase: Phase;
   readonly recorded: JsonObject;
   readonly again: JsonObject;
   /** Members of the decision that differ; empty: the same. */
@@ -23,7 +24,18 @@ export interface Replayed {
   readonly caveats: readonly string[];
 }
 
-/** The record of a decision: an intent, or the refusal that was the only record. */
+/** A policy, and what of its input it may read; null: that cannot be said. */
+export interface ReplayPolicy {
+  readonly pinned: PinnedPolicy;
+  readonly reads: readonly string[] | null;
+}
+
+export interface ReplayDeps {
+  readonly config: Pick<Config, 'routes' | 'policy'>;
+  readonly detector: Detector;
+}
+
+/** The record of a request's decision: an intent, or the refusal that was the only record. */
 export function isDecided({ kind, facts }: StoredRecord): boolean {
   return (kind === 'intent' || (kind === 'outcome' && facts['final'] === true)) && isJsonObject(facts['decision']);
 }
@@ -36,8 +48,8 @@ export function isDecided({ kind, facts }: StoredRecord): boolean {
 export async function decideAgain(
   record: StoredRecord,
   bodies: readonly OpenedBody[],
-  policy: { readonly pinned: PinnedPolicy; readonly reads: readonly string[] | null },
-  { config, detector }: { readonly config: Pick<Config, 'routes' | 'policy'>; readonly detector: Detector },
+  policy: ReplayPolicy,
+  { config, detector }: ReplayDeps,
 ): Promise<Replayed> {
   const { facts } = record;
   const body = (name: string): OpenedBody | undefined => bodies.find((each) => each.name === name);
@@ -67,26 +79,35 @@ export async function decideAgain(
       receivedNs: BigInt(text(object(facts['t'])['received']) || '0'),
     },
     subject: subjectOf(body('caller')),
-    head: {
-      method,
-      path,
-      host: text(facts['host']),
-      headers,
-      source: { address: text(facts['source']), principal: null },
-      destination: '',
-      contextExtensions: {},
-      metadata: {},
-    },
+    head: headOf(record, headers),
     policyHeaders: config.policy.headers,
     conversation,
     scans,
     status: null,
   });
-  const recorded = object(facts['decision']);
-  const again = decisionFacts(await policy.pinned.decide(input));
+  const caveats = [...unrecordedParts(policy), ...detectorCaveats(record, input, detector)];
+  return compared('request', object(facts['decision']), await policy.pinned.decide(input), caveats);
+}
+
+/** What a request's head was, as far as it is on record. */
+export function headOf({ facts }: StoredRecord, headers: ReadonlyMap<string, string>): PolicyRequestHead {
+  return {
+    method: text(facts['method']),
+    path: text(facts['path']),
+    host: text(facts['host']),
+    headers,
+    source: { address: text(facts['source']), principal: null },
+    destination: '',
+    contextExtensions: {},
+    metadata: {},
+  };
+}
+
+export function compared(phase: Phase, recorded: JsonObject, decision: Decision, caveats: readonly string[]): Replayed {
+  const again = decisionFacts(decision);
   const names = new Set([...Object.keys(again), ...Object.keys(recorded)]);
   const differs = [...names].filter((name) => !isSame(again[name], recorded[name]));
-  return { recorded, again, differs, caveats: caveatsOf(record, input, policy.reads, detector) };
+  return { phase, recorded, again, differs, caveats };
 }
 
 function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
@@ -96,17 +117,14 @@ function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boole
 /** Parts of the policy's input that a record does not hold. */
 const unrecorded = ['http', 'envoy'] as const;
 
-function caveatsOf(
-  record: StoredRecord,
-  input: PolicyInput,
-  reads: readonly string[] | null,
-  detector: Detector,
-): string[] {
+export function unrecordedParts({ reads }: ReplayPolicy): readonly string[] {
+  return unrecorded
+    .filter((part) => reads === null || reads.some((name) => name === part || name.startsWith(`${part}.`)))
+    .map((part) => `the policy may read input.${part}, which is not on record`);
+}
+
+function detectorCaveats(record: StoredRecord, input: PolicyInput, detector: Detector): string[] {
   const caveats: string[] = [];
-  for (const part of unrecorded) {
-    const mayRead = reads === null || reads.some((name) => name === part || name.startsWith(`${part}.`));
-    if (mayRead) caveats.push(`the policy may read input.${part}, which is not on record`);
-  }
   if (record.facts['detectors'] !== detector.revision) caveats.push('the detectors are not those of then');
   const count = (rows: readonly { readonly count: JsonValue | undefined }[]): number =>
     rows.reduce((sum, row) => sum + (typeof row.count === 'number' ? row.count : 0), 0);
@@ -117,16 +135,16 @@ function caveatsOf(
   return caveats;
 }
 
-function subjectOf(caller: OpenedBody | undefined): Subject {
+export function subjectOf(caller: OpenedBody | undefined): Subject {
   if (caller === undefined) return anonymous;
   const value: Partial<Subject> = JSON.parse(caller.content.toString());
   return { ...anonymous, ...value };
 }
 
-function object(value: JsonValue | undefined): JsonObject {
+export function object(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-function text(value: JsonValue | undefined): string {
+export function text(value: JsonValue | undefined): string {
   return typeof value === 'string' ? value : '';
 }

@@ -191,15 +191,15 @@ describe('the record of a running service', () => {
     const same = await withConfig(['replay', exchange, '--folder', copy, '--reason', 'ticket 7', '--json']);
     expect([same.code, jsonLines(same.stdout)]).toEqual([
       0,
-      [expect.objectContaining({ exchange, same: true, differs: [] })],
+      ['request', 'response'].map((phase) => expect.objectContaining({ exchange, phase, same: true, differs: [] })),
     ]);
     const access = await cli(['audit', 'search', copy, '--kind', 'access', '--json']);
     expect(access.stdout).toContain('ticket 7');
 
     const strict = await policyVariant({ files: { 'rules/no_chat/no_chat.rego': noChat } });
     const flips = await withConfig(['replay', '--folder', copy, '--reason', 'what if', '--policy', strict.bundle]);
-    expect(flips.stdout).toMatch(/allow -> deny/);
-    expect([flips.code, flips.stdout]).toEqual([1, expect.stringMatching(/2 decided again: 0 the same, 2 different/)]);
+    expect(flips.stdout).toMatch(/ response +allow -> deny /);
+    expect([flips.code, flips.stdout]).toEqual([1, expect.stringMatching(/4 decided again: 0 the same, 4 different/)]);
     strict.remove();
   });
 });

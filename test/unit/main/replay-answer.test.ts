@@ -1,0 +1,231 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import type { AuditEntry } from '../../../src/audit/entry.ts';
+import type { OpenedBody, StoredRecord } from '../../../src/audit/read.ts';
+import { createDetector } from '../../../src/detect/detector.ts';
+import { rules } from '../../../src/detect/rules/catalogue.ts';
+import { createExchangeService } from '../../../src/exchange/service.ts';
+import { createPseudonyms } from '../../../src/exchange/session.ts';
+import { anonymous } from '../../../src/identity/subject.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { ok } from '../../../src/lib/result.ts';
+import { createDialects } from '../../../src/llm/dialects.ts';
+import { decideAnswerAgain, isAnswerDecided, type OpenedRecord } from '../../../src/main/replay-answer.ts';
+import { createSessionKeys } from '../../../src/mask/session-keys.ts';
+import type { Decision, PolicyInput } from '../../../src/policy/decision.ts';
+import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
+import { terms } from '../../support/approvals.ts';
+
+const detector = createDetector({ tier: 'core' });
+const allow: Decision = {
+  action: 'allow',
+  rules: [],
+  reasons: [],
+  redact: [],
+  restore: [],
+  omit: [],
+  deny: null,
+  hold: null,
+  labels: {},
+  capture: 'full',
+};
+
+type Policy = (input: PolicyInput) => Decision;
+
+/** Decides by all that an answer's decision may stand on, so that whatever a replay does not give back shows. */
+const telling: Policy = (input) => ({
+  ...allow,
+  labels: {
+    who: `${input.subject.id} ${input.subject.groups.join()}`,
+    when: input.exchange.received_at,
+    what: `${input.resource.dialect} ${input.resource.model} ${input.resource.operation} ${input.resource.stream}`,
+    status: `${input.resource.status} ${input.resource.complete}`,
+    session: `${input.exchange.id} ${input.exchange.session}`,
+    said: input.conversation.segments.map(({ role, text }) => `${role}: ${text}`).join('\n'),
+    found: input.findings.map(({ entity, count }) => `${entity} ${count}`).join(),
+  },
+});
+
+/** Holds every answer, and decides by its text. */
+const reading: Policy = (input) =>
+  input.resource.complete === true
+    ? { ...telling(input), rules: ['read'] }
+    : { ...allow, action: 'hold', rules: ['first'], hold: terms({ waitS: 30 }) };
+
+const card = ['4111', '1111', '1111', '1111'].join(' ');
+const json = JSON.stringify({ choices: [{ message: { role: 'assistant', content: `Pay with ${card}.` } }] });
+const piece = (content: string) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
+const stream = `${piece('Pay with 4111 1111 ')}${piece('1111 1111.')}data: [DONE]\n\n`;
+
+describe('the decision about an answer, taken again', () => {
+  const answers = [
+    { name: 'JSON', type: 'application/json', body: Buffer.from(json) },
+    { name: 'a stream', type: 'text/event-stream', body: Buffer.from(stream) },
+    { name: 'compressed JSON', type: 'application/json', body: gzipSync(json), encoding: 'gzip' },
+  ];
+  for (const policy of [telling, reading]) {
+    test.each(answers)(`$name comes out as it did (${policy.name})`, async (answer) => {
+      const { intent, outcome } = await exchange(policy, answer);
+      expect(isAnswerDecided(outcome.record)).toBe(true);
+      const again = await replay(intent, outcome, policy);
+      expect([again.phase, again.differs, again.caveats]).toEqual(['response', [], []]);
+      expect(again.recorded).toEqual(again.again);
+      if (policy === reading) {
+        expect(again.again['labels']).toMatchObject({ said: `assistant: Pay with ${card}.`, found: 'CREDIT_CARD 1' });
+      }
+    });
+  }
+
+  test('under another policy it flips: by headers, or by its text', async () => {
+    const { intent, outcome } = await exchange(telling, { type: 'application/json', body: Buffer.from(json) });
+    const denial = { status: 403, code: 'no', message: 'no' };
+    const byStatus = await replay(intent, outcome, () => ({ ...allow, action: 'deny', deny: denial }));
+    expect([byStatus.recorded['action'], byStatus.again['action']]).toEqual(['allow', 'deny']);
+    const byText = await replay(intent, outcome, (input) =>
+      input.findings.length > 0 ? { ...allow, action: 'deny', deny: denial } : reading(input),
+    );
+    expect([byText.again['action'], byText.differs]).toEqual(['deny', expect.arrayContaining(['action'])]);
+  });
+
+  test('one that was held and left has the decision of its headers', async () => {
+    const { intent, outcome } = await exchange(reading, { type: 'application/json', body: null });
+    expect(outcome.record.facts).toMatchObject({ ended: 'client_gone' });
+    expect((await replay(intent, outcome, reading)).differs).toEqual([]);
+  });
+
+  test('an answer that was not kept cannot be read again', async () => {
+    const { intent, outcome } = await exchange(telling, {
+      capture: 'metadata',
+      type: 'application/json',
+      body: Buffer.from(json),
+    });
+    await expect(replay(intent, outcome, reading)).rejects.toThrow('the answer was not kept');
+  });
+
+  test('what ext_authz had judged is told as a caveat', async () => {
+    const { intent, outcome } = await exchange(telling, { type: 'application/json', body: Buffer.from(json) });
+    const facts = { ...intent.record.facts, final: true };
+    const again = await replay({ ...intent, record: { ...intent.record, facts } }, outcome, telling);
+    expect(again.caveats).toEqual([expect.stringContaining('another filter')]);
+  });
+});
+
+function replay(intent: OpenedRecord, outcome: OpenedRecord, policy: Policy) {
+  return decideAnswerAgain(
+    intent,
+    outcome,
+    { pinned: { revision: 'sha256:00', evaluate: policy, decide: policy }, reads: [] },
+    { config: { routes: [], policy: { bundle: '', reloadMs: 0, headers: [] } }, detector },
+  );
+}
+
+/** One exchange of the real service, as its records. `body` null: the client leaves before the answer is there. */
+async function exchange(
+  policy: Policy,
+  answer: {
+    readonly type: string;
+    readonly body: Buffer | null;
+    readonly encoding?: string;
+    readonly capture?: Decision['capture'];
+  },
+): Promise<{ intent: OpenedRecord; outcome: OpenedRecord }> {
+  const recorded: AuditEntry[] = [];
+  const decide: Policy = (input) =>
+    input.phase === 'request' ? { ...allow, capture: answer.capture ?? 'full' } : policy(input);
+  const key = Buffer.alloc(32, 1);
+  const service = createExchangeService({
+    authenticator: {
+      authenticate: async () =>
+        ok({ ...anonymous, authenticated: true, kind: 'human', id: 'rita', groups: ['leads'], issuer: 'https://i' }),
+    },
+    selectDialect: createDialects(),
+    detection: { current: () => detector },
+    recognition: null,
+    entities: new Set(rules.map((rule) => rule.entity)),
+    pdp: { current: () => ({ revision: 'sha256:00', evaluate: decide, decide }) },
+    gate: { pass: () => Promise.reject(new Error('nothing waits for people here')) },
+    audit: {
+      append: async (entry) => {
+        recorded.push(entry);
+        return { id: 'r', sequence: BigInt(recorded.length) };
+      },
+    },
+    clock: systemClock,
+    newId: () => 'exchange-1',
+    log: silentLog,
+    metrics: noMetrics,
+    keys: {
+      placeholder: createSessionKeys({ clock: systemClock, entities: new Set() }, [
+        { id: 'k', secret: key, fromMs: 0 },
+      ]),
+      handover: key,
+      pseudonym: createPseudonyms(key),
+    },
+    settings: {
+      tokenHeader: { header: 'x-token', scheme: null },
+      forwardToken: false,
+      sessionHeader: 'x-session-id',
+      maskingScope: 'session',
+      policyHeaders: [],
+      holdWaitMsMax: 1_000,
+      encoding: { requests: 'identity', answers: 'identity' },
+      bodyBytesMax: 65_536,
+    },
+  });
+  const head = {
+    method: 'POST',
+    path: '/v1/chat/completions',
+    host: 'api.example',
+    headers: new Map([['content-type', 'application/json']]),
+    source: { address: '', principal: null },
+    destination: '',
+    contextExtensions: {},
+    metadata: {},
+  };
+  const request = Buffer.from('{"model":"gpt","stream":true,"messages":[{"role":"user","content":"how?"}]}');
+  const options = { canRewrite: true, handover: null, isBodyWithheld: false };
+  const verdict = await service.request(head, request, options, new AbortController().signal);
+  if (verdict.kind !== 'forward') throw new Error(`refused: ${verdict.reply.body.toString()}`);
+  const encoding: [string, string][] = answer.encoding === undefined ? [] : [['content-encoding', answer.encoding]];
+  const phase = verdict.exchange.openResponse({
+    status: 200,
+    headers: new Map([['content-type', answer.type], ...encoding]),
+  });
+  if (answer.body === null) await verdict.exchange.abort('client_gone');
+  else {
+    phase.push(answer.body);
+    await phase.finish();
+  }
+  const of = (kind: string): OpenedRecord => {
+    const entry = recorded.find((each) => each.kind === kind);
+    if (entry === undefined) throw new Error(`no ${kind}`);
+    return { record: storedOf(entry), bodies: bodiesOf(entry) };
+  };
+  return { intent: of('intent'), outcome: of('outcome') };
+}
+
+function storedOf({ kind, exchange, session, facts }: AuditEntry): StoredRecord {
+  return {
+    sequence: 0,
+    id: kind,
+    kind,
+    exchange,
+    session,
+    wallNs: 0n,
+    // As it is read from disk.
+    facts: JSON.parse(JSON.stringify(facts)),
+    bodies: [],
+    manifest: {},
+    manifestBytes: Buffer.alloc(0),
+    sealed: Buffer.alloc(0),
+    folder: '',
+    segment: 0,
+    offset: 0,
+  };
+}
+
+function bodiesOf({ bodies }: AuditEntry): OpenedBody[] {
+  return Object.entries(bodies).map(([name, { mediaType, bytes }]) => {
+    return { name, mediaType, bytes: bytes.length, content: Buffer.from(bytes), salt: Buffer.alloc(0) };
+  });
+}
