@@ -14,6 +14,8 @@ import type { ExchangeDeps } from './deps.ts';
 import type { RequestPhaseOptions } from './exchange.ts';
 import type { Refusal } from './replies.ts';
 
+// The members of facts are written down in the order in which canonical JSON has them: it costs least then.
+
 /** Everything a request phase may have found out by the time it is recorded; what it did not get to is null. */
 export interface RequestFacts {
   readonly context: ExchangeContext;
@@ -63,7 +65,7 @@ export function intentEntry(
     exchange: facts.context.id,
     session: facts.session,
     ...subjectMember(deps, facts.subject),
-    facts: isFollowed ? requestFacts(deps, facts) : { ...requestFacts(deps, facts), final: true },
+    facts: requestFacts(deps, facts, !isFollowed),
     bodies: requestBodies(facts),
   };
 }
@@ -76,8 +78,7 @@ export function refusalEntry(deps: ExchangeDeps, facts: RequestFacts, refusal: R
     session: facts.session,
     ...subjectMember(deps, facts.subject),
     facts: {
-      ...requestFacts(deps, facts),
-      final: true,
+      ...requestFacts(deps, facts, true),
       ended: 'refused',
       code: refusal.code,
       status: refusal.status,
@@ -125,27 +126,29 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
     session: facts.session,
     ...subjectMember(deps, facts.context.subject),
     facts: {
-      final: false,
-      ended: facts.ended,
-      ...(facts.code === null ? {} : { code: facts.code }),
-      ...(facts.status === null ? {} : { status: facts.status }),
-      content_type: mediaType,
-      ...answerMembers(facts.answer),
-      ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
       ...(facts.approval ? { approval: approvalFacts(facts.approval) } : {}),
-      masked: countFacts(facts.found),
-      ...omittedMember(facts.omitted),
-      ...(facts.restored.length > 0
-        ? { restored: facts.restored.map(({ entity, count }) => ({ entity, count })) }
-        : {}),
-      uninspected: [...new Set(facts.uninspected)].sort(),
       bytes: { received: facts.bytesReceived, released: facts.bytesReleased },
+      ...(facts.code === null ? {} : { code: facts.code }),
+      content_type: mediaType,
+      ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
+      ended: facts.ended,
+      final: false,
+      ...finishMember(facts.answer),
+      masked: countFacts(facts.found),
+      ...modelMember(facts.answer),
+      ...omittedMember(facts.omitted),
       output_truncated: facts.outputTruncated,
+      ...(facts.restored.length > 0
+        ? { restored: facts.restored.map(({ entity, count }) => ({ count, entity })) }
+        : {}),
+      ...(facts.status === null ? {} : { status: facts.status }),
       t: {
-        forwarded: String(facts.forwardedNs),
-        ...(facts.firstByteNs === null ? {} : { first_byte: String(facts.firstByteNs) }),
         ended: String(deps.clock.nowNs()),
+        ...(facts.firstByteNs === null ? {} : { first_byte: String(facts.firstByteNs) }),
+        forwarded: String(facts.forwardedNs),
       },
+      uninspected: [...new Set(facts.uninspected)].sort(),
+      ...usageMember(facts.answer),
     },
     bodies,
   };
@@ -156,49 +159,49 @@ export function subjectMember(deps: ExchangeDeps, subject: Subject | null): Pick
   return subject?.authenticated ? { subject: deps.keys.pseudonym(subject) } : {};
 }
 
-function answerMembers(answer: AnswerFacts | null): JsonObject {
-  if (answer === null) return {};
-  const { model, tokensIn, tokensOut, finish } = answer;
-  return {
-    ...(model === null ? {} : { model }),
-    ...(tokensIn === null && tokensOut === null ? {} : { usage: { in: tokensIn, out: tokensOut } }),
-    ...(finish.length === 0 ? {} : { finish }),
-  };
+function finishMember(answer: AnswerFacts | null): JsonObject {
+  return answer === null || answer.finish.length === 0 ? {} : { finish: answer.finish };
 }
 
-function requestFacts(deps: ExchangeDeps, facts: RequestFacts): JsonObject {
+function modelMember(answer: AnswerFacts | null): JsonObject {
+  return answer === null || answer.model === null ? {} : { model: answer.model };
+}
+
+function usageMember(answer: AnswerFacts | null): JsonObject {
+  if (answer === null || (answer.tokensIn === null && answer.tokensOut === null)) return {};
+  return { usage: { in: answer.tokensIn, out: answer.tokensOut } };
+}
+
+function requestFacts(deps: ExchangeDeps, facts: RequestFacts, isFinal: boolean): JsonObject {
   const { context, subject, conversation, decision, approval } = facts;
   const { head, trace } = context;
   return {
-    method: head.method,
-    host: head.host,
-    // Some providers take their key as a query parameter.
-    path: head.path.split('?')[0] ?? '',
-    dialect: conversation?.dialect ?? context.dialect.id,
-    ...(conversation
-      ? {
-          operation: conversation.operation,
-          // A JSON string may hold half a surrogate pair; canonical JSON may not.
-          model: conversation.model?.toWellFormed() ?? null,
-          stream: conversation.stream,
-          tools: conversation.tools.map((name) => name.toWellFormed()),
-          uninspected: [...new Set(conversation.uninspected.map((part) => part.kind))].sort(),
-        }
-      : {}),
+    ...(approval ? { approval: approvalFacts(approval) } : {}),
     ...(subject ? { caller: callerFacts(deps, subject) } : {}),
-    ...(facts.policyRevision === null ? {} : { policy: { revision: facts.policyRevision } }),
     ...(decision ? { decision: decisionFacts(decision) } : {}),
     detectors: deps.detector.revision,
+    dialect: conversation?.dialect ?? context.dialect.id,
+    ...(isFinal ? { final: true } : {}),
     findings: conversation ? findingFacts(conversation, facts.scans) : [],
+    host: head.host,
     masked: countFacts(facts.masked),
+    method: head.method,
+    // A JSON string may hold half a surrogate pair; canonical JSON may not.
+    ...(conversation ? { model: conversation.model?.toWellFormed() ?? null } : {}),
     ...omittedMember(facts.omitted),
-    ...(approval ? { approval: approvalFacts(approval) } : {}),
-    ...(trace ? { trace: { id: trace.traceId, span: trace.parentId } } : {}),
+    ...(conversation ? { operation: conversation.operation } : {}),
+    // Some providers take their key as a query parameter.
+    path: head.path.split('?')[0] ?? '',
+    ...(facts.policyRevision === null ? {} : { policy: { revision: facts.policyRevision } }),
     source: head.source.address,
+    ...(conversation ? { stream: conversation.stream } : {}),
     t: {
-      received: String(context.receivedNs),
       decided: String(deps.clock.nowNs()),
+      received: String(context.receivedNs),
     },
+    ...(conversation ? { tools: conversation.tools.map((name) => name.toWellFormed()) } : {}),
+    ...(trace ? { trace: { id: trace.traceId, span: trace.parentId } } : {}),
+    ...(conversation ? { uninspected: [...new Set(conversation.uninspected.map((part) => part.kind))].sort() } : {}),
   };
 }
 
@@ -223,12 +226,12 @@ function approvalFacts({ id, state, digest, decisions }: Approval): JsonObject {
 /** Groups and roles in clear (they influenced the decision), the person by pseudonym; who it is stands in the sealed part. */
 function callerFacts(deps: ExchangeDeps, subject: Subject): JsonObject {
   return {
-    pseudonym: deps.keys.pseudonym(subject),
-    kind: subject.kind,
-    issuer: subject.issuer,
-    tenant: subject.tenant,
     groups: subject.groups,
+    issuer: subject.issuer,
+    kind: subject.kind,
+    pseudonym: deps.keys.pseudonym(subject),
     roles: subject.roles,
+    tenant: subject.tenant,
     ...(subject.workload === null ? {} : { workload: subject.workload }),
   };
 }
@@ -242,19 +245,19 @@ function findingFacts(conversation: Conversation, scans: readonly Scan[]): JsonV
       const key = `${entity}\0${detector}\0${role}`;
       const known = counted.get(key);
       if (known) known.count++;
-      else counted.set(key, { entity, detector, role, count: 1 });
+      else counted.set(key, { count: 1, detector, entity, role });
     }
   }
   return [...counted.values()];
 }
 
 function countFacts(counts: readonly FindingCount[]): JsonValue {
-  return counts.map(({ entity, method, count }) => ({ entity, method, count }));
+  return counts.map(({ entity, method, count }) => ({ count, entity, method }));
 }
 
 /** Sealed blocks that policy had left out, by kind. */
 function omittedMember(omitted: readonly OmittedCount[]): JsonObject {
-  return omitted.length > 0 ? { omitted: omitted.map(({ kind, count }) => ({ kind, count })) } : {};
+  return omitted.length > 0 ? { omitted: omitted.map(({ kind, count }) => ({ count, kind })) } : {};
 }
 
 function requestBodies(facts: RequestFacts): Record<string, SealedBodySource> {

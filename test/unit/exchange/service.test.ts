@@ -7,6 +7,7 @@ import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { Fault } from '../../../src/lib/fault.ts';
+import { canonicalJson } from '../../../src/lib/json.ts';
 import { ok } from '../../../src/lib/result.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createSessionKeys } from '../../../src/mask/session-keys.ts';
@@ -305,4 +306,57 @@ test('sealed blocks that policy has left out, of a request and of its streamed a
     },
     { kind: 'outcome', facts: { ended: 'complete', omitted: [{ kind: 'encrypted', count: 1 }] } },
   ]);
+});
+
+test('facts come in the order of canonical JSON, so that no record has to sort them', async () => {
+  const recorded: AuditEntry[] = [];
+  const busy: Decision = {
+    ...maskAll,
+    rules: ['mask', 'tag'],
+    reasons: [{ rule: 'mask', message: 'a value' }],
+    redact: [{ entity: '*', method: 'token', roles: ['user'], minScore: 0.5 }],
+    restore: [{ entity: 'EMAIL_ADDRESS' }],
+    omit: [{ blocks: 'signed' }],
+    labels: { a: '1', b: '2' },
+  };
+  const subject = { ...anonymous, authenticated: true, id: 'jane', workload: 'spiffe://example.com/app' };
+  const service = createExchangeService({
+    ...deps(recorded),
+    authenticator: { authenticate: async () => ok(subject) },
+    pdp: { current: () => ({ revision: 'sha256:00', evaluate: () => busy, decide: () => busy }) },
+    entities: new Set(['EMAIL_ADDRESS']),
+  });
+  const traced = new Map([
+    ['content-type', 'application/json'],
+    ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+  ]);
+  const body = Buffer.from(
+    JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'to jane@corp.example' }] }),
+  );
+  const asked = { ...head, path: '/v1/chat/completions', headers: traced };
+  for (const canRewrite of [true, false]) {
+    const verdict = await service.request(asked, body, { ...options, canRewrite }, new AbortController().signal);
+    if (verdict.kind === 'reply') continue;
+    const answer = verdict.exchange.openResponse({
+      status: 200,
+      headers: new Map([['content-type', 'application/json']]),
+    });
+    answer.push(
+      Buffer.from(
+        JSON.stringify({
+          model: 'm-1',
+          choices: [{ message: { role: 'assistant', content: 'from bob@corp.example' }, finish_reason: 'stop' }],
+          usage: { prompt_tokens: 1, completion_tokens: 2 },
+        }),
+      ),
+    );
+    await answer.finish();
+  }
+  expect(recorded.map(({ kind, facts }) => `${kind} ${facts['final'] === true}`)).toEqual([
+    'intent false',
+    'outcome false',
+    'outcome true',
+  ]);
+  // A refusal adds its own members behind.
+  for (const { facts } of recorded.slice(0, 2)) expect(JSON.stringify(facts)).toBe(canonicalJson(facts));
 });

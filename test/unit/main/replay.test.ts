@@ -28,7 +28,7 @@ describe('what a decision taken again differs in', () => {
       name: 'masking and labels',
       recorded: allow,
       now: { ...allow, redact: [{ entity: '*', method: 'drop' }], labels: { tier: 'one' } },
-      differs: ['redact', 'labels'],
+      differs: ['labels', 'redact'],
     },
   ];
   test.each(cases)('$name', async ({ recorded, now, differs }) => {
