@@ -160,7 +160,7 @@ export async function openLevelTable(directory: string): Promise<ApprovalTable> 
       });
       hints.tell({ kind: 'changed', id: after.id });
     },
-    unsettled: async (untilMs, count) => {
+    unsettled: async (untilMs, _nowMs, count) => {
       const options = {
         gt: 'u!',
         lt: `u!${padded(untilMs + 1)}`,

@@ -1,4 +1,4 @@
-import { setTimeout as pause, setImmediate } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
@@ -70,11 +70,18 @@ export function createRecordedStore(
   /** As many as the table lets be under way: what it refuses is left to a sweep, like what fails. */
   const settling = new Set<Promise<void>>();
   const settleLater = (approval: Approval): void => {
-    // Behind whatever goes on with the use that was taken.
-    const done = setImmediate()
-      .then(() => settle(approval))
-      .catch(() => undefined)
-      .finally(() => settling.delete(done));
+    const done = new Promise<void>((resolve) => {
+      // Behind whatever goes on with the use that was taken.
+      setImmediate(async () => {
+        try {
+          await settle(approval);
+        } catch {
+          // The next sweep does it.
+        }
+        settling.delete(done);
+        resolve();
+      });
+    });
     settling.add(done);
   };
 
@@ -130,7 +137,7 @@ export function createRecordedStore(
   };
 
   const consumeOne = async (id: string, seen?: Approval): Promise<Outcome> => {
-    const quick = seen?.id === id && consume(seen, clock.nowMs()).ok ? await take(seen) : null;
+    const quick = seen?.id === id && seen.state === 'approved' && !isDue(seen, clock.nowMs()) ? await take(seen) : null;
     if (quick !== null) return ok(quick);
     const contention = contentionOf(contentionMs);
     while (await contention.mayTry()) {
@@ -182,7 +189,7 @@ export function createRecordedStore(
 
   const sweep = async (): Promise<Swept> => {
     const nowMs = clock.nowMs();
-    const orphans: readonly Unsettled[] = await table.unsettled(nowMs - orphanAfterMs, limits.approvalsSweptMax);
+    const orphans: readonly Unsettled[] = await table.unsettled(nowMs - orphanAfterMs, nowMs, limits.approvalsSweptMax);
     for (const orphan of orphans) await record(orphan.approval, orphan.before);
     const isAllSettled = orphans.length < limits.approvalsSweptMax;
     let expired = 0;

@@ -5,6 +5,8 @@ import { createHints } from './hints.ts';
 import { loadScripts } from './lua-scripts.ts';
 import { createRecordedStore, type RecordedStoreDeps, type RecordedStoreOptions } from './recorded-store.ts';
 import { createRedisClient, type RedisClient, type RedisClientOptions } from './redis-client.ts';
+import { createUseSearch } from './redis-uses.ts';
+import { isDue } from './state-machine.ts';
 import type { ApprovalStore, Changed } from './store.ts';
 import type { ApprovalTable, Keeping, Row, Unsettled } from './table.ts';
 
@@ -31,9 +33,13 @@ export async function createRedisStore(
 const slackMs = 24 * 3_600_000;
 
 /**
- * A row is a hash: `doc` (JSON), and beside it what consume.lua changes without reading JSON (`version`, `state`, `uses`),
- * `grant_until`, `staged` with `staged_version`, `open` (how many transitions are unsettled, uses aside) and `w:<version>` for each of
- * them. The sorted set of unsettled transitions has `<id> <version>`, and for a use `<id> <version> <uses left>`.
+ * A row is a hash: `doc` (JSON) with its `version` and `state`, `staged` with `staged_version`, `open` (how many transitions are
+ * unsettled, uses aside) and `w:<version>` for each of them, which the sorted set of unsettled ones has as `<id> <version>`.
+ *
+ * A use of a grant changes one field alone: `uses`, what is left to take. How many were taken is told from `granted`, the version of
+ * each from `grant_version`, how many of them are settled from `settled` (the first so many) and `s:<number>` (each one beyond). When
+ * the grant is about to end `uses` becomes 0, and `ended` says what it was. So a use needs no mark that it is not settled: redis-uses.ts
+ * looks for such uses among `grants`, the ids of all that may have some.
  */
 export async function openRedisTable(client: RedisClient, prefix: string): Promise<ApprovalTable> {
   const scripts = loadScripts();
@@ -43,6 +49,7 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
   const next = `${prefix}next`;
   const unsettled = `${prefix}unsettled`;
   const changed = `${prefix}changed`;
+  const grants = `${prefix}grants`;
   const exchangeKey = (exchange: string) => `${prefix}exchange:${exchange}`;
   const rowKey = (id: string) => `${prefix}row:${id}`;
   const digestKey = (digest: string) => `${prefix}digest:${digest}`;
@@ -69,18 +76,20 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
     });
   };
 
+  const lostUses = createUseSearch(client, grants, rowKey);
+
   /** Ids whose row ran out before a sweep came by. Ids are not used twice, so nothing can come between. */
   const forget = async (ids: readonly string[]): Promise<void> => {
     if (ids.length === 0) return;
     await client.ask((redis) => {
       const pipeline = redis.pipeline();
-      for (const key of [all, next, changed, ...stateKeys]) pipeline.zrem(key, ...ids);
+      for (const key of [all, next, changed, grants, ...stateKeys]) pipeline.zrem(key, ...ids);
       return pipeline.exec();
     });
   };
 
   const forgetRow = async (id: string, digest: string, exchange: string): Promise<void> => {
-    const keys = [rowKey(id), digestKey(digest), all, next, ...stateKeys, changed, exchangeKey(exchange)];
+    const keys = [rowKey(id), digestKey(digest), all, next, ...stateKeys, changed, grants, exchangeKey(exchange)];
     await client.run(scripts.remove, keys, [id]);
   };
 
@@ -94,21 +103,11 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       return row;
     },
     insert: async (approval, replaces, keeping, nowMs) => {
-      const { id, digest, state, version, usesLeft } = approval;
+      const { id, digest, state, version } = approval;
       const done = await client.run(
         scripts.insert,
         [rowKey(id), digestKey(digest), stateKey(state), all, next, unsettled, exchangeKey(approval.held.exchange)],
-        [
-          id,
-          replaces ?? '',
-          encodeApproval(approval),
-          version,
-          state,
-          usesLeft,
-          keeping.nextAtMs,
-          nowMs,
-          ttlMs(keeping, nowMs),
-        ],
+        [id, replaces ?? '', encodeApproval(approval), version, state, keeping.nextAtMs, nowMs, ttlMs(keeping, nowMs)],
       );
       return done === 1;
     },
@@ -116,24 +115,25 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
       const args = [after.id, after.version, encodeApproval(after), nowMs];
       return (await client.run(scripts.stage, [rowKey(after.id), unsettled], args)) === 1;
     },
-    consume: async (seen, keeping, nowMs) => {
+    consume: async (seen, _keeping, nowMs) => {
+      // The end of a grant is set once: whoever has seen the grant knows it.
+      if (isDue(seen, nowMs)) return null;
       const { id, version, usesLeft } = seen;
-      const left = await client.run(scripts.consume, [rowKey(id), unsettled], [id, nowMs, ttlMs(keeping, nowMs)]);
+      const left = await client.run(scripts.consume, [rowKey(id)], []);
       if (typeof left !== 'number') return malformed('consumption');
       // Each use makes the version one larger and the uses one fewer, whoever took it.
       return left < 0 ? null : consumed(seen, version + usesLeft - left, left);
     },
     settle: async (after, keeping, nowMs) => {
-      const { id, digest, version, state, usesLeft, grantUntilMs } = after;
+      const { id, digest, version, state, usesLeft } = after;
       await client.run(
         scripts.settle,
-        [rowKey(id), digestKey(digest), next, unsettled, ...stateKeys, changed],
+        [rowKey(id), digestKey(digest), next, unsettled, ...stateKeys, changed, grants],
         [
           id,
           version,
           state,
           usesLeft,
-          grantUntilMs ?? '',
           keeping.nextAtMs,
           ttlMs(keeping, nowMs),
           channel,
@@ -143,16 +143,19 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
         ],
       );
     },
-    unsettled: async (untilMs, count) => {
+    unsettled: async (untilMs, nowMs, count) => {
       const members = await client.ask((redis) => redis.zrangebyscore(unsettled, '-inf', untilMs, 'LIMIT', 0, count));
       const found: Unsettled[] = [];
       for (const member of members) {
-        const [id = '', version = '', left] = member.split(' ');
-        const written = left === undefined ? await client.ask((redis) => redis.hget(rowKey(id), `w:${version}`)) : null;
+        const [id = '', version = ''] = member.split(' ');
+        const written = await client.ask((redis) => redis.hget(rowKey(id), `w:${version}`));
         const row = await load(id);
-        if (row !== null && left !== undefined) found.push(useOf(row.approval, Number(version), Number(left)));
-        else if (row !== null && written !== null) found.push(unsettledFrom(row, Number(version), written));
+        if (row !== null && written !== null) found.push(unsettledFrom(row, Number(version), written));
         else await client.ask((redis) => redis.zrem(unsettled, member));
+      }
+      for (const { id, version, usesLeft } of await lostUses(untilMs, nowMs, count - members.length)) {
+        const row = await load(id);
+        if (row !== null) found.push(useOf(row.approval, version, usesLeft));
       }
       return found;
     },
@@ -202,18 +205,21 @@ export async function openRedisTable(client: RedisClient, prefix: string): Promi
   };
 }
 
-const rowFields = ['doc', 'version', 'state', 'uses', 'staged'] as const;
+const rowFields = ['doc', 'uses', 'ended', 'staged'] as const;
 
 function rowFrom(values: readonly unknown[]): Row | null {
-  const [doc, version, state, uses, staged] = values;
+  const [doc, uses, ended, staged] = values;
   if (typeof doc !== 'string') return null;
-  const approval: Approval = {
-    ...decodeApproval(doc),
-    version: Number(version),
-    state: states.find((one) => one === state) ?? malformed('state'),
-    usesLeft: Number(uses),
-  };
+  const approval = afterUses(decodeApproval(doc), Number(ended ?? uses));
   return { approval, staged: typeof staged === 'string' ? decodeApproval(staged) : null };
+}
+
+/** What the uses of its grant have made of an approval since its document was written. */
+function afterUses(approval: Approval, usesLeft: number): Approval {
+  const used = approval.usesLeft - usesLeft;
+  if (approval.state !== 'approved' || used === 0) return approval;
+  if (!(used > 0 && usesLeft >= 0)) return malformed('uses');
+  return consumed(approval, approval.version + used, usesLeft);
 }
 
 /** Members and scores in turn. */

@@ -49,8 +49,11 @@ export interface ApprovalTable {
    * latest now. Idempotent. It takes the next position among all changes (at least `nowMs`, so that positions grow even after all data was lost). Then hints `changed`.
    */
   settle(after: Approval, keeping: Keeping, nowMs: number): Promise<void>;
-  /** Transitions written at or before `untilMs` and not settled. */
-  unsettled(untilMs: number, count: number): Promise<readonly Unsettled[]>;
+  /**
+   * Transitions written at or before `untilMs` and not settled. Of a use a table may go by when such a call of its own first
+   * found it, at `nowMs`, instead of when it was written: that is later by as long as nobody looked.
+   */
+  unsettled(untilMs: number, nowMs: number, count: number): Promise<readonly Unsettled[]>;
   /** Ids of rows whose `nextAtMs` has come. */
   due(nowMs: number, count: number): Promise<readonly string[]>;
   /** Forgets the row if nothing of it is unsettled. */

@@ -283,6 +283,7 @@ describe.each(implementations)('approval store: $name', (implementation) => {
     await expect(store.consume('a')).rejects.toMatchObject({ code: 'audit_unavailable' });
     audit.failure = null;
     await store.revoke('a', ada);
+    expect((await store.sweep()).settled).toBe(0);
     clock.move(10_000);
     expect((await store.sweep()).settled).toBe(1);
     expect(recorded.slice(2)).toEqual([

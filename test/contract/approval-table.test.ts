@@ -110,16 +110,69 @@ describe.each(implementations)('approval table: $name', ({ open }) => {
   it('tells what is not on record, with before and after, oldest first', async (table) => {
     await table.insert(pending, null, keeping, startMs);
     await table.stage(approved, startMs + 1);
-    expect(await table.unsettled(startMs - 1, 10)).toEqual([]);
-    expect(await table.unsettled(startMs + 1, 10)).toEqual([
+    expect(await table.unsettled(startMs - 1, startMs - 1, 10)).toEqual([]);
+    expect(await table.unsettled(startMs + 1, startMs + 1, 10)).toEqual([
       { approval: pending, before: null },
       { approval: approved, before: pending },
     ]);
-    expect(await table.unsettled(startMs + 1, 1)).toHaveLength(1);
+    expect(await table.unsettled(startMs + 1, startMs + 1, 1)).toHaveLength(1);
     await table.settle(pending, keeping, startMs);
     await table.settle(approved, grantKeeping, startMs);
     const once = await table.consume(approved, grantKeeping, startMs + 2);
-    expect(await table.unsettled(startMs + 2, 10)).toEqual([{ approval: once, before: approved }]);
+    expect(await table.unsettled(startMs + 2, startMs + 2, 10)).toEqual([{ approval: once, before: approved }]);
+  });
+
+  it('tells of each use that is not on record, in whatever order the others are settled', async (table) => {
+    const [first, second, third] = [await use(table, 5), await use(table, 5), await use(table, 5)];
+    await table.settle(second, grantKeeping, startMs);
+    const lost = async () => (await table.unsettled(startMs, startMs, 10)).map(({ approval }) => approval);
+    expect(await lost()).toEqual([first, third]);
+    await table.settle(second, grantKeeping, startMs);
+    await table.settle(first, grantKeeping, startMs);
+    expect(await lost()).toEqual([third]);
+    await table.settle(third, grantKeeping, startMs);
+    expect(await lost()).toEqual([]);
+    await table.settle(third, grantKeeping, startMs);
+    expect((await table.changes(startMs + 1, 10)).map(({ id, at }) => [id, at - startMs])).toEqual([['a', 4]]);
+  });
+
+  it('does not forget a use that is not on record: not when the last one is, and not when the grant is revoked', async (table) => {
+    const [first, last] = [await use(table, 2), await use(table, 2)];
+    expect(last.state).toBe('consumed');
+    await table.settle(last, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+    expect(ids(await table.scan('consumed', null, 10))).toEqual([['a'], null]);
+    await table.remove(last);
+    expect((await table.unsettled(startMs, startMs, 10)).map(({ approval }) => approval)).toEqual([first]);
+    await table.settle(first, grantKeeping, startMs);
+    expect((await table.read('a'))?.approval).toEqual(last);
+    await table.remove(last);
+    expect(await table.read('a')).toBeNull();
+
+    const used = await use(table, 2, 'b');
+    const revoked = taken(revoke(used, ada));
+    await table.stage(revoked, startMs);
+    expect((await table.read('b'))?.approval).toEqual(used);
+    await table.settle(revoked, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+    await table.remove(revoked);
+    expect((await table.unsettled(startMs, startMs, 10)).map(({ approval }) => approval)).toEqual([used]);
+    await table.settle(used, grantKeeping, startMs);
+    expect(await table.unsettled(startMs, startMs, 10)).toEqual([]);
+    expect((await table.read('b'))?.approval).toEqual(revoked);
+    await table.remove(revoked);
+    expect(await table.read('b')).toBeNull();
+  });
+
+  it('looks at all grants in turn, however few at a time', async (table) => {
+    const lost = [];
+    for (const id of ['a', 'b', 'c', 'd', 'e']) lost.push(await use(table, 1, id));
+    const found = new Set<string>();
+    for (let n = 0; n < 12; n += 1) {
+      const [one] = await table.unsettled(startMs, startMs, 1);
+      if (one === undefined) continue;
+      found.add(one.approval.id);
+      await table.settle(one.approval, grantKeeping, startMs);
+    }
+    expect([...found].sort()).toEqual(lost.map(({ id }) => id));
   });
 
   it('settles once: a second time changes nothing', async (table) => {
@@ -273,6 +326,42 @@ test('the embedded table forgets claims', async () => {
   remove();
 });
 
+test('a use of what Redis has lost leaves nothing behind, and an approval without a grant as it was', async () => {
+  const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
+  const prefix = 'lost:{approval}:';
+  const table = await openRedisTable(client, prefix);
+  expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
+  expect(await client.ask((connection) => connection.keys(`${prefix}*`))).toEqual([]);
+  await table.insert(pending, null, keeping, startMs);
+  expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
+  expect(await table.read('a')).toEqual({ approval: pending, staged: null });
+  await table.close();
+});
+
+test('grants whose uses are all on record are not looked at any more', async () => {
+  const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
+  const prefix = 'done:{approval}:';
+  const table = await openRedisTable(client, prefix);
+  const looked = () => client.ask((connection) => connection.zrange(`${prefix}grants`, '0', '-1'));
+  const [first, last] = [await use(table, 2), await use(table, 2)];
+  const late = await use(table, 2, 'b');
+  expect(await looked()).toEqual(['a', 'b']);
+  await table.settle(last, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+  const revoked = taken(revoke(late, ada));
+  await table.stage(revoked, startMs);
+  await table.settle(revoked, { nextAtMs: purgeAtMs, purgeAtMs }, startMs);
+  expect(await looked()).toEqual(['a', 'b']);
+  await table.settle(first, grantKeeping, startMs);
+  expect(await looked()).toEqual(['b']);
+  await table.settle(late, grantKeeping, startMs);
+  expect(await looked()).toEqual([]);
+  await use(table, 2, 'c');
+  await client.ask((connection) => connection.del(`${prefix}row:c`));
+  expect(await table.unsettled(startMs, startMs, 10)).toEqual([]);
+  expect(await looked()).toEqual([]);
+  await table.close();
+});
+
 test('every key of the Redis table has a time to live', async () => {
   const target = { kind: 'single', url: redis.url } as const;
   const client = await createRedisClient({ target }, silentLog);
@@ -293,6 +382,21 @@ test('every key of the Redis table has a time to live', async () => {
   await store.close();
   await client.close();
 });
+
+/** One use of the approval's grant, which is made where there is none yet. */
+async function use(table: ApprovalTable, uses: number, id = 'a'): Promise<Approval> {
+  const asked = create(id, id, held(), terms({ grant: { uses, ttlS: 300 } }), startMs);
+  const granted = taken(approve(asked, ada));
+  if ((await table.read(id)) === null) {
+    await table.insert(asked, null, keeping, startMs);
+    await table.settle(asked, keeping, startMs);
+    await table.stage(granted, startMs);
+    await table.settle(granted, grantKeeping, startMs);
+  }
+  const used = await table.consume(granted, grantKeeping, startMs);
+  if (used === null) throw new Error('nothing to consume');
+  return used;
+}
 
 async function grant(table: ApprovalTable): Promise<void> {
   await table.insert(pending, null, keeping, startMs);

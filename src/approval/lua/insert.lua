@@ -5,10 +5,9 @@
 -- KEYS[3] state of the approval  KEYS[6] unsettled (sorted set by time written)
 --         (sorted set by id)    KEYS[7] exchange (string: id)
 -- ARGV[1] id                     ARGV[5] state
--- ARGV[2] id replaced, '' none   ARGV[6] uses left
--- ARGV[3] document (JSON)        ARGV[7] time of the next look, ms
--- ARGV[4] version                ARGV[8] now, ms
---                                ARGV[9] time to live of the keys, ms
+-- ARGV[2] id replaced, '' none   ARGV[6] time of the next look, ms
+-- ARGV[3] document (JSON)        ARGV[7] now, ms
+-- ARGV[4] version                ARGV[8] time to live of the keys, ms
 -- Returns 1 written, 0 another approval is the latest.
 
 local function extend(key, ttl)
@@ -22,16 +21,16 @@ if latest ~= ARGV[2] or redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
 
-local id, version, ttl = ARGV[1], ARGV[4], tonumber(ARGV[9])
-redis.call('HSET', KEYS[1], 'doc', ARGV[3], 'version', version, 'state', ARGV[5], 'uses', ARGV[6],
+local id, version, ttl = ARGV[1], ARGV[4], tonumber(ARGV[8])
+redis.call('HSET', KEYS[1], 'doc', ARGV[3], 'version', version, 'state', ARGV[5], 'uses', '0',
   'open', '1', 'w:' .. version, 'opened')
 redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('SET', KEYS[2], id, 'PX', ttl)
 redis.call('SET', KEYS[7], id, 'PX', ttl)
 redis.call('ZADD', KEYS[3], 0, id)
 redis.call('ZADD', KEYS[4], 0, id)
-redis.call('ZADD', KEYS[5], ARGV[7], id)
-redis.call('ZADD', KEYS[6], ARGV[8], id .. ' ' .. version)
+redis.call('ZADD', KEYS[5], ARGV[6], id)
+redis.call('ZADD', KEYS[6], ARGV[7], id .. ' ' .. version)
 for index = 3, 6 do
   extend(KEYS[index], ttl)
 end
