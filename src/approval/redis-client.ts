@@ -1,11 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Cluster, Redis } from 'ioredis';
+import { Cluster, Redis, ReplyError } from 'ioredis';
 import { Fault } from '../lib/fault.ts';
 import { unreachable } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { Log } from '../telemetry/telemetry.ts';
 import type { Script } from './lua-scripts.ts';
+import { createDeadlines } from './redis-deadlines.ts';
 import { listenToShard } from './redis-shard-listener.ts';
+import { watchSilence } from './redis-silence.ts';
 
 export interface Address {
   readonly host: string;
@@ -64,36 +66,52 @@ export interface RedisClientOptions {
 /** Resolves when connected, or after one deadline without: Redis may come later. */
 export async function createRedisClient(options: RedisClientOptions, log: Log): Promise<RedisClient> {
   const { target, deadlineMs = 2_000 } = options;
-  const redis = connect(target, deadlineMs);
+  const redis = connect(target, target.kind === 'cluster' ? watchedOptions(deadlineMs) : commonOptions(deadlineMs));
+  const silence = redis instanceof Redis ? watchSilence(redis, deadlineMs) : null;
   const opened: Pick<Connection, 'disconnect'>[] = [redis];
+  const deadlines = createDeadlines(deadlineMs);
   let underWay = 0;
   let isClosed = false;
   redis.on('error', (error: Error) => log.warn('redis connection failed', { reason: error.message }));
 
-  const ask: RedisClient['ask'] = async (what) => {
-    if (isClosed) throw new Fault('approval_unavailable', 'the Redis client is closed');
+  // Of promises no more than it takes: this stands on the way of every single command.
+  const ask: RedisClient['ask'] = <T>(what: (connection: Connection) => Promise<T>) => {
+    if (isClosed) return Promise.reject(unavailable('the Redis client is closed'));
     if (underWay >= limits.storeCallsMax) {
-      throw new Fault('approval_unavailable', `more than ${limits.storeCallsMax} calls to Redis are under way`);
+      return Promise.reject(unavailable(`more than ${limits.storeCallsMax} calls to Redis are under way`));
     }
     underWay += 1;
-    try {
-      return await withDeadline(what(redis), deadlineMs);
-    } catch (thrown) {
-      throw thrown instanceof Fault ? thrown : new Fault('approval_unavailable', reasonOf(thrown), thrown);
-    } finally {
-      underWay -= 1;
-    }
+    return new Promise<T>((resolve, reject) => {
+      const mark = silence?.mark() ?? 0;
+      const timed = deadlines.begin(() => {
+        underWay -= 1;
+        silence?.late(mark);
+        reject(unavailable(`Redis did not answer within ${deadlineMs} ms`));
+      });
+      what(redis).then(
+        (value) => {
+          silence?.heard();
+          if (!deadlines.end(timed)) return;
+          underWay -= 1;
+          resolve(value);
+        },
+        (thrown: unknown) => {
+          if (thrown instanceof ReplyError) silence?.heard();
+          if (!deadlines.end(timed)) return;
+          underWay -= 1;
+          reject(thrown instanceof Fault ? thrown : unavailable(reasonOf(thrown), thrown));
+        },
+      );
+    });
   };
 
   const run: RedisClient['run'] = (script, keys, args) =>
-    ask(async (connection) => {
-      try {
-        return await connection.evalsha(script.sha1, keys.length, ...keys, ...args);
-      } catch (thrown) {
+    ask<unknown>((connection) =>
+      connection.evalsha(script.sha1, keys.length, ...keys, ...args).catch((thrown: unknown) => {
         if (!(thrown instanceof Error) || !thrown.message.startsWith('NOSCRIPT')) throw thrown;
-        return await connection.eval(script.source, keys.length, ...keys, ...args);
-      }
-    });
+        return connection.eval(script.source, keys.length, ...keys, ...args);
+      }),
+    );
 
   const listenInCluster = async (
     cluster: Extract<RedisTarget, { kind: 'cluster' }>,
@@ -109,7 +127,7 @@ export async function createRedisClient(options: RedisClientOptions, log: Log): 
         opened.push({
           disconnect: listenToShard(channel, {
             nodes: known,
-            connect: (node) => new Redis({ ...commonOptions(deadlineMs), ...credentials(cluster), ...node, ...once }),
+            connect: (node) => new Redis({ ...watchedOptions(deadlineMs), ...credentials(cluster), ...node, ...once }),
             backOffMs,
             onMessage,
             onGap: () => {
@@ -127,7 +145,7 @@ export async function createRedisClient(options: RedisClientOptions, log: Log): 
 
   const listen: RedisClient['listen'] = async (channel, onMessage, onGap) => {
     if (target.kind === 'cluster') return listenInCluster(target, channel, onMessage, onGap);
-    const subscriber = connect(target, deadlineMs);
+    const subscriber = connect(target, watchedOptions(deadlineMs));
     opened.push(subscriber);
     subscriber.on('error', (error: Error) => log.warn('redis subscription failed', { reason: error.message }));
     subscriber.on('message', (_channel: string, message: string) => onMessage(message));
@@ -157,6 +175,7 @@ export async function createRedisClient(options: RedisClientOptions, log: Log): 
     publish: target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH',
     close: async () => {
       isClosed = true;
+      silence?.close();
       for (const connection of opened) connection.disconnect();
     },
   };
@@ -168,9 +187,7 @@ const once = { enableOfflineQueue: false, retryStrategy: null };
 function commonOptions(deadlineMs: number) {
   return {
     connectTimeout: deadlineMs,
-    commandTimeout: deadlineMs,
-    // A peer that stopped answering: the socket goes, and with it the commands that wait on it.
-    socketTimeout: 2 * deadlineMs,
+    disconnectTimeout: 100,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
@@ -179,8 +196,12 @@ function commonOptions(deadlineMs: number) {
   };
 }
 
-function connect(target: RedisTarget, deadlineMs: number): Connection {
-  const common = commonOptions(deadlineMs);
+/** For connections whose peer nobody watches but ioredis: where it stops answering the socket goes, and with it what waits on it. */
+function watchedOptions(deadlineMs: number) {
+  return { ...commonOptions(deadlineMs), commandTimeout: deadlineMs, socketTimeout: 2 * deadlineMs };
+}
+
+function connect(target: RedisTarget, common: ReturnType<typeof commonOptions>): Connection {
   const again = { enableOfflineQueue: false, retryStrategy: backOffMs };
   switch (target.kind) {
     case 'single':
@@ -227,31 +248,16 @@ function backOffMs(attempt: number): number {
   return Math.min(25 * 2 ** Math.min(attempt, 6), 1_000);
 }
 
-/** By hand, not by `Promise.race`: this stands on the way of every single command. */
-function withDeadline<T>(answer: Promise<T>, deadlineMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new Fault('approval_unavailable', `Redis did not answer within ${deadlineMs} ms`));
-    }, deadlineMs);
-    answer.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (thrown: unknown) => {
-        clearTimeout(timer);
-        reject(thrown);
-      },
-    );
-  });
-}
-
 /** Waits for something that may as well come later. */
 async function atMost(what: Promise<unknown>, ms: number): Promise<void> {
   const stop = new AbortController();
   const late = pause(ms, undefined, { signal: stop.signal }).catch(() => undefined);
   await Promise.race([what, late]);
   stop.abort();
+}
+
+function unavailable(reason: string, cause?: unknown): Fault {
+  return new Fault('approval_unavailable', reason, cause);
 }
 
 function reasonOf(thrown: unknown): string {

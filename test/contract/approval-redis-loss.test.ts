@@ -59,6 +59,16 @@ test('starts without Redis, and finds it later', async () => {
   await store.close();
 });
 
+test('starts although Redis hangs, gives up the connection that it got, and finds it when it goes on', async () => {
+  redis.freeze();
+  const store = await connect('frozen');
+  await expect(store.get('a')).rejects.toMatchObject(unavailable);
+  redis.thaw();
+  await returned(store);
+  expect((await store.open(opening('a'))).kind).toBe('created');
+  await store.close();
+});
+
 test('a waiter fails closed when Redis goes, and the decision survives a restart of Redis', async () => {
   const store = await connect('waiter');
   const gate = createGate({ store, clock, newId: countingIds(), observe: noMetrics }, { pollMs: 50 });
