@@ -1,6 +1,6 @@
 /**
  * What approvals cost under load: `npm run bench:approvals -- [--pending 10000] [--waiters 500] [--rate 200] [--seconds 20]
- * [--replicas 3] [--fsync everysec]`. A redis-server of its own, and so many replicas: stores and gates, each in a process of its
+ * [--replicas 3] [--fsync everysec] [--uses 1000]`. A redis-server of its own, and so many replicas: stores and gates, each in a process of its
  * own. All but the first hold requests at their gates; at the first people decide, at the given rate, and each time another request
  * comes to be held. Prints how long after the call that decides a waiter had its grant, and what one consumption costs beside one
  * PING of the same Redis, one after the other in the same run.
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '20' },
     replicas: { type: 'string', default: '3' },
     fsync: { type: 'string', default: 'everysec' },
+    uses: { type: 'string', default: '1000' },
     url: { type: 'string' },
   },
 });
@@ -163,13 +164,16 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
   const probe = new Redis(url);
   const gate = createGate({ store, clock: systemClock, newId, observe: noMetrics });
   const signal = new AbortController().signal;
+  const count = Number(values.uses);
   const oneTime: Approval[] = [];
   const atGate: Approval[] = [];
-  for (let n = 0; n < 1_000; n += 1) {
+  await inBatches(count, 50, async () => {
     oneTime.push(await granted(store, 1));
     atGate.push(await granted(store, 1));
-  }
-  const many = await granted(store, 5_000);
+  });
+  const many = await granted(store, count);
+  // What is left of a use when it does nothing: the least that any script costs.
+  const nothing = String(await probe.script('LOAD', 'return 1'));
 
   const settled = (id: string): Promise<void> =>
     new Promise((resolve) => {
@@ -179,7 +183,13 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
         resolve();
       });
     });
-  const samples = { ping: [] as number[], once: [] as number[], nth: [] as number[], gate: [] as number[] };
+  const samples: Record<'ping' | 'nothing' | 'once' | 'nth' | 'gate', number[]> = {
+    ping: [],
+    nothing: [],
+    once: [],
+    nth: [],
+    gate: [],
+  };
   const sample = async (into: number[], id: string, what: () => Promise<unknown>): Promise<void> => {
     samples.ping.push(await timed(() => probe.ping()));
     const over = settled(id);
@@ -187,6 +197,8 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
     await over;
   };
   for (const [n, approval] of oneTime.entries()) {
+    samples.ping.push(await timed(() => probe.ping()));
+    samples.nothing.push(await timed(() => probe.evalsha(nothing, 0)));
     await sample(samples.once, approval.id, () => store.consume(approval.id, approval));
     await sample(samples.nth, many.id, () => store.consume(many.id, many));
     const retried = atGate[n];
@@ -194,13 +206,15 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
     await sample(samples.gate, retried.id, () => gate.pass(retried.digest, held(), long, signal));
   }
   show('PING', samples.ping);
+  show('a script that does nothing', samples.nothing);
   show('consume, a grant for one use', samples.once);
   show('consume, a grant for many', samples.nth);
   show('the gate for an identical request that is approved: look up and consume', samples.gate);
   const ping = at(samples.ping, 0.5);
   const ratio = (of: readonly number[]): string => (at(of, 0.5) / ping).toFixed(2);
   print(
-    `p50 in p50 of PING: consume ${ratio(samples.once)} (one use), ${ratio(samples.nth)} (many); the gate ${ratio(samples.gate)}`,
+    `p50 in p50 of PING: consume ${ratio(samples.once)} (one use), ${ratio(samples.nth)} (many; goal: 1.5 at most); ` +
+      `a script that does nothing ${ratio(samples.nothing)}; the gate ${ratio(samples.gate)}`,
   );
   probe.disconnect();
 }
