@@ -25,7 +25,12 @@ const checks = [
   ['policies: tests, coverage', ...countersign('policy', 'test', join(root, 'policies'))],
   ['unit, contract, parity', vitest('unit', 'contract', 'parity')],
 ];
-const everything = [...checks, ['end to end on real Envoy', vitest('e2e')], ['faults', vitest('fault')]];
+const everything = [
+  ...checks,
+  ['command line', vitest('cli')],
+  ['end to end on real Envoy', vitest('e2e')],
+  ['faults', vitest('fault')],
+];
 
 const mode = process.argv[2] ?? 'check';
 let passed = 0;

@@ -5,6 +5,8 @@ const kinds = {
   unit: { timeoutMs: 120_000, parallel: true },
   contract: { timeoutMs: 120_000, parallel: true },
   parity: { timeoutMs: 120_000, parallel: true },
+  // Commands that take a second each to start, and use no fixed port.
+  cli: { timeoutMs: 120_000, parallel: true },
   e2e: { timeoutMs: 120_000, parallel: false },
   fault: { timeoutMs: 180_000, parallel: false },
 } as const;
