@@ -18,6 +18,8 @@ const commands: ReadonlyMap<string, () => Promise<AddCommands>> = new Map([
   ['audit', async () => (await import('./main/audit-command.ts')).addAuditCommands],
 ]);
 
+const versionFlags = ['-V', '--version'];
+
 const overview = `
 countersign decides about LLM traffic for Envoy: who asks, what is sensitive, what policy says,
 who must approve, and what stays on record.
@@ -39,13 +41,15 @@ Exit codes: 0 done, 1 the answer is no (refused, failed, tampered), 2 wrong usag
 export async function runCli(args: readonly string[]): Promise<number> {
   const program = new Command('countersign')
     .description('Policy decisions for LLM traffic behind Envoy')
-    .version(version(), '-V, --version')
+    .version(version(), versionFlags.join(', '))
     .addHelpText('after', overview)
     .showHelpAfterError('(--help shows what is possible)')
     .exitOverride()
     .enablePositionalOptions();
-  const named = commands.get(args[0] ?? '');
-  for (const load of named === undefined ? commands.values() : [named]) (await load())(program);
+  const [first = ''] = args;
+  const named = commands.get(first);
+  const needed = named === undefined ? (versionFlags.includes(first) ? [] : commands.values()) : [named];
+  for (const load of needed) (await load())(program);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? exitCodes.done);
