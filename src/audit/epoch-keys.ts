@@ -16,6 +16,16 @@ export interface EpochKey {
 }
 
 const hourMs = 3_600_000;
+/** A clock that steps back over the hour by less does not want the key of the hour before again. */
+const stepBackMs = 300_000;
+
+/**
+ * Whether what is recorded now belongs to this epoch. Not when the clock was ahead and is set right, either: else one key would serve until
+ * the time of its hour came, and what it seals would expire only then.
+ */
+export function isEpochOf({ endMs }: EpochKey, nowMs: number): boolean {
+  return nowMs < endMs && nowMs >= endMs - hourMs - stepBackMs;
+}
 
 /**
  * Makes the key of the current UTC hour. It is durable when this resolves: no record may be sealed under a key that a

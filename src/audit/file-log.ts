@@ -6,7 +6,7 @@ import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import { createAppendQueue } from './append-queue.ts';
 import { isAwaited } from './batch.ts';
 import type { AuditEntry, AuditLog, Receipt } from './entry.ts';
-import { createEpochKey, type EpochKey } from './epoch-keys.ts';
+import { createEpochKey, type EpochKey, isEpochOf } from './epoch-keys.ts';
 import { type FsPort, nodeFs } from './fs-port.ts';
 import type { AuditKeys } from './keys.ts';
 import { layout } from './layout.ts';
@@ -169,7 +169,7 @@ function createFileLog(
 
   function flush(): void {
     while (writer !== null && queue.isBatchDue()) {
-      if (epoch === null || clock.nowMs() >= epoch.endMs) {
+      if (epoch === null || !isEpochOf(epoch, clock.nowMs())) {
         rotate();
         return;
       }
