@@ -51,8 +51,8 @@ interface Waiting {
 }
 
 const batchBytesMax = 4 * 1024 * 1024;
-/** One with the writer's disk, one on its way: the writer never waits for us, and groups grow with the load. */
-const batchesInFlightMax = 2;
+/** One with the writer's disk, one that it seals, one on its way: the writer never waits for us, and groups grow with the load. */
+const batchesInFlightMax = 3;
 
 export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   const { clock, random, newId } = options;

@@ -9,6 +9,8 @@ export interface FsPort {
   /** Appends. Returns the bytes written, which on a full disk can be fewer than asked, without an error. */
   write(fd: number, bytes: Uint8Array): number;
   fdatasync(fd: number): void;
+  /** As `fdatasync`, without blocking. */
+  fdatasyncLater(fd: number): Promise<void>;
   fsync(fd: number): void;
   close(fd: number): void;
   /** Makes names created in or removed from a directory durable. */
@@ -41,6 +43,7 @@ export const nodeFs: FsPort = {
   create: (path) => fs.openSync(path, 'ax', 0o600),
   write: (fd, bytes) => fs.writeSync(fd, bytes),
   fdatasync: (fd) => fs.fdatasyncSync(fd),
+  fdatasyncLater: promisify(fs.fdatasync),
   fsync: (fd) => fs.fsyncSync(fd),
   close: (fd) => fs.closeSync(fd),
   syncDirectory: (path) => withFile(path, 'r', () => undefined),

@@ -17,13 +17,14 @@ export interface WriterHost {
 
 /**
  * Opens the log and runs its writer: recovery, then batches, with a look at files, lock and space at every interval.
- * All that happens is told through `post`.
+ * All that happens is told through `post`. `isMoreWaiting`: messages have come that were not handed over yet.
  */
 export function startWriterHost(
   fs: FsPort,
   random: RandomBytes,
   init: WriterInit,
   post: (message: FromWriter) => void,
+  isMoreWaiting: () => boolean,
 ): WriterHost {
   let writer: Writer | null = null;
   let checkpointer: Checkpointer | null = null;
@@ -40,7 +41,7 @@ export function startWriterHost(
   async function stop(): Promise<void> {
     isOver = true;
     if (watch !== null) clearInterval(watch);
-    await checkpointer?.abandon();
+    await Promise.all([writer?.abandon(), checkpointer?.abandon()]);
   }
 
   async function start(): Promise<void> {
@@ -92,6 +93,7 @@ export function startWriterHost(
       nextSequence: recovered.nextSequence,
       link: recovered.link,
       openIntents: recovered.openIntents,
+      isMoreWaiting,
       onDurable: (sequence) => post({ kind: 'durable', sequence }),
       onFailure: (fault) => fail(fault, false),
     });

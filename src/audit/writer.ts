@@ -25,17 +25,20 @@ export interface Epoch {
 
 /**
  * The only thing that writes to a log: seals, frames, commits in groups. It blocks while it does, so it lives in a thread of
- * its own; what arrives meanwhile waits and is the next group.
+ * its own; what arrives meanwhile waits and is the next group. While a group is synced the next one is sealed, and written after it: on
+ * the disk there is never more than one write that is not synced, which recovery relies on.
  */
 export interface Writer {
   /** Records from now on are sealed under this epoch, in a new segment. */
   setEpoch(epoch: Epoch): void;
-  /** Puts a packed batch on stable storage by one write and one sync. */
+  /** Puts a packed batch on stable storage, by one write and one sync for all that came while the last sync ran. */
   commit(batch: Buffer): void;
   /** Looks whether the segment is still the file that readers will find. */
   check(): void;
   /** Publishes the last checkpoint. Nothing is committed any more. */
   close(): Promise<void>;
+  /** Begins nothing any more. Resolves when nothing is under way. */
+  abandon(): Promise<void>;
 }
 
 export interface WriterOptions {
@@ -51,10 +54,20 @@ export interface WriterOptions {
   readonly nextSequence: number;
   readonly link: Uint8Array;
   readonly openIntents: ReadonlyMap<string, string>;
+  /** Whether there is something to do while the disk syncs; else the thread waits for it, which costs least. */
+  isMoreWaiting(): boolean;
   /** All records up to and including this one are on stable storage. */
   onDurable(sequence: number): void;
   /** Called at most once; the writer does nothing any more after it. */
   onFailure(fault: Fault): void;
+}
+
+/** Records that are written by one write. */
+interface Group {
+  readonly first: number;
+  readonly firstLink: Uint8Array;
+  readonly records: UnpackedRecord[];
+  readonly leaves: Leaf[];
 }
 
 interface OpenSegment {
@@ -73,29 +86,80 @@ export function createWriter(options: WriterOptions): Writer {
   let nextSequence = options.nextSequence;
   let link: Uint8Array = options.link;
   let isOver = false;
+  /** What is framed and not written. */
+  let staged: Group | null = null;
+  /** The sync under way. */
+  let syncing: Promise<void> | null = null;
+  /** What came behind an epoch that has to wait for the sync. */
+  let held: (() => void)[] = [];
 
-  function commit(batch: Buffer): void {
+  /** Whatever goes wrong, it is not known what the disk holds then: only reading it again can tell. */
+  function attempt(act: () => void): void {
     if (isOver) return;
     try {
-      commitRecords(unpackBatch(batch));
+      act();
     } catch (error) {
-      // Whatever went wrong, it is not known what the disk holds: only reading it again can tell.
       fail(error);
     }
   }
 
-  function commitRecords(records: readonly UnpackedRecord[]): void {
-    const first = nextSequence;
-    const firstLink = link;
-    const leaves = records.map(frameRecord);
+  function commit(batch: Buffer): void {
+    if (held.length > 0) held.push(() => commit(batch));
+    else
+      attempt(() => {
+        stage(unpackBatch(batch));
+        if (syncing === null) writeStaged();
+      });
+  }
+
+  function stage(records: readonly UnpackedRecord[]): void {
+    staged ??= { first: nextSequence, firstLink: link, records: [], leaves: [] };
+    for (const record of records) {
+      staged.leaves.push(frameRecord(record, staged.leaves.length));
+      staged.records.push(record);
+    }
+  }
+
+  function writeStaged(): void {
+    const group = staged;
+    staged = null;
+    if (group === null) return;
     const bytes = frames.take();
-    const target = segmentFor(bytes.length, first, firstLink);
+    const target = segmentFor(bytes.length, group.first, group.firstLink);
     append(target, bytes);
-    fs.fdatasync(target.fd);
-    if (leaves.length > 0) options.onDurable(nextSequence - 1);
+    if (held.length > 0 || !options.isMoreWaiting()) {
+      fs.fdatasync(target.fd);
+      settle(group);
+      return;
+    }
+    syncing = fs.fdatasyncLater(target.fd).then(
+      () => {
+        syncing = null;
+        attempt(() => {
+          settle(group);
+          writeStaged();
+          if (syncing === null) receiveHeld();
+        });
+      },
+      (error: unknown) => {
+        syncing = null;
+        fail(error);
+      },
+    );
+  }
+
+  function settle({ records, leaves }: Group): void {
+    const last = records.at(-1);
+    if (last !== undefined) options.onDurable(last.sequence);
     // Nobody waits for what comes now.
     for (const record of records) followIntent(record);
     checkpointer.add(leaves);
+  }
+
+  function receiveHeld(): void {
+    const acts = held;
+    held = [];
+    for (const act of acts) act();
   }
 
   function frameRecord(record: UnpackedRecord, index: number): Leaf {
@@ -200,11 +264,26 @@ export function createWriter(options: WriterOptions): Writer {
     }
   }
 
+  function setEpoch(next: Epoch): void {
+    if (syncing !== null || held.length > 0) {
+      held.push(() => setEpoch(next));
+      return;
+    }
+    epoch = next;
+    closeSegment();
+  }
+
   function fail(error: unknown): void {
     if (isOver) return;
-    isOver = true;
-    closeSegment();
+    void abandon();
     options.onFailure(Fault.from(error, 'audit_unavailable'));
+  }
+
+  async function abandon(): Promise<void> {
+    isOver = true;
+    // Not under a sync: its descriptor could be another file's by then.
+    await syncing;
+    closeSegment();
   }
 
   function closeSegment(): void {
@@ -218,13 +297,12 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   return {
-    setEpoch: (next) => {
-      epoch = next;
-      closeSegment();
-    },
+    setEpoch,
     commit,
     check,
+    abandon,
     close: async () => {
+      while (syncing !== null) await syncing;
       if (isOver) return;
       isOver = true;
       closeSegment();

@@ -3,18 +3,29 @@ import { startWriterHost } from '../../src/audit/writer-host.ts';
 import type { FromWriter, StartWriter } from '../../src/audit/writer-protocol.ts';
 import { createPooledRandom } from '../../src/lib/ids.ts';
 
-/** The writer in this thread, on any file system. Messages travel in both directions as they do between threads: later. */
-export function inlineWriter(fs: FsPort, filter: (message: FromWriter) => boolean = () => true): StartWriter {
+/**
+ * The writer in this thread, on any file system. Messages travel in both directions as they do between threads: later. `isBusy`: what the
+ * writer hears when it asks whether to go on while the disk syncs; null: the truth.
+ */
+export function inlineWriter(
+  fs: FsPort,
+  filter: (message: FromWriter) => boolean = () => true,
+  isBusy: (() => boolean) | null = null,
+): StartWriter {
   return (init, onMessage) => {
     let isOver = false;
-    const host = startWriterHost(fs, createPooledRandom(), init, (message) => {
+    let underWay = 0;
+    const tell = (message: FromWriter): void => {
       setImmediate(() => {
         if (!isOver && filter(message)) onMessage(message);
       });
-    });
+    };
+    const host = startWriterHost(fs, createPooledRandom(), init, tell, () => isBusy?.() ?? underWay > 0);
     return {
       post: (message) => {
+        underWay += 1;
         setImmediate(() => {
+          underWay -= 1;
           if (!isOver) host.receive(message);
         });
       },

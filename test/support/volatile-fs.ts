@@ -133,6 +133,12 @@ export function createVolatileFs(image: Image, failAt: number): VolatileFs {
       return bytes.length;
     },
     fdatasync: (fd) => sync(opened(fd)),
+    fdatasyncLater: async (fd) => {
+      const file = opened(fd);
+      // Long enough for others to come meanwhile.
+      for (let turns = 0; turns < 4; turns++) await new Promise((resolve) => setImmediate(resolve));
+      sync(file);
+    },
     fsync: (fd) => sync(opened(fd)),
     close: (fd) => {
       open.delete(fd);

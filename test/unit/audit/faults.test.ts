@@ -7,6 +7,7 @@ import { type FsPort, nodeFs } from '../../../src/audit/fs-port.ts';
 import { readRecords } from '../../../src/audit/read.ts';
 import { verifyLog } from '../../../src/audit/verify.ts';
 import type { StartWriter } from '../../../src/audit/writer-protocol.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 import { bareEntry, intentEntry, openTestLog, outcomeEntry } from '../../support/audit.ts';
 import { errno, inlineWriter, interceptedFs } from '../../support/audit-fs.ts';
@@ -73,32 +74,143 @@ describe('a failing disk', () => {
     { call: 'write', fault: 'ENOSPC' },
     { call: 'write', fault: 'EIO' },
     { call: 'fdatasync', fault: 'EIO' },
+    { call: 'fdatasyncLater', fault: 'EIO', isBusy: true },
+    { call: 'write', fault: 'short', isBusy: true },
+    { call: 'create', fault: 'EMFILE', isBusy: true },
     { call: 'create', fault: 'EMFILE' },
     { call: 'fsync', fault: 'EIO' },
     { call: 'syncDirectory', fault: 'EIO' },
-  ])('$fault at $call: nothing is acknowledged, then the log is opened anew', async ({ call, fault }) => {
-    const again = said('audit log open again');
-    const disk = failing(call, fault);
-    const log = await openTestLog(directory, {
-      startWriter: inlineWriter(disk.fs),
-      observe: again.observe,
-      // A segment for each batch, so that each append creates one.
-      limits: { ...quick, segmentBytesMax: 1 },
-    });
-    await log.append(intentEntry('x-1'));
-    disk.arm();
-    await expect(log.append(intentEntry('x-2'))).rejects.toMatchObject({ code: 'audit_unavailable' });
-    expect(log.health().state).toBe('unavailable');
-    await expect(log.append(intentEntry('x-3'))).rejects.toMatchObject({ code: 'audit_unavailable' });
-    await again.promise;
-    await log.append(outcomeEntry('x-1'));
-    await log.close();
+  ])(
+    '$fault at $call: nothing is acknowledged, then the log is opened anew',
+    async ({ call, fault, isBusy = false }) => {
+      const again = said('audit log open again');
+      const disk = failing(call, fault);
+      const log = await openTestLog(directory, {
+        startWriter: inlineWriter(disk.fs, undefined, () => isBusy),
+        observe: again.observe,
+        // A segment for each batch, so that each append creates one.
+        limits: { ...quick, segmentBytesMax: 1 },
+      });
+      await log.append(intentEntry('x-1'));
+      disk.arm();
+      await expect(log.append(intentEntry('x-2'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+      expect(log.health().state).toBe('unavailable');
+      await expect(log.append(intentEntry('x-3'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+      await again.promise;
+      await log.append(outcomeEntry('x-1'));
+      await log.close();
 
+      await expectSound();
+      const onDisk = await recordsOnDisk();
+      // A failed sync leaves a record that is there and was disowned: the log says that nothing came of it.
+      const disowned = onDisk.includes('intent x-2') ? ['intent x-2', 'recovery', 'aborted x-2'] : ['recovery'];
+      expect(onDisk).toEqual(['open', 'intent x-1', ...disowned, 'outcome x-1', 'close']);
+    },
+  );
+
+  /** A log whose syncs end when they are told to, and what is asked of its disk. */
+  async function openSlowly(): Promise<{
+    readonly log: FileLog;
+    readonly calls: string[];
+    readonly acknowledged: number[];
+    append(n: number): Promise<void>;
+    finishSync(): Promise<void>;
+    /** From now on the clock is an hour ahead. */
+    endEpoch(): void;
+    /** Resolves once the writer was told of the next epoch. */
+    nextEpoch(): Promise<void>;
+  }> {
+    const calls: string[] = [];
+    const acknowledged: number[] = [];
+    const syncs: (() => void)[] = [];
+    const epochs: (() => void)[] = [];
+    let isBusy = false;
+    let aheadMs = 0;
+    const fs = interceptedFs(nodeFs, () => undefined, {
+      write: (fd, bytes) => {
+        calls.push('write');
+        return nodeFs.write(fd, bytes);
+      },
+      fdatasyncLater: async (fd) => {
+        calls.push('sync');
+        await new Promise<void>((resolve) => syncs.push(resolve));
+        nodeFs.fdatasync(fd);
+        calls.push('synced');
+      },
+    });
+    const start = inlineWriter(fs, undefined, () => isBusy);
+    const log = await openTestLog(directory, {
+      startWriter: (...args) => {
+        const writer = start(...args);
+        const post: typeof writer.post = (message) => {
+          writer.post(message);
+          if (message.kind === 'epoch') for (const tell of epochs.splice(0)) tell();
+        };
+        return { ...writer, post };
+      },
+      clock: { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs },
+    });
+    isBusy = true;
+    calls.length = 0;
+    return {
+      log,
+      calls,
+      acknowledged,
+      append: async (n) => {
+        log.append(bareEntry('policy')).then(() => acknowledged.push(n));
+        await turns();
+      },
+      finishSync: async () => {
+        for (const finish of syncs.splice(0)) finish();
+        await turns();
+        isBusy = false;
+      },
+      endEpoch: () => {
+        aheadMs = 3_600_000;
+      },
+      nextEpoch: () => new Promise((resolve) => epochs.push(resolve)),
+    };
+  }
+
+  async function turns(): Promise<void> {
+    for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  test('what comes while the disk syncs is sealed meanwhile and written after it, by one write', async () => {
+    const { log, calls, acknowledged, append, finishSync } = await openSlowly();
+    for (const n of [1, 2, 3]) await append(n);
+    expect([calls, acknowledged]).toEqual([['write', 'sync'], []]);
+    await finishSync();
+    expect([calls, acknowledged]).toEqual([['write', 'sync', 'synced', 'write', 'sync'], [1]]);
+    await finishSync();
+    expect(acknowledged).toEqual([1, 2, 3]);
+    await log.close();
     await expectSound();
-    const onDisk = await recordsOnDisk();
-    // A failed sync leaves a record that is there and was disowned: the log says that nothing came of it.
-    const disowned = onDisk.includes('intent x-2') ? ['intent x-2', 'recovery', 'aborted x-2'] : ['recovery'];
-    expect(onDisk).toEqual(['open', 'intent x-1', ...disowned, 'outcome x-1', 'close']);
+  });
+
+  test('an epoch that ends while the disk syncs: what was sealed under it stays in its segment', async () => {
+    const { log, calls, acknowledged, append, finishSync, endEpoch, nextEpoch } = await openSlowly();
+    for (const n of [1, 2]) await append(n);
+    endEpoch();
+    const told = nextEpoch();
+    await append(3);
+    await told;
+    await append(4);
+    expect([calls, acknowledged]).toEqual([['write', 'sync'], []]);
+    await finishSync();
+    expect(acknowledged).toEqual([1, 2]);
+    await finishSync();
+    expect(acknowledged).toEqual([1, 2, 3, 4]);
+    await log.close();
+    await expectSound();
+    const epochs = new Map<number, Set<unknown>>();
+    for await (const { segment, manifest } of readRecords(directory)) {
+      epochs.set(segment, (epochs.get(segment) ?? new Set()).add(manifest['epoch']));
+    }
+    expect([...epochs].map(([segment, { size }]) => [segment, size])).toEqual([
+      [0, 1],
+      [3, 1],
+    ]);
   });
 
   test.each([
