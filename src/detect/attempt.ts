@@ -1,7 +1,7 @@
 import { type CompiledRule, headOf, kindOf } from './compiled-rule.ts';
 import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
-import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
+import { contextBoost, contextCharsMax } from './rule.ts';
 import type { RunningText } from './running-text.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
@@ -33,27 +33,51 @@ export interface Attempt {
   matched: number;
   valueStart: number;
   valueEnd: number;
-  verdict: Verdict;
+  /** Of the value, once it is found good and only the rest is read. */
   score: number;
-  supported: boolean | null;
 }
 
-/** Whether an attempt from where a value would begin comes to nothing within this text: most do, after a few units. */
-export function isHopeless(rule: CompiledRule, units: Uint16Array, start: number): boolean {
-  return comesToNothing(rule.hasLead ? rule.value() : (rule.head ?? headOf(rule)), units, start, rule.maxLength);
-}
-
-function comesToNothing(dfa: Dfa, units: Uint16Array, start: number, lengthMax: number): boolean {
+/**
+ * Tries a rule at where a value would begin, in one go: nearly all attempts end within the text that is there. `open` when this one does
+ * not, or goes on without bound: it is to be made by `startAttempt` and `advance`, which can wait.
+ */
+export function tryValue(rule: CompiledRule, running: RunningText, start: number, last: boolean): Outcome {
+  const { units } = running;
+  const dfa = rule.hasLead ? rule.value() : (rule.head ?? headOf(rule));
   const { next, ascii, accepting } = dfa;
+  const end = Math.min(units.length, start + rule.maxLength);
   let state = dfa.start;
-  const end = Math.min(units.length, start + lengthMax);
-  for (let at = start; at < end; at++) {
-    if (state >= accepting) return false;
+  let matched = state >= accepting ? start : -1;
+  let at = start;
+  while (at < end) {
     const unit = units[at] ?? 0;
     state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
-    if (state === dead) return true;
+    if (state === dead) break;
+    at++;
+    if (state >= accepting) matched = at;
   }
-  return false;
+  if (state !== dead && at === units.length && !last) return 'open';
+  if (matched < 0) return 'failed';
+  const after = rule.after();
+  const followed = after !== null && follows(after, units, matched);
+  if (followed === null && !last) return 'open';
+  const found = judge(rule, running, start, matched, followed === true);
+  return found !== null && rule.rest() !== null ? 'open' : (found ?? 'failed');
+}
+
+/** Whether what begins at `start` is matched; null where the text ends before that is known. */
+function follows(dfa: Dfa, units: Uint16Array, start: number): boolean | null {
+  const { next, ascii, accepting } = dfa;
+  const end = Math.min(units.length, start + contextCharsMax);
+  let state = dfa.start;
+  let at = start;
+  while (at < end && state < accepting) {
+    const unit = units[at] ?? 0;
+    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
+    if (state === dead) return false;
+    at++;
+  }
+  return state >= accepting ? true : at === units.length ? null : false;
 }
 
 /** An attempt at what begins at `start`: the lead, or the value where there is none or where it is known to begin there. */
@@ -68,9 +92,7 @@ export function startAttempt(rule: CompiledRule, start: number, isValue: boolean
     matched: -1,
     valueStart: start,
     valueEnd: -1,
-    verdict: 'plausible',
     score: 0,
-    supported: null,
   };
 }
 
@@ -164,23 +186,33 @@ function finishPhase(attempt: Attempt, running: RunningText): Candidate | 'faile
       return enter(attempt, readingValue, rule.value(), attempt.matched);
     case readingValue:
       return endValue(attempt, running);
-    case readingAfter: {
-      const followed = attempt.matched >= 0;
-      attempt.matched = attempt.valueEnd;
-      return judge(attempt, running, followed) ? candidate(attempt, 0) : 'failed';
-    }
+    case readingAfter:
+      return judge(rule, running, attempt.valueStart, attempt.valueEnd, attempt.matched >= 0) ?? 'failed';
     default:
-      attempt.valueEnd = Math.max(attempt.valueEnd, attempt.matched);
-      return candidate(attempt, 2);
+      return {
+        rule,
+        start: attempt.valueStart,
+        end: Math.max(attempt.valueEnd, attempt.matched),
+        score: attempt.score,
+        strength: 2,
+      };
   }
 }
 
 function endValue(attempt: Attempt, running: RunningText): Candidate | 'failed' | 'next' {
-  const after = attempt.rule.after();
-  if (!after) return judge(attempt, running, false) ? proceed(attempt) : 'failed';
-  if (attempt.matched < 0) return 'failed';
-  attempt.valueEnd = attempt.matched;
-  return enter(attempt, readingAfter, after, attempt.matched);
+  const { rule, matched, valueStart } = attempt;
+  if (matched < 0) return 'failed';
+  const after = rule.after();
+  if (after) {
+    attempt.valueEnd = matched;
+    return enter(attempt, readingAfter, after, matched);
+  }
+  const found = judge(rule, running, valueStart, matched, false);
+  const rest = rule.rest();
+  if (!found || !rest) return found ?? 'failed';
+  attempt.valueEnd = found.end;
+  attempt.score = found.score;
+  return enter(attempt, readingRest, rest, found.end);
 }
 
 function enter(attempt: Attempt, phase: Phase, dfa: Dfa, at: number): 'next' {
@@ -192,65 +224,58 @@ function enter(attempt: Attempt, phase: Phase, dfa: Dfa, at: number): 'next' {
   return 'next';
 }
 
-function proceed(attempt: Attempt): Candidate | 'next' {
-  const rest = attempt.rule.rest();
-  return rest ? enter(attempt, readingRest, rest, attempt.valueEnd) : candidate(attempt, 0);
-}
-
-/** Finds the longest match that passes; false when there is none. */
-function judge(attempt: Attempt, running: RunningText, followed: boolean): boolean {
-  if (attempt.matched < 0) return false;
-  if (judgeEnd(attempt, running, attempt.matched, followed)) return true;
-  if (!attempt.rule.rule.retry?.test(running.text.slice(attempt.valueStart, attempt.matched))) return false;
-  for (const end of shorterEnds(attempt, running.units)) {
+/** The longest match that passes; null when there is none. */
+function judge(
+  rule: CompiledRule,
+  running: RunningText,
+  start: number,
+  matched: number,
+  followed: boolean,
+): Candidate | null {
+  const value = running.text.slice(start, matched);
+  const found = judgeValue(rule, running, start, matched, value, followed, true);
+  if (found !== null || !rule.retry?.test(value)) return found;
+  for (const end of shorterEnds(rule.value(), running.units, start, matched)) {
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
-    if (judgeEnd(attempt, running, end, false) && attempt.verdict !== 'doubtful') return true;
+    const shorter = judgeValue(rule, running, start, end, running.text.slice(start, end), false, false);
+    if (shorter !== null) return shorter;
   }
-  return false;
+  return null;
 }
 
-function judgeEnd(attempt: Attempt, running: RunningText, end: number, followed: boolean): boolean {
-  const { text, units } = running;
-  const { rule, valueStart: start } = attempt;
-  if (rule.notAfter && end < units.length && rule.notAfter[kindOf(units[end] ?? 0)]) return false;
-  const verdict = rule.check?.({ text, start, end, value: text.slice(start, end), followed }) ?? 'plausible';
-  if (verdict === 'wrong') return false;
-  const supported = verdict !== 'proven' && (followed || isSupported(attempt, units));
-  if (verdict === 'doubtful' && !supported) return false;
-  attempt.valueEnd = end;
-  attempt.verdict = verdict;
-  attempt.score = verdict === 'proven' ? 1 : Math.min(1, rule.rule.score + (supported ? contextBoost : 0));
-  return true;
+function judgeValue(
+  rule: CompiledRule,
+  { text, units }: RunningText,
+  start: number,
+  end: number,
+  value: string,
+  followed: boolean,
+  mayBeDoubtful: boolean,
+): Candidate | null {
+  if (rule.notAfter && end < units.length && rule.notAfter[kindOf(units[end] ?? 0)]) return null;
+  const verdict = rule.check?.({ text, units, start, end, value, followed }) ?? 'plausible';
+  if (verdict === 'wrong') return null;
+  if (verdict === 'proven') return { rule, start, end, score: 1, strength: 1 };
+  if (verdict === 'doubtful' && !mayBeDoubtful) return null;
+  const supported = followed || isSupported(rule, units, start);
+  if (verdict === 'doubtful' && !supported) return null;
+  return { rule, start, end, score: Math.min(1, rule.rule.score + (supported ? contextBoost : 0)), strength: 0 };
 }
 
-/** Whether context stands before the value; looked for once an attempt. */
-function isSupported(attempt: Attempt, units: Uint16Array): boolean {
-  if (attempt.supported === null) {
-    const words = attempt.rule.context();
-    attempt.supported = words !== null && hasContext(words, units, attempt.valueStart);
-  }
-  return attempt.supported;
+/** Whether context stands before the value. */
+function isSupported(rule: CompiledRule, units: Uint16Array, start: number): boolean {
+  const words = rule.context();
+  return words !== null && hasContext(words, units, start);
 }
 
 /** Ends of the shorter matches, longest first. */
-function shorterEnds(attempt: Attempt, units: Uint16Array): number[] {
-  const dfa = attempt.rule.value();
+function shorterEnds(dfa: Dfa, units: Uint16Array, start: number, matched: number): number[] {
   const ends: number[] = [];
   let state = dfa.start;
-  for (let at = attempt.valueStart; at < attempt.matched; at++) {
+  for (let at = start; at < matched; at++) {
     if (state >= dfa.accepting) ends.push(at);
     const unit = units[at] ?? 0;
     state = dfa.next[state + (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
   }
   return ends.reverse();
-}
-
-function candidate(attempt: Attempt, strength: 0 | 2): Candidate {
-  return {
-    rule: attempt.rule,
-    start: attempt.valueStart,
-    end: attempt.valueEnd,
-    score: attempt.score,
-    strength: strength === 2 ? 2 : attempt.verdict === 'proven' ? 1 : 0,
-  };
 }

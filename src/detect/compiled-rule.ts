@@ -7,7 +7,8 @@ import type { Match, Rule, Verdict } from './rule.ts';
  * (Accessors would say the same, but an object that has some looks up all of its fields in a hash table.)
  */
 export interface CompiledRule {
-  readonly rule: Pick<Rule, 'id' | 'entity' | 'score' | 'retry'>;
+  readonly rule: Pick<Rule, 'id' | 'entity' | 'score'>;
+  readonly retry: RegExp | null;
   readonly maxLength: number;
   readonly isApart: boolean;
   readonly order: number;

@@ -92,7 +92,8 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
   const hasBounds = begins !== 0 || ends !== 0;
   const words = context.length > 0 ? compileContext(context.map((word) => word.toLowerCase())) : null;
   const rule: CompiledRule = {
-    rule: { id, entity, score, ...(hasBounds ? { retry: /^/ } : {}) },
+    rule: { id, entity, score },
+    retry: hasBounds ? /^/ : null,
     maxLength: limits.customMatchCharsMax,
     isApart: false,
     order: 0,

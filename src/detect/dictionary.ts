@@ -104,6 +104,7 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
   return (order) => {
     const rule: CompiledRule = {
       rule: { id, entity, score },
+      retry: null,
       maxLength: entryMax,
       isApart: false,
       order,

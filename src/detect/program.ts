@@ -82,8 +82,10 @@ function compileRule(
   automatonOf: (pattern: RegExp) => Dfa,
 ): CompiledRule {
   const made = (pattern: RegExp | undefined): Dfa | null => (pattern ? automatonOf(pattern) : null);
+  const { id, entity, score } = rule;
   return {
-    rule,
+    rule: { id, entity, score },
+    retry: rule.retry ?? null,
     order,
     head: null,
     hasLead: rule.lead !== undefined,

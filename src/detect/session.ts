@@ -8,9 +8,9 @@ import {
   certainEnd,
   earliestStart,
   inLead,
-  isHopeless,
   shiftAttempt,
   startAttempt,
+  tryValue,
 } from './attempt.ts';
 import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
@@ -26,6 +26,9 @@ export interface Session {
   /** Takes the next piece; with `last`, the text ends with it and everything is decided. */
   feed(piece: string, last: boolean): StreamScan;
 }
+
+/** In place of a position. */
+const nowhere = -1;
 
 /** Characters kept before the first undecided one: what rules may look at to their left. */
 const keepChars = contextCharsMax + 16;
@@ -55,6 +58,9 @@ export function createSession(program: Program): Session {
   const anchorScan = createAnchorScan(program, begin);
   /** By `leadId`. */
   const walks: (LeadWalk | undefined)[] = [];
+  /** By rule, where it was tried last, and where a value of it was: from the same place it comes to the same end. */
+  const triedAt = new Int32Array(program.rules.length).fill(nowhere);
+  const valueTriedAt = new Int32Array(program.rules.length).fill(nowhere);
 
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, running, last);
@@ -76,13 +82,22 @@ export function createSession(program: Program): Session {
       if (anchorEnd < units.length && reach.follow[kindOf(units[anchorEnd] ?? 0)] !== 1) return;
       if (!isReached(units, anchor, reach)) return;
       start = startOf(units, anchor, reach);
+      if (triedAt[rule.order] === start) return;
+      triedAt[rule.order] = start;
     }
     if (notBefore !== null && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)] === 1) return;
     if (rule.isApart && isInRow(units, start)) return;
     const valueStart = rule.hasLead ? leadEnd(rule, units, start) : start;
     if (valueStart === noLead) return;
-    if (valueStart === leadOpen) settle(startAttempt(rule, start), last);
-    else if (!isHopeless(rule, units, valueStart)) settle(startAttempt(rule, valueStart, true), last);
+    if (valueStart === leadOpen) {
+      settle(startAttempt(rule, start), last);
+      return;
+    }
+    if (valueTriedAt[rule.order] === valueStart) return;
+    valueTriedAt[rule.order] = valueStart;
+    const outcome = tryValue(rule, running, valueStart, last);
+    if (outcome === 'open') settle(startAttempt(rule, valueStart, true), last);
+    else if (outcome !== 'failed') pending.push(outcome);
   }
 
   function leadEnd(rule: CompiledRule, units: Uint16Array, start: number): number {
@@ -185,6 +200,8 @@ export function createSession(program: Program): Session {
     base += drop;
     anchorScan.shift(drop);
     for (const walk of walks) walk?.forget();
+    triedAt.fill(nowhere);
+    valueTriedAt.fill(nowhere);
     decided -= drop;
     for (const attempt of open) shiftAttempt(attempt, drop);
     if (swallowed) shiftAttempt(swallowed, drop);

@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Rule } from '../rule.ts';
-import { ibanLengths, isIban } from '../validators/iban.ts';
+import { ibanLengths, isIbanAt } from '../validators/iban.ts';
 
 const letter = '[A-Z0-9]';
 
@@ -25,7 +25,7 @@ export const bankRules: readonly Rule[] = [
     maxLength: 42,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_@]/,
-    check: ({ value }) => (isIban(value) ? 'proven' : 'wrong'),
+    check: ({ units, start, end }) => (isIbanAt(units, start, end) ? 'proven' : 'wrong'),
     score: 0.5,
     source: 'https://www.swift.com/standards/data-standards/iban-international-bank-account-number',
     examples: {

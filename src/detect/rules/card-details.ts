@@ -5,17 +5,34 @@ import { passesLuhn } from '../validators/luhn.ts';
 /** Characters between a card's number and what belongs to it. */
 const nearChars = 40;
 
-/** Whether a card's number ends at most `nearChars` before the match. */
-function cardBefore({ text, start }: Match): boolean {
-  const left = text.slice(Math.max(0, start - nearChars - 24), start);
-  // Every way of grouping a card's digits has four in a row.
-  if (!/\d{4}/.test(left)) return false;
-  const runs = left.matchAll(/\d(?:[ -]?\d){11,18}/g);
-  for (const { 0: run, index } of runs) {
-    if (left.length - index - run.length <= nearChars && passesLuhn(run)) return true;
+/**
+ * Whether a card's number ends at most `nearChars` before the match: twelve digits or more, one blank or hyphen at most between two of
+ * them, with the right check digit. Of more than nineteen, the first nineteen are judged, then the others.
+ */
+function cardBefore({ text, units, start }: Match): boolean {
+  const from = Math.max(0, start - nearChars - 24);
+  let begin = from;
+  let end = from;
+  let digits = 0;
+  for (let at = from; at <= start; at++) {
+    const unit = at < start ? (units[at] ?? 0) : 0;
+    const isDigit = unit >= 0x30 && unit <= 0x39;
+    if (isDigit && digits > 0 && digits < cardDigitsMax) {
+      digits++;
+      end = at + 1;
+      continue;
+    }
+    if ((unit === 0x20 || unit === 0x2d) && at === end && digits > 0 && digits < cardDigitsMax) continue;
+    if (digits >= cardDigitsMin && start - end <= nearChars && passesLuhn(text.slice(begin, end))) return true;
+    digits = isDigit ? 1 : 0;
+    begin = at;
+    end = at + digits;
   }
   return false;
 }
+
+const cardDigitsMin = 12;
+const cardDigitsMax = 19;
 
 function codeCheck(match: Match): Verdict {
   return /^(\d)\1+$/.test(match.value) && !cardBefore(match) ? 'wrong' : 'plausible';

@@ -52,54 +52,108 @@ const after = /[ \t]?[([-]?(?:office|fax|mobile|cell|phone|tel|home|work|desk|di
 
 const northAmerican = /^(?:(?:\+|00)?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}$/;
 
-function phoneCheck({ text, start, value }: Match): Verdict {
-  if (dateOrAddress.test(value) || isPartOfNumber(text, start)) return 'wrong';
-  const number = /[xX#eE]/.test(value) ? value.replace(/ ?[xX#eE].*$/, '') : value;
-  const count = digitCount(number);
-  if (count < 6) return 'wrong';
-  const isInternational = /^\(?(?:\+|00)/.test(number);
-  if (count > 20 && !isInternational) return /\d{15}/.test(number) || isOneDigit(number) ? 'wrong' : 'doubtful';
+function phoneCheck({ text, units, start, end, value }: Match): Verdict {
+  if (isPartOfNumber(units, start)) return 'wrong';
+  const { numberEnd, count, run, isOneDigit, isCount } = readNumber(units, start, end);
+  if (count < 6 || (count < 13 && dateOrAddress.test(value))) return 'wrong';
+  const isInternational = opensInternational(units, start);
+  if (count > 20 && !isInternational) return run >= 15 || isOneDigit ? 'wrong' : 'doubtful';
+  const isNational = !isInternational && (count === 10 || count === 11);
+  const number = isInternational || isNational ? value.slice(0, numberEnd - start) : '';
   const digits = number.replace(/\D+/g, '');
   if (isInternational) {
     const kind = internationalNumberKind(digits.replace(/^00/, ''));
     if (kind === 'assigned' || (kind === 'possible' && number.includes('+'))) return 'plausible';
-  } else if (digits.length === 10 || digits.length === 11) {
+  } else if (isNational) {
     if (
       northAmerican.test(number) &&
       internationalNumberKind(digits.length === 10 ? `1${digits}` : digits) === 'assigned'
     ) {
       return 'plausible';
     }
-    if (/^0[1-9]\d{8,9}$/.test(number) && isLikelyTrunkNumber(digits) && !isOtherNumber(text, start))
+    if (/^0[1-9]\d{8,9}$/.test(number) && !isCount && isLikelyTrunkNumber(digits) && !isOtherNumber(text, start))
       return 'plausible';
   }
   // Too common a word to be context at a distance.
-  if (/(?:^|\W)(?:call|dial|ring|text):? ?$/i.test(text.slice(Math.max(0, start - 7), start)) && digits.length <= 15)
-    return 'plausible';
+  if (count <= 15 && isToldToCall(text, units, start)) return 'plausible';
   // Two numbers in one run are longer than E.164 allows; fifteen digits and more in one group are no number at all.
-  return /\d{15}/.test(number) || /^(\d)\1+$/.test(digits) || isCount(digits) ? 'wrong' : 'doubtful';
+  return run >= 15 || isOneDigit || isCount ? 'wrong' : 'doubtful';
 }
 
 function isOtherNumber(text: string, start: number): boolean {
   return otherNumber.test(text.slice(Math.max(0, start - 32), start));
 }
 
-function digitCount(number: string): number {
-  let count = 0;
-  for (let at = 0; at < number.length; at++) if (isDigit(number.charCodeAt(at))) count++;
-  return count;
+const space = 0x20;
+const hash = 0x23;
+const plus = 0x2b;
+const zero = 0x30;
+const nine = 0x39;
+const colon = 0x3a;
+const bracket = 0x28;
+const letterE = 0x65;
+const letterG = 0x67;
+const letterL = 0x6c;
+const letterT = 0x74;
+const letterX = 0x78;
+
+interface NumberRead {
+  /** Where an extension begins, or the value ends: ` x22`, `#22`, ` ext. 22` are no part of the number. */
+  readonly numberEnd: number;
+  /** How many digits it has, and how many stand together at most. */
+  readonly count: number;
+  readonly run: number;
+  /** The same digit over and over, whatever stands between. */
+  readonly isOneDigit: boolean;
+  /** `0123456789` and other parts of the row of digits. */
+  readonly isCount: boolean;
 }
 
-/** The same digit over and over, whatever stands between. */
-function isOneDigit(number: string): boolean {
+function readNumber(units: Uint16Array, start: number, end: number): NumberRead {
+  let numberEnd = end;
+  let count = 0;
+  let run = 0;
+  let current = 0;
   let first = 0;
-  for (let at = 0; at < number.length; at++) {
-    const unit = number.charCodeAt(at);
-    if (!isDigit(unit)) continue;
-    if (first !== 0 && unit !== first) return false;
-    first = unit;
+  let before = 0;
+  let differences = 0;
+  let isRow = true;
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    if (isDigit(unit)) {
+      if (count === 0) first = unit;
+      else if (unit !== (before === nine ? zero : before + 1)) isRow = false;
+      differences |= unit ^ first;
+      before = unit;
+      count++;
+      if (++current > run) run = current;
+      continue;
+    }
+    current = 0;
+    if (unit === hash || (unit | 0x20) === letterX || (unit | 0x20) === letterE) {
+      numberEnd = at > start && units[at - 1] === space ? at - 1 : at;
+      break;
+    }
   }
-  return true;
+  const isCount = isRow && count >= 8 && count <= 20 - (first - zero);
+  return { numberEnd, count, run, isOneDigit: differences === 0, isCount };
+}
+
+/** Whether a verb that goes with numbers stands right before. */
+function isToldToCall(text: string, units: Uint16Array, start: number): boolean {
+  let at = start - 1;
+  if (units[at] === space) at--;
+  if (units[at] === colon) at--;
+  // The last letters of those verbs, so that the expression is seldom needed.
+  const letter = (units[at] ?? 0) | 0x20;
+  if (letter !== letterL && letter !== letterG && letter !== letterT) return false;
+  return /(?:^|\W)(?:call|dial|ring|text):? ?$/i.test(text.slice(Math.max(0, start - 7), start));
+}
+
+/** `+`, or `00`, perhaps in a bracket. */
+function opensInternational(units: Uint16Array, start: number): boolean {
+  const at = units[start] === bracket ? start + 1 : start;
+  return units[at] === plus || (units[at] === zero && units[at + 1] === zero);
 }
 
 function isDigit(unit: number): boolean {
@@ -107,12 +161,7 @@ function isDigit(unit: number): boolean {
 }
 
 function isLikelyTrunkNumber(digits: string): boolean {
-  return !isCount(digits) && !isIsbn10(digits) && isAssignedSomewhere(digits.slice(1));
-}
-
-/** `0123456789` and other parts of the row of digits. */
-function isCount(digits: string): boolean {
-  return digits.length >= 8 && '01234567890123456789'.includes(digits);
+  return !isIsbn10(digits) && isAssignedSomewhere(digits.slice(1));
 }
 
 /** Ten digits with the book's check digit. */
@@ -124,9 +173,17 @@ const dateOrAddress =
   /^\d{1,3}(?:\.\d{1,3}){3}$|^\d{4}([-./])\d{1,2}\1\d{1,2}(?: \d{2})?$|^\d{1,2}([-./])\d{1,2}\2\d{2,4}(?: \d{2})?$/;
 
 /** A currency or number sign, or the digits of a longer number, right before. */
-function isPartOfNumber(text: string, start: number): boolean {
-  return /[$€£#][-.,/:]?$|\d[-.,/:]$/.test(text.slice(Math.max(0, start - 2), start));
+function isPartOfNumber(units: Uint16Array, start: number): boolean {
+  if (start === 0) return false;
+  const before = units[start - 1] ?? 0;
+  if (numberSigns.has(before)) return true;
+  if (start === 1 || !numberJoints.has(before)) return false;
+  const further = units[start - 2] ?? 0;
+  return numberSigns.has(further) || isDigit(further);
 }
+
+const numberSigns: ReadonlySet<number> = new Set([...'$€£#'].map((sign) => sign.charCodeAt(0)));
+const numberJoints: ReadonlySet<number> = new Set([...'-.,/:'].map((sign) => sign.charCodeAt(0)));
 
 const separator = '[ \\-./]{1,2}';
 

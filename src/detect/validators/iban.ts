@@ -115,12 +115,23 @@ export const ibanLengths: Readonly<Record<string, number>> = {
 
 /** ISO 13616: the country's length and the check digits (ISO 7064 MOD 97-10). Blanks and hyphens are skipped. */
 export function isIban(text: string): boolean {
+  return isIbanAt(
+    Uint16Array.from(text, (char) => char.charCodeAt(0)),
+    0,
+    text.length,
+  );
+}
+
+/** The same of a part of a text. */
+export function isIbanAt(units: Uint16Array, start: number, end: number): boolean {
   // Nearly everything that looks like one has another length.
-  let length = text.length;
-  for (let i = 0; i < text.length; i++) if (isSeparator(text.charCodeAt(i))) length--;
-  if (ibanLengths[text.slice(0, 2).toUpperCase()] !== length) return false;
-  const iban = text.replace(/[ -]/g, '').toUpperCase();
-  return mod97(iban.slice(4) + iban.slice(0, 4)) === 1;
+  let length = end - start;
+  for (let at = start; at < end; at++) if (isSeparator(units[at] ?? 0)) length--;
+  const country = String.fromCharCode(units[start] ?? 0, units[start + 1] ?? 0);
+  if (ibanLengths[country.toUpperCase()] !== length) return false;
+  // The country and the check digits count as if they stood at the end.
+  const remainder = remainderOf(units, start + 4, end, 0);
+  return remainderOf(units, start, start + 4, remainder) === 1;
 }
 
 function isSeparator(unit: number): boolean {
@@ -129,11 +140,23 @@ function isSeparator(unit: number): boolean {
 
 /** Remainder of an alphanumeric text read as a number, letters counting as 10 to 35. */
 export function mod97(text: string): number {
-  let remainder = 0;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    remainder = unit < 0x41 ? remainder * 10 + unit - 0x30 : remainder * 100 + unit - 0x37;
-    remainder %= 97;
+  return remainderOf(
+    Uint16Array.from(text, (char) => char.charCodeAt(0)),
+    0,
+    text.length,
+    0,
+  );
+}
+
+/** The same of units that stand behind what left `before`. Blanks and hyphens are skipped, letters of both cases are the same. */
+function remainderOf(units: Uint16Array, from: number, to: number, before: number): number {
+  let remainder = before;
+  for (let at = from; at < to; at++) {
+    const unit = units[at] ?? 0;
+    if (isSeparator(unit)) continue;
+    remainder = unit < 0x41 ? remainder * 10 + unit - 0x30 : remainder * 100 + (unit & 0x5f) - 0x37;
+    // As seldom as the numbers stay small integers.
+    if (remainder > 10_000_000) remainder %= 97;
   }
-  return remainder;
+  return remainder % 97;
 }

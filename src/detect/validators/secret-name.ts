@@ -10,9 +10,48 @@ export function nameBefore(text: string, start: number): readonly string[] {
     end = skipBack(text, begin, limit, false);
     begin = skipBack(text, end, limit, true);
   }
-  const name = text.slice(begin, end).replace(/([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])/g, '$1$3_$2$4');
-  const words = name.toLowerCase().match(/[a-z]+|[^\x00-\x7f]+/g) ?? [];
+  const words = wordsOf(text.slice(begin, end));
   return particles.has(words.at(-1) ?? '') ? words.slice(0, -1) : words;
+}
+
+/** Runs of letters, cut at the humps of camelCase, and runs of what is no ASCII. */
+function wordsOf(name: string): string[] {
+  const words: string[] = [];
+  let begin = 0;
+  let humpFrom = 0;
+  let before = none;
+  for (let at = 0; at <= name.length; at++) {
+    const kind = wordKind(name, at);
+    let isCut = before !== kind && !(before >= small && kind >= small);
+    if (at >= humpFrom && kind === capital && (before === small || before === figure)) {
+      isCut = true;
+      humpFrom = at + 2;
+    } else if (at >= humpFrom && kind === capital && before === capital && wordKind(name, at + 1) === small) {
+      isCut = true;
+      humpFrom = at + 3;
+    }
+    if (isCut) {
+      if (at > begin && (before >= small || before === foreign)) words.push(name.slice(begin, at).toLowerCase());
+      begin = at;
+    }
+    before = kind;
+  }
+  return words;
+}
+
+const none = 0;
+const figure = 1;
+const foreign = 2;
+const small = 3;
+const capital = 4;
+
+function wordKind(name: string, at: number): number {
+  if (at >= name.length) return none;
+  const unit = name.charCodeAt(at);
+  if (unit >= 0x80) return foreign;
+  if (unit >= 0x61 && unit <= 0x7a) return small;
+  if (unit >= 0x41 && unit <= 0x5a) return capital;
+  return unit >= 0x30 && unit <= 0x39 ? figure : none;
 }
 
 /** Words between a name and its value: a type, a verb, the member that holds the value (`name: PUBLIC_KEY`, `value: …`). */

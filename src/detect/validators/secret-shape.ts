@@ -10,44 +10,88 @@ const judgedCharsMax = 96;
  */
 export function looksRandom(text: string): boolean {
   const value = text.slice(0, judgedCharsMax);
-  if (value.length < 10 || /^[A-Za-z]{1,11}$/.test(value)) return false;
-  if (isPlaceholder(value) || isReference(value) || /abcdefghijklmnop/i.test(value)) return false;
+  if (value.length < 10 || (value.length <= 11 && /^[A-Za-z]+$/.test(value))) return false;
+  if (isPlaceholder(value) || isReference(value) || isAlphabet(value)) return false;
   if (isMadeOfWords(value) && !uuid.test(value)) return false;
   return entropy(value) >= (value.length < 16 ? 2.6 : 2.9);
 }
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+function isAlphabet(value: string): boolean {
+  return value.length >= 16 && /abcdefghijklmnop/i.test(value);
+}
+
 /** Names, versions, dates, model ids: pieces that are each all letters or all digits. */
 function isMadeOfWords(value: string): boolean {
-  return !value
-    .replace(termOfArt, '')
-    .split(/[-_./=+~]+/)
-    .some(isMixed);
+  const text = value.replace(termOfArt, '');
+  let begin = 0;
+  for (let at = 0; at <= text.length; at++) {
+    if (at < text.length && !joints.has(text.charCodeAt(at))) continue;
+    if (isMixed(text, begin, at)) return false;
+    begin = at + 1;
+  }
+  return true;
 }
+
+const joints: ReadonlySet<number> = new Set([...'-_./=+~'].map((sign) => sign.charCodeAt(0)));
 
 /** Words with digits in them. */
 const termOfArt =
   /base(?:16|32|58|62|64)(?:url)?|sha-?\d{1,3}(?:withrsa|rsa)?|md5|utf-?\d+|aes-?\d+(?:gcm|cbc|kw)?|a\d{3}(?:gcm)?kw|rsa\d+|x509v?\d?|oauth\d?|ed25519|secp256[kr]1|curve25519|pkcs\d+|ipv[46]|http\d|h264|mp[34]|utf8mb4|int\d+|float\d+|es20\d\d/gi;
 
 /** Letters and digits, or the two cases, in an order that no word and no camelCase name has. */
-function isMixed(piece: string): boolean {
-  if (piece.length < 6) return false;
-  if (/^\d+$/.test(piece)) return piece.length >= 14;
-  const letters = piece.replace(/[^A-Za-z]+/g, '').length;
-  const digits = piece.length - letters;
-  const changes = piece.match(/[A-Za-z](?=\d)|\d(?=[A-Za-z])/g)?.length ?? 0;
-  if (digits >= 2 && letters >= 2) return changes >= 2 || piece.length >= 16;
+function isMixed(text: string, begin: number, end: number): boolean {
+  const length = end - begin;
+  if (length < 6) return false;
+  let letters = 0;
+  let figures = 0;
+  let changes = 0;
+  let humps = 0;
+  let humpFrom = begin;
+  for (let at = begin; at < end; at++) {
+    const kind = kindAt(text, at, end);
+    const next = kindAt(text, at + 1, end);
+    if (kind === figure) figures++;
+    else if (kind !== other) letters++;
+    if (kind === figure ? isLetterKind(next) : isLetterKind(kind) && next === figure) changes++;
+    if (at < humpFrom) continue;
+    // `aB`, `ABc`: what is part of one hump begins no other.
+    const size = kind === lower && next === upper ? 2 : kind === upper && next === upper ? 3 : 0;
+    if (size === 0 || (size === 3 && kindAt(text, at + 2, end) !== lower)) continue;
+    humps++;
+    humpFrom = at + size;
+  }
+  if (figures === length) return length >= 14;
+  const digits = length - letters;
+  if (digits >= 2 && letters >= 2) return changes >= 2 || length >= 16;
   // More humps than a camelCase name of that length would have.
-  const humps = piece.match(/[a-z][A-Z]|[A-Z]{2}[a-z]/g)?.length ?? 0;
-  if (digits > 0) return changes + humps >= 5 || piece.length >= 20;
-  return piece.length >= 12 && humps * 3 >= piece.length;
+  if (digits > 0) return changes + humps >= 5 || length >= 20;
+  return length >= 12 && humps * 3 >= length;
+}
+
+const other = 0;
+const figure = 1;
+const lower = 2;
+const upper = 3;
+
+function kindAt(text: string, at: number, end: number): number {
+  if (at >= end) return other;
+  const unit = text.charCodeAt(at);
+  if (unit >= 0x30 && unit <= 0x39) return figure;
+  if (unit >= 0x61 && unit <= 0x7a) return lower;
+  return unit >= 0x41 && unit <= 0x5a ? upper : other;
+}
+
+function isLetterKind(kind: number): boolean {
+  return kind >= lower;
 }
 
 /** Code that gets the value from somewhere: `process.env.TOKEN`, `config.auth.token`, `/run/secrets/token`. */
 function isReference(value: string): boolean {
-  if (/^(?:\.{0,2}|~)\/[\w.-]+(?:\/[\w.-]+)+$/.test(value)) return !/\/[A-Za-z0-9]{24,}/.test(value);
-  return /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && codeRoot.test(value);
+  if ('./~'.includes(value.charAt(0)) && /^(?:\.{0,2}|~)\/[\w.-]+(?:\/[\w.-]+)+$/.test(value))
+    return !/\/[A-Za-z0-9]{24,}/.test(value);
+  return value.includes('.') && /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && codeRoot.test(value);
 }
 
 const codeRoot =
