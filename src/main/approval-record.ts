@@ -27,6 +27,8 @@ export function approvalEntry(approval: Approval, before: Approval | null): Audi
         group_match: terms.groupMatch,
         ...(terms.allowSelf ? { self_approval_allowed: true } : {}),
       },
+      // Once, and with what is sensitive in it labelled: as reviewers see it.
+      ...(before === null && held.requesterReason !== null ? { requester_reason: held.requesterReason } : {}),
       uses_left: approval.usesLeft,
       ...(isForced(approval) ? { forced: true } : {}),
       decisions: approval.decisions.map(({ by, groups, verdict, reason, atMs, isOwn }) => ({
