@@ -7,7 +7,7 @@ export function openAiError(error: ClientError): { readonly error: Readonly<Reco
     error: {
       ...error.details,
       message: error.message,
-      type: openAiErrorType(error.status),
+      type: openAiErrorType(error),
       code: error.code,
       param: null,
       exchange: error.exchange,
@@ -45,13 +45,14 @@ export function errorEventIn(place: StreamPlace | undefined, event: string | nul
   }
 }
 
-/** The `type` that OpenAI's API gives with a status (platform documentation, "Error codes"). */
-function openAiErrorType(status: number): string {
+/** The `type` that OpenAI's API gives with a status (platform documentation, "Error codes"), but for what it knows nothing of. */
+function openAiErrorType({ status, code }: ClientError): string {
   switch (status) {
     case 401:
       return 'authentication_error';
     case 403:
-      return 'permission_error';
+      // Not refused for good: agents may look for this, and come back.
+      return code === 'approval_pending' ? 'approval_required' : 'permission_error';
     case 404:
       return 'not_found_error';
     case 429:

@@ -250,7 +250,7 @@ describe('errors in the words of the caller', () => {
     expect(thrown).toMatchObject({
       status: 403,
       code: 'approval_pending',
-      type: 'permission_error',
+      type: 'approval_required',
       param: null,
       error: { approval_id: 'apr_1', expires_at: '2026-01-01T00:00:00Z', exchange: 'exchange-1' },
     });
@@ -466,7 +466,7 @@ describe('errors in the words of the caller', () => {
       error: {
         approval_id: 'apr_1',
         message: 'A reviewer has to agree first.',
-        type: 'permission_error',
+        type: 'approval_required',
         code: 'approval_pending',
         param: null,
         exchange: 'exchange-1',
