@@ -34,50 +34,56 @@ const seconds = Number(values.seconds ?? defaults.seconds);
 const bodies = Number(values.bodies ?? defaults.bodies);
 const bytes = Number(values.bytes ?? defaults.bytes);
 
+/** In order, as the exchange writes them down. */
 const facts: JsonObject = {
-  method: 'POST',
-  host: 'api.example.com',
-  path: '/v1/chat/completions',
-  dialect: 'openai.chat',
-  model: 'gpt-x',
   caller: {
-    pseudonym: 'a1b2c3d4e5f6',
-    kind: 'human',
-    issuer: 'https://idp.example.com',
     groups: ['engineering', 'staff'],
+    issuer: 'https://idp.example.com',
+    kind: 'human',
+    pseudonym: 'a1b2c3d4e5f6',
   },
-  policy: { revision: `sha256:${'0'.repeat(64)}` },
   decision: {
     action: 'allow',
-    rules: ['pii'],
+    capture: 'full',
+    labels: {},
     reasons: [],
     redact: [{ entity: '*', method: 'token' }],
-    labels: {},
-    capture: 'full',
+    rules: ['pii'],
   },
-  findings: [{ entity: 'EMAIL_ADDRESS', detector: 'email', role: 'user', count: 2 }],
-  t: { received: '1795376943123456789', decided: '1795376943123456789' },
+  dialect: 'openai.chat',
+  findings: [{ count: 2, detector: 'email', entity: 'EMAIL_ADDRESS', role: 'user' }],
+  host: 'api.example.com',
+  method: 'POST',
+  model: 'gpt-x',
+  path: '/v1/chat/completions',
+  policy: { revision: `sha256:${'0'.repeat(64)}` },
+  t: { decided: '1795376943123456789', received: '1795376943123456789' },
 };
 const sealed: Record<string, SealedBodySource> = {};
 for (let i = 0; i < bodies; i++) {
   sealed[`body_${i}`] = { mediaType: 'application/json', bytes: Buffer.alloc(bytes, 97 + i) };
 }
 
+/** How often memory is looked at. */
+const watchMs = 100;
+
 const directory = mkdtempSync(join(values.directory, 'bench-ledger-'));
 try {
   const log = await openTestLog(directory, { limits: { checkpointIntervalMs: 1_000 } });
   await load(log, 2, rate);
   const harness = await harnessCpu();
+  const acks = ackTimes();
   const watch = watchLog(log);
   const cpu = process.cpuUsage();
   const threads = threadCpu();
   const started = performance.now();
-  const { acksMs, secondOf, refused } = await load(log, seconds, rate);
+  const refused = await load(log, seconds, rate, acks.add);
   const took = (performance.now() - started) / 1000;
   const used = process.cpuUsage(cpu);
   const { eventLoop, busiest, others } = cpuBetween(threads, threadCpu());
   watch.stop();
   await log.close();
+  const acksMs = acks.all();
   const records = acksMs.length;
   const each = (us: number): string => (us / records).toFixed(1);
   print('records/s', (records / took).toFixed(0));
@@ -90,17 +96,41 @@ try {
   print('  crypto alone', cryptoAlone().toFixed(1));
   print('cores', ((used.user + used.system - harness) / took / 1e6).toFixed(2));
   print('ack ms', quantiles(acksMs));
-  print('ack ms, median second', quantiles(medianSecond(acksMs, secondOf)));
+  print('ack ms, median second', quantiles(acks.medianSecond()));
   print('signed head behind, ms', quantiles(watch.behindMs));
   print('RSS MB, by fifths', fifths(watch.rssMb).join(' '));
+  print('  grew in the second half', `${perMinute(watch.rssMb.slice(watch.rssMb.length / 2)).toFixed(1)} MB a minute`);
+  print("  event loop's heap, by fifths", fifths(watch.heapMb).join(' '));
+  print('  its buffers, by fifths', fifths(watch.buffersMb).join(' '));
   print('raw fdatasync ms', quantiles(rawSyncs(join(directory, 'raw'))));
 } finally {
   rmSync(directory, { recursive: true });
 }
 
-/** Looks at memory and at the signed head ten times a second. */
-function watchLog(log: FileLog): { readonly rssMb: number[]; readonly behindMs: number[]; stop(): void } {
+/** By how much a minute a sample of `watchLog` goes up: the slope of its regression line. */
+function perMinute(sample: readonly number[]): number {
+  const middle = (sample.length - 1) / 2;
+  const mean = sample.reduce((sum, each) => sum + each, 0) / sample.length;
+  let along = 0;
+  let square = 0;
+  for (const [i, each] of sample.entries()) {
+    along += (i - middle) * (each - mean);
+    square += (i - middle) ** 2;
+  }
+  return (along / square) * (60_000 / watchMs);
+}
+
+/** Looks at memory and at the signed head. */
+function watchLog(log: FileLog): {
+  readonly rssMb: number[];
+  readonly heapMb: number[];
+  readonly buffersMb: number[];
+  readonly behindMs: number[];
+  stop(): void;
+} {
   const rssMb: number[] = [];
+  const heapMb: number[] = [];
+  const buffersMb: number[] = [];
   const behindMs: number[] = [];
   /** What was durable, and when. */
   const seen: { readonly records: number; readonly atMs: number }[] = [];
@@ -110,9 +140,12 @@ function watchLog(log: FileLog): { readonly rssMb: number[]; readonly behindMs: 
     seen.push({ records, atMs: now });
     while ((seen[0]?.records ?? Number.POSITIVE_INFINITY) <= checkpointed) seen.shift();
     behindMs.push(now - (seen[0]?.atMs ?? now));
-    rssMb.push(process.memoryUsage.rss() / 1e6);
-  }, 100);
-  return { rssMb, behindMs, stop: () => clearInterval(timer) };
+    const { rss, heapTotal, arrayBuffers } = process.memoryUsage();
+    rssMb.push(rss / 1e6);
+    heapMb.push(heapTotal / 1e6);
+    buffersMb.push(arrayBuffers / 1e6);
+  }, watchMs);
+  return { rssMb, heapMb, buffersMb, behindMs, stop: () => clearInterval(timer) };
 }
 
 function segmentBytes(path: string): number {
@@ -124,19 +157,35 @@ function fifths(sample: readonly number[]): string[] {
   return [0, 1, 2, 3, 4, 5].map((n) => (sample[Math.floor(((sample.length - 1) * n) / 5)] ?? 0).toFixed(0));
 }
 
-/** The acknowledgements of the second whose 99th percentile is the median of all: what the run was like but for its bad moments. */
-function medianSecond(acksMs: readonly number[], secondOf: readonly number[]): readonly number[] {
-  const bySecond = new Map<number, number[]>();
-  for (const [i, ms] of acksMs.entries()) {
-    const second = secondOf[i] ?? 0;
-    const found = bySecond.get(second);
-    if (found === undefined) bySecond.set(second, [ms]);
-    else found.push(ms);
-  }
-  const p99 = (sample: readonly number[]): number =>
-    [...sample].sort((a, b) => a - b)[Math.floor(sample.length * 0.99)] ?? 0;
-  const ordered = [...bySecond.values()].map((sample) => ({ sample, at: p99(sample) })).sort((a, b) => a.at - b.at);
-  return ordered[Math.floor(ordered.length / 2)]?.sample ?? [];
+interface AckTimes {
+  add(ms: number, second: number): void;
+  all(): readonly number[];
+  /** Those of the second whose 99th percentile is the median of all: what the run was like but for its bad moments. */
+  medianSecond(): readonly number[];
+}
+
+/** All memory that it needs is in use from the start, so that it is no part of what the log is seen to take. */
+function ackTimes(): AckTimes {
+  const times = new Float32Array(Math.ceil((rate === 0 ? 20_000 : rate) * (seconds + 1))).fill(-1);
+  const secondOf = new Uint16Array(times.length).fill(1);
+  let count = 0;
+  return {
+    add: (ms, second) => {
+      times[count] = ms;
+      secondOf[count] = second;
+      if (count < times.length) count += 1;
+    },
+    all: () => [...times.subarray(0, count)],
+    medianSecond: () => {
+      const bySecond = Array.from({ length: seconds + 1 }, (): number[] => []);
+      for (let i = 0; i < count; i++) bySecond[secondOf[i] ?? 0]?.push(times[i] ?? 0);
+      const ordered = bySecond
+        .filter((sample) => sample.length > 0)
+        .map((sample) => ({ sample, at: sample.sort((a, b) => a - b)[Math.floor(sample.length * 0.99)] ?? 0 }))
+        .sort((a, b) => a.at - b.at);
+      return ordered[Math.floor(ordered.length / 2)]?.sample ?? [];
+    },
+  };
 }
 
 /** CPU of this program when it offers the same load to a log that does nothing. */
@@ -147,16 +196,13 @@ async function harnessCpu(): Promise<number> {
   return used.user + used.system;
 }
 
-interface Loaded {
-  readonly acksMs: readonly number[];
-  /** In which second of the run each of them was sent. */
-  readonly secondOf: readonly number[];
-  readonly refused: number;
-}
-
-async function load(log: AuditLog, forSeconds: number, rate: number): Promise<Loaded> {
-  const acksMs: number[] = [];
-  const secondOf: number[] = [];
+/** Tells of each acknowledgement how long it took, and in which second of the run it was asked for. Returns how many were refused. */
+async function load(
+  log: AuditLog,
+  forSeconds: number,
+  rate: number,
+  onAck: AckTimes['add'] = () => undefined,
+): Promise<number> {
   let refused = 0;
   let waiting = 0;
   let sent = 0;
@@ -170,8 +216,7 @@ async function load(log: AuditLog, forSeconds: number, rate: number): Promise<Lo
       const one = log.append(entry(sent)).then(
         () => {
           waiting -= 1;
-          acksMs.push(performance.now() - at);
-          secondOf.push(Math.floor((at - start) / 1000));
+          onAck(performance.now() - at, Math.floor((at - start) / 1000));
         },
         () => {
           waiting -= 1;
@@ -184,7 +229,7 @@ async function load(log: AuditLog, forSeconds: number, rate: number): Promise<Lo
   }
   while (waiting > 0) await wait(1);
   await Promise.all(appended);
-  return { acksMs, secondOf, refused };
+  return refused;
 }
 
 /** The facts and bodies of an ordinary exchange. Outside of a benchmark every entry has buffers of its own. */
