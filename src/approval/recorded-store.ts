@@ -67,22 +67,20 @@ export function createRecordedStore(
     await settle(approval);
   };
 
-  /** As many as the table lets be under way: what it refuses is left to a sweep, like what fails. */
+  const used: Approval[] = [];
   const settling = new Set<Promise<void>>();
+  /** As many as the table lets be under way: what it refuses is left to a sweep, like what fails. */
+  const settleUsed = (): void => {
+    for (const approval of used.splice(0)) {
+      const done = settle(approval)
+        .catch(() => undefined)
+        .finally(() => settling.delete(done));
+      settling.add(done);
+    }
+  };
   const settleLater = (approval: Approval): void => {
-    const done = new Promise<void>((resolve) => {
-      // Behind whatever goes on with the use that was taken.
-      setImmediate(async () => {
-        try {
-          await settle(approval);
-        } catch {
-          // The next sweep does it.
-        }
-        settling.delete(done);
-        resolve();
-      });
-    });
-    settling.add(done);
+    // Behind whatever goes on with the use that was taken.
+    if (used.push(approval) === 1) setImmediate(settleUsed);
   };
 
   /** Reads, asks the state machine, stages, records, settles; again when another was quicker. */
@@ -236,6 +234,7 @@ export function createRecordedStore(
     release: table.release,
     subscribe: (listener) => table.subscribe(listener),
     close: async () => {
+      settleUsed();
       await Promise.all(settling);
       await table.close();
     },

@@ -215,6 +215,39 @@ describe('decisions and consumptions at the same time', () => {
   });
 });
 
+test('a grant that is taken back while the request is still held', async () => {
+  const { approval } = await pass('d');
+  await store.approve(approval.id, ada);
+  // Ben is quicker than the request that has just found its grant.
+  const overtaken: ApprovalStore = {
+    ...store,
+    consume: async (id, seen) => {
+      await store.revoke(id, { by: actor('ben'), reason: 'not today' });
+      return store.consume(id, seen);
+    },
+  };
+  const late = createGate({ store: overtaken, clock, newId: countingIds('late'), observe: noMetrics });
+  const outcome = await late.pass('d', held(), terms({ waitS: 30 }), forever);
+  expect(outcome).toMatchObject({ kind: 'revoked', approval: { id: approval.id, state: 'revoked' } });
+  expect(heldReply('revoked', outcome.approval)).toMatchObject({
+    code: 'approval_revoked',
+    details: { reason: 'not today' },
+  });
+});
+
+describe('an SDK that repeats the call by itself after the model has failed', () => {
+  test.each([
+    { uses: 1, want: ['granted', 'pending', 'pending'] },
+    { uses: 3, want: ['granted', 'granted', 'granted'] },
+  ])('is given $uses of its three tries where the rule grants as many uses', async ({ uses, want }) => {
+    const { approval } = await pass('d', { grant: { uses, ttlS: 60 } });
+    await store.approve(approval.id, ada);
+    const tries = [];
+    for (let n = 0; n < 3; n += 1) tries.push((await pass('d', { grant: { uses, ttlS: 60 } })).kind);
+    expect(tries).toEqual(want);
+  });
+});
+
 test('policy that changes between request and resume: the old grant opens nothing under the new revision', async () => {
   const of = (policyRevision: string) =>
     fingerprint({
