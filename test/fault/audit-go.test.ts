@@ -7,6 +7,7 @@ import { nodeFs } from '../../src/audit/fs-port.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { bareEntry, openTestLog } from '../support/audit.ts';
 import { inlineWriter } from '../support/audit-fs.ts';
+import { isWholeByTessera } from '../support/tessera.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'audit-go-'));
 const verifier = join(root, 'verifier');
@@ -30,25 +31,6 @@ function verifyByGo(directory: string): { status: number | null; said: string } 
   const key = readFileSync(join(directory, 'log.vkey'), 'utf8').trim();
   const { status, stdout, stderr } = spawnSync(verifier, [directory, key], { encoding: 'utf8' });
   return { status, said: `${stdout}${stderr}`.trim() };
-}
-
-/**
- * Tessera's fsck, on the whole log. It exits 0 when verification fails and may hang on a mismatch: only its word of success with the
- * size and root that we expect counts.
- */
-function isWholeByTessera(directory: string, size: number, root64: string): boolean {
-  const args = [
-    '--ui=false',
-    '-N',
-    '4',
-    `--storage_url=file://${directory}/`,
-    `--public_key=${join(directory, 'log.vkey')}`,
-  ];
-  const fsck = join('.cache', 'bin', 'fsck');
-  const { stdout, stderr } = spawnSync(fsck, args, { encoding: 'utf8', timeout: 20_000 });
-  const hex = Buffer.from(root64, 'base64').toString('hex');
-  const said = `${stdout}${stderr}`;
-  return [root64, hex].some((root) => said.includes(`Successfully fsck'd log with size ${size} and root ${root}`));
 }
 
 describe("Go's checksum database client reads the log", () => {
