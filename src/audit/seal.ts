@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createHmac, hash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
+import { createShortHmac } from '../lib/hash.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 
 /** Random bytes in front of each body, inside what is sealed: with the key goes the salt, with the salt the commitment. */
@@ -74,8 +75,13 @@ export function unseal(sealed: Uint8Array, context: string, epochKey: Uint8Array
  * stays shut. HMAC-SHA-256 as the combiner, so that the sealed form is the same with and without a subject.
  */
 export function wrappingKey(epochKey: Uint8Array, subjectKey: Uint8Array | null): Uint8Array {
-  if (subjectKey === null) return epochKey;
-  return createHmac('sha256', epochKey).update(subjectDomain).update(subjectKey).digest();
+  return createWrappingKeys(epochKey)(subjectKey);
+}
+
+/** The same for many records of one epoch. */
+export function createWrappingKeys(epochKey: Uint8Array): (subjectKey: Uint8Array | null) => Uint8Array {
+  const hmac = createShortHmac(epochKey);
+  return (subjectKey) => (subjectKey === null ? epochKey : hmac(Buffer.concat([subjectDomain, subjectKey])));
 }
 
 const subjectDomain = Buffer.from('countersign/v1/subject\0', 'latin1');

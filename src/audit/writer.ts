@@ -10,11 +10,11 @@ import { commitInPlace, leafBytes } from './manifest.ts';
 import {
   bodyCommitment,
   createSealer,
+  createWrappingKeys,
   saltBytes,
   sealContext,
   sealedExtraBytes,
   sealedHash,
-  wrappingKey,
 } from './seal.ts';
 import { hashLeaf } from './tree.ts';
 
@@ -70,6 +70,11 @@ interface Group {
   readonly leaves: Leaf[];
 }
 
+interface OpenEpoch {
+  readonly id: string;
+  readonly wrappingKey: ReturnType<typeof createWrappingKeys>;
+}
+
 interface OpenSegment {
   readonly fd: number;
   readonly path: string;
@@ -81,7 +86,7 @@ export function createWriter(options: WriterOptions): Writer {
   const openIntents = new Map(options.openIntents);
   const frames = createFrameBuffer();
   const sealer = createSealer(options.random);
-  let epoch: Epoch | null = null;
+  let epoch: OpenEpoch | null = null;
   let segment: OpenSegment | null = null;
   let nextSequence = options.nextSequence;
   let link: Uint8Array = options.link;
@@ -184,7 +189,13 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   /** Seals into the frame, and puts the commitments into the manifest that stands there. */
-  function sealBodies(record: UnpackedRecord, current: Epoch, buffer: Buffer, manifestAt: number, at: number): void {
+  function sealBodies(
+    record: UnpackedRecord,
+    { wrappingKey }: OpenEpoch,
+    buffer: Buffer,
+    manifestAt: number,
+    at: number,
+  ): void {
     const { plaintext, bodies, holes, names } = record;
     const salts = options.random(saltBytes * bodies.length);
     let from = 0;
@@ -194,7 +205,7 @@ export function createWriter(options: WriterOptions): Writer {
       buffer.write(bodyCommitment(salted), manifestAt + (holes[index + 1] ?? 0), 'latin1');
       from += salted.length;
     }
-    const key = wrappingKey(current.key, record.subjectKey);
+    const key = wrappingKey(record.subjectKey);
     sealer.seal(buffer, at, plaintext, sealContext(options.origin, record.id, [names]), key);
     const sealed = buffer.subarray(at, at + sealedExtraBytes + plaintext.length);
     buffer.write(sealedHash(sealed), manifestAt + (holes[0] ?? 0), 'latin1');
@@ -269,7 +280,7 @@ export function createWriter(options: WriterOptions): Writer {
       held.push(() => setEpoch(next));
       return;
     }
-    epoch = next;
+    epoch = { id: next.id, wrappingKey: createWrappingKeys(next.key) };
     closeSegment();
   }
 

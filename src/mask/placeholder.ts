@@ -1,4 +1,4 @@
-import { createTextHmac } from '../lib/hash.ts';
+import { createShortHmac } from '../lib/hash.ts';
 import { atOnce, type Sliced } from '../lib/slices.ts';
 import { canonicalValue } from './canonical.ts';
 import { partialKeepMax } from './plan.ts';
@@ -72,8 +72,8 @@ const surrogateRoundsMax = 64;
 
 export function createMinter(options: MinterOptions): Minter {
   const { scope } = options;
-  const hmac = lazily(() => createTextHmac(options.key));
-  const others = (options.otherKeys ?? []).map((key) => lazily(() => createTextHmac(key)));
+  const hmac = lazily(() => createShortHmac(options.key));
+  const others = (options.otherKeys ?? []).map((key) => lazily(() => createShortHmac(key)));
   /** Made when the first value or suspicious word comes: most exchanges have none. */
   let words: ReadonlySet<string> | null = null;
   let masks: RegExp | null = null;
