@@ -284,11 +284,35 @@ describe('rules', () => {
     expect([decision.action, decision.rules.includes('hold_production_changes')]).toEqual(['deny', true]);
   });
 
+  const text = risky.conversation.segments[0]?.text ?? '';
+  const said = { role: 'user', content: text };
+  test.each([
+    ['/v1/chat/completions', { messages: [said] }],
+    ['/v1/responses', { input: text }],
+    ['/v1/responses', { input: [said], stream: true }],
+    ['/v1/completions', { prompt: text }],
+    ['/openai/deployments/d/chat/completions', { messages: [said] }],
+    ['/v1/messages', { max_tokens: 1, messages: [said] }],
+    ['/v1beta/models/m:generateContent', { contents: [{ role: 'user', parts: [{ text }] }] }],
+    ['/v1beta/models/m:streamGenerateContent', { contents: [{ role: 'user', parts: [{ text }] }] }],
+    ['/model/m/converse', { messages: [{ role: 'user', content: [{ text }] }] }],
+    ['/api/chat', { messages: [said] }],
+    ['/api/generate', { prompt: text }],
+    ['/v2/chat', { messages: [said] }],
+  ])('that a second path would go round: %s %j', (path, body) => {
+    const facts = { method: 'POST', path, header: () => 'application/json' };
+    const dialect = createDialects([])(facts, 'application/json');
+    const parsed = atOnce(dialect.readRequest(Buffer.from(JSON.stringify({ model: 'm', ...body })), facts));
+    if (!parsed.ok) throw new Error('not read');
+    const { segments } = parsed.value.conversation;
+    const decision = policy.evaluate({ ...risky, conversation: { ...risky.conversation, segments } });
+    expect(decision.action).toBe('hold');
+  });
+
   test('that silently do not fire: a text in a format that nobody knows is read all the same', () => {
     const path = '/a/path/that/nobody/has/configured';
     const facts = { method: 'POST', path, header: () => 'application/json' };
     const dialect = createDialects([])(facts, 'application/json');
-    const text = risky.conversation.segments[0]?.text ?? '';
     const parsed = atOnce(dialect.readRequest(Buffer.from(JSON.stringify({ deep: [{ inside: text }] })), facts));
     if (!parsed.ok) throw new Error('not read');
     const { segments } = parsed.value.conversation;
