@@ -166,6 +166,7 @@ describe('events', () => {
     expect(transform.summary()).toEqual({
       counts: [{ entity: 'CREDIT_CARD', method: null, count: 2 }],
       uninspected: [],
+      omitted: [],
       isTouched: false,
       isTruncated: false,
       eventsReleased: 2,
@@ -182,6 +183,7 @@ describe('events', () => {
     expect(transform.summary()).toEqual({
       counts: [{ entity: 'CREDIT_CARD', method: 'token', count: 2 }],
       uninspected: [{ pointer: '/image', kind: 'image' }],
+      omitted: [],
       isTouched: true,
       isTruncated: false,
       eventsReleased: 3,
