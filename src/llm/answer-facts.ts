@@ -1,4 +1,4 @@
-import type { JsonValue } from '../lib/json.ts';
+import { jsonValueOf } from '../lib/json.ts';
 
 /** What an answer says about itself, whatever its dialect: facts for the record, never decided upon. */
 export interface AnswerFacts {
@@ -45,7 +45,14 @@ export function createAnswerWatch(): AnswerWatch {
       tail = [Buffer.concat(tail).subarray(-tailBytesMax)];
       tailBytes = tailBytesMax;
     },
-    facts: () => read(textOf(head).slice(0, headBytesMax), textOf(tail).slice(-tailBytesMax)),
+    facts: () => {
+      // A short answer is both of its windows at once.
+      if (headBytes === tailBytes && headBytes <= headBytesMax) {
+        const all = membersOf(textOf(head));
+        return factsOf(all, all);
+      }
+      return factsOf(membersOf(textOf(head).slice(0, headBytesMax)), membersOf(textOf(tail).slice(-tailBytesMax)));
+    },
   };
 }
 
@@ -54,41 +61,58 @@ function textOf(pieces: readonly Buffer[]): string {
   return Buffer.concat(pieces).toString('latin1');
 }
 
-function read(head: string, tail: string): AnswerFacts {
-  const [model] = stringsOf(/"(?:model|modelVersion|model_id|modelId)"\s*:\s*("(?:[^"\\]|\\.){1,256}")/g, head);
-  const finish = stringsOf(
-    /"(?:finish_reason|stop_reason|finishReason|stopReason|done_reason)"\s*:\s*("(?:[^"\\]|\\.){1,256}")/g,
-    tail,
-  );
-  return {
-    model: model ?? null,
-    tokensIn: lastNumber(
-      /"(?:prompt_tokens|input_tokens|promptTokenCount|inputTokens|prompt_eval_count)"\s*:\s*(\d{1,12})\b/g,
-      head,
-      tail,
-    ),
-    tokensOut: lastNumber(
-      /"(?:completion_tokens|output_tokens|candidatesTokenCount|outputTokens|eval_count)"\s*:\s*(\d{1,12})\b/g,
-      head,
-      tail,
-    ),
-    finish: [...new Set(finish)].slice(0, finishesMax),
-  };
+/** Members that say something about the answer, in all dialects. */
+const names = {
+  model: ['model', 'modelVersion', 'model_id', 'modelId'],
+  finish: ['finish_reason', 'stop_reason', 'finishReason', 'stopReason', 'done_reason'],
+  in: ['prompt_tokens', 'input_tokens', 'promptTokenCount', 'inputTokens', 'prompt_eval_count'],
+  out: ['completion_tokens', 'output_tokens', 'candidatesTokenCount', 'outputTokens', 'eval_count'],
+} as const;
+/** By name, what it says. */
+const saying: ReadonlyMap<string, string> = new Map(
+  Object.entries(names).flatMap(([what, each]) => each.map((name) => [name, what] as const)),
+);
+
+/** Such a member and its value, a string or an integer. */
+const member = new RegExp(
+  `"(${[...saying.keys()].join('|')})"\\s*:\\s*(?:("(?:[^"\\\\]|\\\\.){1,256}")|(\\d{1,12})\\b)`,
+  'g',
+);
+
+/** What a window says, in order. */
+interface Said {
+  /** The first. */
+  model: string | null;
+  readonly finishes: (string | null)[];
+  readonly tokensIn: number[];
+  readonly tokensOut: number[];
+}
+
+function membersOf(window: string): Said {
+  const said: Said = { model: null, finishes: [], tokensIn: [], tokensOut: [] };
+  for (const [, name = '', text, digits] of window.matchAll(member)) {
+    const what = saying.get(name);
+    if (digits !== undefined) {
+      if (what === 'in') said.tokensIn.push(Number(digits));
+      if (what === 'out') said.tokensOut.push(Number(digits));
+    } else if (what === 'model') said.model ??= stringOf(text);
+    else if (what === 'finish') said.finishes.push(stringOf(text));
+  }
+  return said;
 }
 
 /** Counts are cumulative where they come more than once: the last one counts. */
-function lastNumber(pattern: RegExp, head: string, tail: string): number | null {
-  const found = [...tail.matchAll(pattern)].at(-1) ?? [...head.matchAll(pattern)].at(-1);
-  return found === undefined ? null : Number(found[1]);
+function factsOf(head: Said, tail: Said): AnswerFacts {
+  return {
+    model: head.model,
+    tokensIn: tail.tokensIn.at(-1) ?? head.tokensIn.at(-1) ?? null,
+    tokensOut: tail.tokensOut.at(-1) ?? head.tokensOut.at(-1) ?? null,
+    finish: [...new Set(tail.finishes.filter((reason) => reason !== null))].slice(0, finishesMax),
+  };
 }
 
-function stringsOf(pattern: RegExp, source: string): string[] {
-  return [...source.matchAll(pattern)].flatMap(([, quoted = '']) => {
-    try {
-      const value: JsonValue = JSON.parse(quoted);
-      return typeof value === 'string' ? [value.slice(0, charsMax).toWellFormed()] : [];
-    } catch {
-      return [];
-    }
-  });
+/** Null when it is not as JSON has strings. */
+function stringOf(quoted: string | undefined): string | null {
+  const value = jsonValueOf(quoted ?? '');
+  return typeof value === 'string' ? value.slice(0, charsMax).toWellFormed() : null;
 }
