@@ -6,19 +6,36 @@ const bech32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 
 /** Base58Check: 21 bytes and the first four of their double SHA-256. */
 export function isBase58Address(value: string): boolean {
-  let number = 0n;
-  for (const char of value) {
-    const digit = base58.indexOf(char);
-    if (digit < 0) return false;
-    number = number * 58n + BigInt(digit);
-  }
-  const hex = number.toString(16).padStart(50, '0');
-  if (hex.length !== 50) return false;
-  const bytes = Buffer.from(hex, 'hex');
+  const bytes = base58Bytes(value);
+  if (bytes === null) return false;
   return sha256(sha256(bytes.subarray(0, 21)))
     .subarray(0, 4)
     .equals(bytes.subarray(21));
 }
+
+/** The 25 bytes of an address, or null where the value says a larger number. */
+function base58Bytes(value: string): Uint8Array | null {
+  const bytes = new Uint8Array(25);
+  // Two digits at once: the numbers stay small integers.
+  for (let at = 0; at < value.length; at += 2) {
+    const first = base58Digits[value.charCodeAt(at)] ?? -1;
+    const isLast = at + 1 === value.length;
+    const second = isLast ? 0 : (base58Digits[value.charCodeAt(at + 1)] ?? -1);
+    if (first < 0 || second < 0) return null;
+    let carry = isLast ? first : first * 58 + second;
+    for (let i = 24; i >= 0; i--) {
+      carry += (bytes[i] ?? 0) * (isLast ? 58 : 58 * 58);
+      bytes[i] = carry & 0xff;
+      carry >>= 8;
+    }
+    if (carry > 0) return null;
+  }
+  return bytes;
+}
+
+const base58Digits: Int8Array = Int8Array.from({ length: 0x80 }, (_, unit) =>
+  base58.indexOf(String.fromCharCode(unit)),
+);
 
 /** BIP 173 (version 0) and BIP 350 (later versions). */
 export function isSegwitAddress(value: string): boolean {
@@ -73,8 +90,11 @@ export function ethereumAddressKind(value: string): 'proven' | 'plausible' | 'wr
   const lower = digits.toLowerCase();
   if (digits === lower || digits === digits.toUpperCase()) return 'plausible';
   const hash = keccak256Hex(lower);
-  const right = [...lower].every(
-    (char, i) => digits[i] === (Number.parseInt(hash[i] ?? '0', 16) >= 8 ? char.toUpperCase() : char),
-  );
-  return right ? 'proven' : 'wrong';
+  for (let i = 0; i < digits.length; i++) {
+    const unit = digits.charCodeAt(i);
+    const isLetter = unit > 0x39;
+    // Of the digits of the hash, 8 and more stand for a capital.
+    if (isLetter && unit < 0x61 !== hash.charAt(i) >= '8') return 'wrong';
+  }
+  return 'proven';
 }
