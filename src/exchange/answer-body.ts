@@ -1,7 +1,7 @@
 import type { Detector } from '../detect/finding.ts';
 import { Fault } from '../lib/fault.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { inSlices } from '../lib/slices.ts';
+import { inSlices, type Sliced } from '../lib/slices.ts';
 import { createBodyEncoder, encodeBody } from '../llm/content-encoder.ts';
 import { createBodyDecoder, decodeBodyAside, isKnownEncoding } from '../llm/content-encoding.ts';
 import type { OmittedCount } from '../llm/conversation.ts';
@@ -33,8 +33,11 @@ export interface AnswerBody {
   readonly mode: 'stream' | 'whole' | 'pass';
   readonly framing: StreamFraming | null;
   readonly headers: HeaderChanges;
-  /** May throw Fault; then nothing that was held back may go out. */
-  push(piece: Buffer): Released;
+  /**
+   * May throw Fault; then nothing that was held back may go out. `isLast`: nothing comes behind it, so that a large one may be left to
+   * `finish`, which gives way to other exchanges in between.
+   */
+  push(piece: Buffer, isLast?: boolean): Released;
   finish(): Promise<Result<Released, Refusal>>;
   /** What a `push` or `finish` that threw had released until then. May go out; once, and before `breakOff`. */
   proven(): Released;
@@ -109,32 +112,84 @@ function streamed(options: AnswerBodyOptions, framing: StreamFraming): AnswerBod
   });
   const restoring = restorer && createRestoringTransform({ framing, reader: dialect.openStream(), restorer });
   const encoder = options.recoding === 'same' ? createBodyEncoder(encoding) : null;
+  /** What is read in turns once the answer is there. */
+  let left: Buffer = empty;
+  /** What was released of that. */
+  let released: Released[] = [];
+
+  function through(plain: Buffer): Released {
+    const masked = transform.push(plain);
+    return outOf(masked, restoring ? restoring.push(masked) : masked);
+  }
+
+  function* passing(plain: Buffer): Sliced<Released> {
+    const masked = yield* transform.pushing(plain);
+    return outOf(masked, restoring ? yield* restoring.pushing(masked) : masked);
+  }
+
+  function outOf(masked: Buffer, bytes: Buffer): Released {
+    return { masked, bytes, wire: encoder ? encoder.push(bytes) : bytes };
+  }
+
+  function* readLeft(): Sliced<void> {
+    for (const piece of piecesOf(left, encoding === null ? turnBytes : turnBytesEncoded)) {
+      for (const plain of piecesOf(orFault(decoder.push(piece)), turnBytes)) {
+        released.push(yield* passing(plain));
+        yield;
+      }
+    }
+  }
+
+  function taken(): Released[] {
+    const all = released;
+    released = [];
+    return all;
+  }
+
   return {
     mode: 'stream',
     framing,
     headers: changes(options, encoder === null ? ['content-encoding', ...staleHeaders] : staleHeaders),
-    push: (piece) => {
-      const masked = transform.push(orFault(decoder.push(piece)));
-      const bytes = restoring ? restoring.push(masked) : masked;
-      return { masked, bytes, wire: encoder ? encoder.push(bytes) : bytes };
+    push: (piece, isLast = false) => {
+      if (!isLast || piece.length <= turnBytes) return through(orFault(decoder.push(piece)));
+      left = piece;
+      return nothing;
     },
     finish: async () => {
+      await inSlices(readLeft());
       const rest = orFault(decoder.end());
       const masked = rest.length > 0 ? Buffer.concat([transform.push(rest), transform.finish()]) : transform.finish();
       const bytes = restoring ? Buffer.concat([restoring.push(masked), restoring.finish()]) : masked;
-      return ok({ masked, bytes, wire: encoder ? await encoder.end(bytes) : bytes });
+      return ok(joined([...taken(), { masked, bytes, wire: encoder ? await encoder.end(bytes) : bytes }]));
     },
     proven: () => {
       const masked = transform.proven();
       const further = masked.length > 0 && restoring ? restoring.push(masked) : empty;
       const bytes = restoring ? Buffer.concat([restoring.proven(), further]) : masked;
-      return { masked, bytes, wire: encoder ? encoder.push(bytes) : bytes };
+      return joined([...taken(), { masked, bytes, wire: encoder ? encoder.push(bytes) : bytes }]);
     },
     breakOff: (last) => encoder?.breakOff(last) ?? last,
     counts: () => transform.summary().counts,
     uninspected: () => transform.summary().uninspected.map((part) => part.kind),
     omitted: () => transform.summary().omitted,
   };
+}
+
+/** Bytes of a stream that are masked between two turns; of an encoded one few, because they may become many. */
+const turnBytes = 8192;
+const turnBytesEncoded = 512;
+
+function* piecesOf(bytes: Buffer, size: number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+function joined(pieces: readonly Released[]): Released {
+  const [only] = pieces;
+  if (pieces.length === 1 && only !== undefined) return only;
+  const join = (part: keyof Released): Buffer => Buffer.concat(pieces.map((piece) => piece[part]));
+  const bytes = join('bytes');
+  const isOne = (part: 'wire' | 'masked'): boolean => pieces.every((piece) => piece[part] === piece.bytes);
+  return { bytes, wire: isOne('wire') ? bytes : join('wire'), masked: isOne('masked') ? bytes : join('masked') };
 }
 
 function whole(options: AnswerBodyOptions): AnswerBody {

@@ -33,7 +33,7 @@ export function createAnswerService(deps: ServiceDeps): AnswerService {
       const leave = (): void => void exchange.abort('client_gone');
       signal.addEventListener('abort', leave, { once: true });
       try {
-        const first = phase.mode === 'reply' ? nothing : phase.push(body);
+        const first = phase.mode === 'reply' ? nothing : phase.push(body, true);
         const end = await phase.finish();
         if (end.reply !== null) return { kind: 'reply', reply: end.reply };
         const out = first.length === 0 ? end.tail : Buffer.concat([first, end.tail]);

@@ -101,8 +101,11 @@ export interface ResponsePhase {
   readonly headers: HeaderChanges;
   /** Only in mode `reply`: the answer is denied before a byte of it went out. */
   readonly reply: Reply | null;
-  /** Takes the next piece, returns what may go out now (often empty). Never returns a byte that could still be part of a finding. */
-  push(piece: Buffer): Buffer;
+  /**
+   * Takes the next piece, returns what may go out now (often empty). Never returns a byte that could still be part of a finding. `isLast`: no
+   * other comes behind it, and `finish` may return what this could have.
+   */
+  push(piece: Buffer, isLast?: boolean): Buffer;
   /**
    * No more body. Resolves when the outcome record is durable, with the last bytes to send. In mode `whole` these are the
    * whole body, and `headers` the final header changes.

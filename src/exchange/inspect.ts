@@ -1,13 +1,11 @@
-import type { Detector, Finding, Scan } from '../detect/finding.ts';
+import type { Detector, Scan } from '../detect/finding.ts';
 import { atOnce, inSlices } from '../lib/slices.ts';
 import type { Segment } from '../llm/conversation.ts';
+import { scanningInTurns, turnChars } from '../mask/scan-in-turns.ts';
 import { scanAcross } from './adjacent.ts';
 
 /** A body of so many characters is scanned at once. */
 const atOnceChars = 32 * 1024;
-
-/** Characters scanned of a larger one before other exchanges get a turn: a fraction of a millisecond of prose, some of the worst text. */
-const turnChars = 16 * 1024;
 
 /** A text is as much work as so many characters, however short it is. */
 const textCharsMin = 128;
@@ -37,7 +35,7 @@ async function inspectInTurns(detector: Detector, segments: readonly Segment[]):
     if (text.length <= turnChars) {
       scans.push(scanShort(detector, text));
     } else {
-      scans.push(await scanLong(detector, text));
+      scans.push(await inSlices(scanningInTurns(detector, text)));
       sinceTurn = turnChars;
     }
     if (sinceTurn >= turnChars) {
@@ -50,24 +48,6 @@ async function inspectInTurns(detector: Detector, segments: readonly Segment[]):
 
 function scanShort(detector: Detector, text: string): Scan {
   return text.length === 0 ? nothing : detector.scan(text);
-}
-
-async function scanLong(detector: Detector, text: string): Promise<Scan> {
-  const scanner = detector.openStream();
-  const findings: Finding[] = [];
-  const take = (found: ReturnType<typeof scanner.push>): void => {
-    for (const { continuation, ...finding } of found.findings) {
-      const last = findings.at(-1);
-      if (continuation && last) findings[findings.length - 1] = { ...last, end: finding.end };
-      else findings.push(finding);
-    }
-  };
-  for (let at = 0; at < text.length; at += turnChars) {
-    take(scanner.push(text.slice(at, at + turnChars)));
-    await nextTurn();
-  }
-  take(scanner.close());
-  return { findings };
 }
 
 function nextTurn(): Promise<void> {

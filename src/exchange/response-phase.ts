@@ -154,12 +154,12 @@ export function createResponsePhase(
     mode: refusal || !body ? 'reply' : body.mode,
     headers: refusal || !body ? noChanges(judged) : body.headers,
     reply: reply(),
-    push: (piece) => {
+    push: (piece, isLast = false) => {
       firstByteNs ??= deps.clock.nowNs();
       bytesReceived += piece.length;
       invariant(body && !refusal, 'a refused answer takes no body');
       capture.receive(piece);
-      return release(body.push(piece));
+      return release(body.push(piece, isLast));
     },
     finish: async (): Promise<ResponseEnd> => {
       let tail: Buffer = nothing;

@@ -2,11 +2,12 @@ import { Fault } from '../lib/fault.ts';
 import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { Result } from '../lib/result.ts';
+import { atOnce, type Sliced } from '../lib/slices.ts';
 import type { Uninspected } from '../llm/conversation.ts';
 import type { BlockFilter, BodyError, EventReading, StreamReader } from '../llm/dialect.ts';
 import type { Framer, StreamEvent } from '../llm/framing.ts';
 import { applyEdits, type Edit } from '../llm/json-edit.ts';
-import { type HeldEvent, holdEvent } from './held-event.ts';
+import { editingWholes, editWholes, type HeldEvent, holdEvent, isLong } from './held-event.ts';
 import { createRunningTexts } from './running-texts.ts';
 import { createStepGuard } from './step-guard.ts';
 import type { StreamTransform } from './stream-transform.ts';
@@ -39,12 +40,23 @@ export function createEventTransform(
   let eventsHeldMax = 0;
   let charactersHeldMax = 0;
 
-  function accept(came: StreamEvent): void {
+  /** What is still to be done in turns, if an event is large; nearly none is. */
+  function accept(came: StreamEvent): Sliced<void> | null {
     const event = filter === null ? came : filtered(filter, came);
-    if (event === null) return;
+    if (event === null) return null;
     const { payload } = event;
-    if (payload === null) acceptBare(event);
-    else acceptReading(event, payload, orFault(reader.read(payload, event.event)));
+    if (payload === null) {
+      acceptBare(event);
+      return null;
+    }
+    const reading = orFault(reader.read(payload, event.event));
+    if (isLong(reading)) return accepting(event, payload, reading);
+    acceptReading(event, payload, reading, editWholes(reading, payload, editor));
+    return null;
+  }
+
+  function* accepting(event: StreamEvent, payload: string, reading: EventReading): Sliced<void> {
+    acceptReading(event, payload, reading, yield* editingWholes(reading, payload, editor));
   }
 
   function filtered(by: BlockFilter, event: StreamEvent): StreamEvent | null {
@@ -55,11 +67,11 @@ export function createEventTransform(
     return payload === null ? null : { ...event, payload, bytes: framer.write(event, payload) };
   }
 
-  function acceptReading(event: StreamEvent, payload: string, reading: EventReading): void {
+  function acceptReading(event: StreamEvent, payload: string, reading: EventReading, wholes: readonly Edit[]): void {
     for (const part of reading.uninspected) {
       if (!uninspected.has(part.kind)) uninspected.set(part.kind, part);
     }
-    const item = holdEvent(event, payload, reading, texts, editor);
+    const item = holdEvent(event, payload, reading, texts, wholes);
     if (reading.closesAll) texts.closeAll();
     else if (reading.closes.length > 0) texts.close(reading.closes);
     enqueue(item);
@@ -128,16 +140,19 @@ export function createEventTransform(
       const reading = event.payload === null ? null : reader.read(event.payload, event.event);
       if (reading?.ok === false) isTruncated = true;
       else if (event.payload === null || reading === null) acceptBare(event);
-      else acceptReading(event, event.payload, reading.value);
+      else acceptReading(event, event.payload, reading.value, editWholes(reading.value, event.payload, editor));
     }
   }
 
-  function step(work: () => void): Buffer {
-    return guard(() => {
-      out = [];
-      work();
-      return taken();
-    });
+  function* pushing(bytes: Buffer): Sliced<Buffer> {
+    const pushed = framer.push(bytes);
+    // Those before an error are as good as any.
+    for (const event of framer.cut()) {
+      const rest = accept(event);
+      if (rest !== null) yield* rest;
+    }
+    if (!pushed.ok) throw faultOf(pushed.error);
+    return taken();
   }
 
   function taken(): Buffer {
@@ -148,19 +163,15 @@ export function createEventTransform(
   }
 
   return {
-    push: (bytes) =>
-      step(() => {
-        const pushed = framer.push(bytes);
-        // Those before an error are as good as any.
-        for (const event of framer.cut()) accept(event);
-        if (!pushed.ok) throw faultOf(pushed.error);
-      }),
+    push: (bytes) => atOnce(guard.running(() => pushing(bytes))),
+    pushing: (bytes) => guard.running(() => pushing(bytes)),
     finish: () =>
-      step(() => {
+      guard.run(() => {
         acceptRest();
         texts.closeAll();
         drain();
         invariant(head === queue.length, 'when every text is closed, every event is decided');
+        return taken();
       }),
     proven: taken,
     summary: () => ({

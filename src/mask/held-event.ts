@@ -1,8 +1,10 @@
+import { atOnce, type Sliced } from '../lib/slices.ts';
 import type { EventReading, EventText } from '../llm/dialect.ts';
 import type { StreamEvent } from '../llm/framing.ts';
 import type { Edit } from '../llm/json-edit.ts';
 import { isAsciiStyle, jsonString } from '../llm/json-string.ts';
 import type { RunningText, RunningTexts } from './running-texts.ts';
+import { turnChars } from './scan-in-turns.ts';
 import type { TextEditor } from './text-editor.ts';
 
 /** An event that goes out when every piece of running text in it is decided. */
@@ -28,13 +30,13 @@ interface Piece {
 const noPieces: readonly Piece[] = [];
 const noEdits: readonly Edit[] = [];
 
-/** Hands the event's pieces to their running texts and edits the texts that it carries whole. */
+/** Hands the event's pieces to their running texts. `wholes`: the edits of the texts that it carries whole. */
 export function holdEvent(
   event: StreamEvent,
   payload: string,
   reading: EventReading,
   texts: RunningTexts,
-  editor: TextEditor,
+  wholes: readonly Edit[],
 ): HeldEvent {
   let characters = 0;
   const pieces: readonly Piece[] =
@@ -45,7 +47,6 @@ export function holdEvent(
           characters += delta.text.length;
           return { text, end: text.masker.length() };
         });
-  const wholes = reading.wholes.length === 0 ? noEdits : editWholes(reading, payload, editor);
   let decided = 0;
 
   return {
@@ -83,24 +84,30 @@ export function holdEvent(
   };
 }
 
-function editWholes(reading: EventReading, payload: string, editor: TextEditor): readonly Edit[] {
+/** Whether the event carries a text that is edited in several turns. */
+export function isLong({ wholes }: EventReading): boolean {
+  return wholes.length > 0 && wholes.some(({ text }) => text.length > turnChars);
+}
+
+/** Edits the texts that an event carries whole, and what repeats them. */
+export function editWholes(reading: EventReading, payload: string, editor: TextEditor): readonly Edit[] {
+  return reading.wholes.length === 0 ? noEdits : atOnce(editingWholes(reading, payload, editor));
+}
+
+/** The same, giving way in a long text. */
+export function* editingWholes(reading: EventReading, payload: string, editor: TextEditor): Sliced<readonly Edit[]> {
   const edits: Edit[] = [];
   const changed = new Set<number>();
   for (const [index, whole] of reading.wholes.entries()) {
-    const edit = editWhole(whole, payload, editor);
-    if (edit === null) continue;
-    edits.push(edit);
+    const edited = whole.text.length <= turnChars ? editor.whole(whole) : yield* editor.wholeInTurns(whole);
+    if (edited === whole.text) continue;
+    edits.push(editOf(whole, edited, payload));
     changed.add(index);
   }
   for (const { whole, start, end, source } of reading.dependents) {
     if (whole !== undefined && changed.has(whole)) edits.push({ start, end, source });
   }
   return edits;
-}
-
-function editWhole(whole: EventText, payload: string, editor: TextEditor): Edit | null {
-  const edited = editor.whole(whole);
-  return edited === whole.text ? null : editOf(whole, edited, payload);
 }
 
 /** The new value in the style of the old: ASCII with escapes where that was so. */

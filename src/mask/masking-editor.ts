@@ -1,7 +1,8 @@
 import type { Masking } from './decider.ts';
 import { createJsonStreamMasker, maskJsonText } from './json-stream-masker.ts';
-import { maskCounted } from './mask-text.ts';
-import { createTextStreamMasker } from './stream-masker.ts';
+import { maskCounted, maskingCounted } from './mask-text.ts';
+import { scanningInTurns } from './scan-in-turns.ts';
+import { createTextStreamMasker, editingInTurns } from './stream-masker.ts';
 import type { TextEditor } from './text-editor.ts';
 
 /** Masks the findings of every text by the plan. */
@@ -12,6 +13,11 @@ export function createMaskingEditor(masking: Masking): TextEditor {
   return {
     open: ({ role, json }) => (json ? createJsonStreamMasker : createTextStreamMasker)(masking, role),
     whole: ({ text, role, json }) => (json ? maskJsonText(text, masking, role) : mask(text, role)),
+    wholeInTurns: function* ({ text, role, json }) {
+      if (json) return yield* editingInTurns(createJsonStreamMasker(masking, role), text);
+      const { findings } = yield* scanningInTurns(detector, text);
+      return yield* maskingCounted(text, findings, role, plan, minter, tally);
+    },
     between: (text) => mask(text, 'assistant'),
     counts: tally.list,
   };

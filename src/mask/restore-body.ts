@@ -5,6 +5,8 @@ import type { MaskedBody } from './mask-body.ts';
 import type { PlaceholderFinder } from './placeholder-finder.ts';
 import type { Restorer } from './restorables.ts';
 import { createTextStreamRestorer, restoreText } from './restore-text.ts';
+import { turnChars } from './scan-in-turns.ts';
+import { editingInTurns } from './stream-masker.ts';
 
 /** A masked body, which had blocks of the kinds `omits` left out, with values put back, which are not masked again; the masked body's own buffer when there are none. */
 export function* restoreBody(
@@ -29,17 +31,10 @@ export function* restoreBody(
   return isTouched ? yield* parsed.rewrite(replacements, omits) : masked.body;
 }
 
-/** Texts that are looked at between two turns, and characters of one. */
+/** Texts that are looked at between two turns. */
 const turnTexts = 1024;
-const turnChars = 65_536;
 
 function* restoring(text: string, finder: PlaceholderFinder, restorer: Restorer): Sliced<string> {
   if (text.length <= turnChars) return restoreText(text, finder, restorer);
-  const whole = createTextStreamRestorer(finder, restorer);
-  for (let at = 0; at < text.length; at += turnChars) {
-    whole.push(text.slice(at, at + turnChars));
-    yield;
-  }
-  whole.close();
-  return whole.take(text.length) ?? text;
+  return yield* editingInTurns(createTextStreamRestorer(finder, restorer), text);
 }

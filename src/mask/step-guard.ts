@@ -1,15 +1,33 @@
 import { Fault } from '../lib/fault.ts';
+import type { Sliced } from '../lib/slices.ts';
 
 /** Runs the steps of a stream. Once a step has thrown, what was held may never go out: every further step throws. */
-export type StepGuard = <T>(step: () => T) => T;
+export interface StepGuard {
+  run<T>(step: () => T): T;
+  /** A step in several turns. None may begin before it is over. */
+  running<T>(step: () => Sliced<T>): Sliced<T>;
+}
 
 export function createStepGuard(): StepGuard {
   let isDead = false;
-  return (step) => {
+
+  function begin(): void {
     if (isDead) throw new Fault('masking_failed', 'this stream was given up before');
     isDead = true;
-    const result = step();
-    isDead = false;
-    return result;
+  }
+
+  return {
+    run: (step) => {
+      begin();
+      const result = step();
+      isDead = false;
+      return result;
+    },
+    running: function* (step) {
+      begin();
+      const result = yield* step();
+      isDead = false;
+      return result;
+    },
   };
 }

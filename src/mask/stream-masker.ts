@@ -1,5 +1,7 @@
+import type { Sliced } from '../lib/slices.ts';
 import { createDecider, type Masking } from './decider.ts';
 import { createEditedText } from './edited-text.ts';
+import { turnChars } from './scan-in-turns.ts';
 
 /** Masks one running text that comes in pieces and goes out in ranges. Offsets count from its start, as it came. */
 export interface StreamMasker {
@@ -40,4 +42,14 @@ export function createTextStreamMasker(masking: Masking, role: string): StreamMa
       return to - from > tailCharsMax ? null : text.slice(from, to);
     },
   };
+}
+
+/** A whole text by a masker that has seen nothing yet, in pieces; the very string that was given when nothing of it changes. */
+export function* editingInTurns(masker: StreamMasker, text: string): Sliced<string> {
+  for (let at = 0; at < text.length; at += turnChars) {
+    masker.push(text.slice(at, at + turnChars));
+    yield;
+  }
+  masker.close();
+  return masker.take(text.length) ?? text;
 }

@@ -1,3 +1,4 @@
+import type { Sliced } from '../lib/slices.ts';
 import type { OmittedCount, Uninspected } from '../llm/conversation.ts';
 import type { BlockFilter, StreamFraming, StreamReader } from '../llm/dialect.ts';
 import { createFramer } from '../llm/framers.ts';
@@ -20,6 +21,8 @@ import { createTextTransform } from './text-transform.ts';
 export interface StreamTransform {
   /** Takes the next bytes, which MUST NOT be modified afterwards; returns what may go out now, often nothing. */
   push(bytes: Buffer): Buffer;
+  /** The same for others to have a turn in the middle of an event that is large: no other call may begin before it is over. */
+  pushing(bytes: Buffer): Sliced<Buffer>;
   /** The stream is over, by its own word or cut off: what is held is judged as it stands, masked, and returned. */
   finish(): Buffer;
   /** What a call that threw had released until then: it may go out like all that was released before. Once. */

@@ -41,14 +41,21 @@ export function createTextTransform(editor: TextEditor, onHeldBack: (characters:
     return Buffer.from(masked ?? asItCame, 'utf8');
   }
 
+  function push(bytes: Buffer): Buffer {
+    return guard.run(() => {
+      accept(decode(decoder, bytes));
+      return release();
+    });
+  }
+
   return {
-    push: (bytes) =>
-      guard(() => {
-        accept(decode(decoder, bytes));
-        return release();
-      }),
+    push,
+    // biome-ignore lint/correctness/useYield: without events a small piece is little work.
+    pushing: function* (bytes) {
+      return push(bytes);
+    },
     finish: () =>
-      guard(() => {
+      guard.run(() => {
         isTruncated = !endsWhole(decoder);
         masker.close();
         return release();

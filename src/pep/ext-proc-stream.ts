@@ -189,7 +189,7 @@ export function createExtProcStream(deps: ExtProcStreamDeps, wire: ExtProcWire):
     let out: Buffer;
     try {
       invariant(phase !== null, 'a piece is read by an open response phase');
-      out = phase.push(piece);
+      out = phase.push(piece, endOfStream);
     } catch (thrown) {
       failResponse(thrown);
       return;

@@ -1,5 +1,6 @@
 /**
- * How long bodies that are large or made to hurt hold up the event loop, phase by phase: `npm run bench:stalls [-- name]`. Per phase the
+ * How long bodies that are large or made to hurt hold up the event loop, phase by phase, and streamed answers that a gateway has buffered and
+ * hands over in one piece: `npm run bench:stalls [-- name]`. Per phase the
  * longest stretch in which nothing else had a turn, in milliseconds; where it gave way, the whole time beside it. At the end of a line the
  * 99th percentile of the loop's delay over all phases (perf_hooks), and the longest. Another process on the machine lengthens a stretch as
  * well: of three runs the least counts.
@@ -10,9 +11,11 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createDetector } from '../../src/detect/detector.ts';
 import { rules } from '../../src/detect/rules/catalogue.ts';
+import { createAnswerBody } from '../../src/exchange/answer-body.ts';
 import { inspect } from '../../src/exchange/inspect.ts';
 import { anonymous } from '../../src/identity/subject.ts';
 import { inSlices } from '../../src/lib/slices.ts';
+import { createDialects } from '../../src/llm/dialects.ts';
 import { createOpenAiChat } from '../../src/llm/openai-chat.ts';
 import { maskBody } from '../../src/mask/mask-body.ts';
 import { createMinter } from '../../src/mask/placeholder.ts';
@@ -20,6 +23,7 @@ import { compilePlan } from '../../src/mask/plan.ts';
 import { buildBundle, readBundle } from '../../src/policy/bundle-files.ts';
 import { buildPolicyInput } from '../../src/policy/input.ts';
 import { loadPolicy } from '../../src/policy/opa-wasm.ts';
+import { encodeFrame } from '../support/eventstream.ts';
 import { shippedPolicies } from '../support/policy.ts';
 import { promptText } from '../support/prompt-text.ts';
 
@@ -69,8 +73,87 @@ const bodies: readonly (readonly [name: string, source: string])[] = [
   ['128 KB of prose', saying(kilobyte.repeat(128))],
 ];
 
+/** 10 MB of events, each with `text`; a value in every fortieth. */
+const eventsOf = (event: (text: string, index: number) => string | Buffer, bytes = 10 * MB): Buffer => {
+  const parts: Buffer[] = [];
+  for (let at = 0, i = 0; at < bytes; i++) {
+    const text = i % 40 === 0 ? ` mail u${i}@example.com ` : kilobyte.slice(i % 900, (i % 900) + 40);
+    const part = Buffer.from(event(text, i));
+    parts.push(part);
+    at += part.length;
+  }
+  return Buffer.concat(parts);
+};
+const line = (of: object): string => `data: ${JSON.stringify(of)}\n\n`;
+const chunk = (content: string): object => ({ id: 'c', choices: [{ index: 0, delta: { content } }] });
+const candidate = (text: string): object => ({ candidates: [{ content: { parts: [{ text }], role: 'model' } }] });
+const answers: readonly (readonly [name: string, path: string, mediaType: string, body: () => Buffer])[] = [
+  ['10 MB of SSE', '/v1/chat/completions', 'text/event-stream', () => eventsOf((text) => line(chunk(text)))],
+  [
+    '10 MB of SSE, blocks left out',
+    '/v1/messages',
+    'text/event-stream',
+    () =>
+      eventsOf((text, i) =>
+        line({
+          type: 'content_block_delta',
+          index: i % 2,
+          delta: { type: i % 2 ? 'text_delta' : 'thinking_delta', text },
+        }),
+      ),
+  ],
+  [
+    '10 MB of SSE, the last 3 MB a copy',
+    '/v1/responses',
+    'text/event-stream',
+    () => {
+      const type = 'response.output_text.delta';
+      const told = eventsOf((delta) => line({ type, output_index: 0, content_index: 0, delta }), 7 * MB);
+      const content = [{ type: 'output_text', text: kilobyte.repeat(3_000) }];
+      const response = { output: [{ type: 'message', role: 'assistant', content }] };
+      return Buffer.concat([told, Buffer.from(line({ type: 'response.completed', response }))]);
+    },
+  ],
+  [
+    '10 MB of NDJSON',
+    '/api/chat',
+    'application/x-ndjson',
+    () => eventsOf((content) => `${JSON.stringify({ message: { role: 'assistant', content } })}\n`),
+  ],
+  [
+    '10 MB of an array',
+    '/v1beta/models/m:streamGenerateContent',
+    'application/json',
+    () =>
+      Buffer.concat([
+        Buffer.from('['),
+        eventsOf((text, i) => (i ? ',\n' : '') + JSON.stringify(candidate(text))),
+        Buffer.from(']'),
+      ]),
+  ],
+  [
+    '10 MB of eventstream',
+    '/model/m/converse-stream',
+    'application/vnd.amazon.eventstream',
+    () =>
+      eventsOf((text) =>
+        encodeFrame({ event: 'contentBlockDelta', payload: { contentBlockIndex: 0, delta: { text } } }),
+      ),
+  ],
+  ['10 MB of text', '/v1/audio/transcriptions', 'text/plain', () => eventsOf((text) => text)],
+];
+
 for (const [name, source] of bodies) {
-  if (name.includes(process.argv[2] ?? '')) console.log(`${name}: ${await stretchesOf(Buffer.from(source))}`);
+  if (name.includes(process.argv[2] ?? '')) {
+    const body = Buffer.from(source);
+    console.log(`${name}: ${await stretchesOf((phase) => phasesOf(body, phase))}`);
+  }
+}
+for (const [name, path, mediaType, body] of answers) {
+  if (name.includes(process.argv[2] ?? '')) {
+    const made = body();
+    console.log(`${name}: ${await stretchesOf((phase) => phasesOfAnswer(path, mediaType, made, phase))}`);
+  }
 }
 
 interface Stretch {
@@ -85,9 +168,9 @@ interface Run {
   readonly outcome: string | null;
 }
 
-async function stretchesOf(body: Buffer): Promise<string> {
+async function stretchesOf(phases: (phase: Phase) => Promise<string | null>): Promise<string> {
   const runs: Run[] = [];
-  for (let run = 0; run < 3; run++) runs.push(await runOf(body));
+  for (let run = 0; run < 3; run++) runs.push(await runOf(phases));
   const told = [...(runs[0]?.stretches.keys() ?? [])].map((phase) => {
     const least = (of: keyof Stretch): number =>
       Math.min(...runs.map(({ stretches }) => stretches.get(phase)?.[of] ?? Number.NaN));
@@ -98,7 +181,7 @@ async function stretchesOf(body: Buffer): Promise<string> {
   return `${told.join(', ')}${runs[0]?.outcome ? `: ${runs[0].outcome}` : ''}; p99 of the delay ${p99Ms.toFixed(0)}`;
 }
 
-async function runOf(body: Buffer): Promise<Run> {
+async function runOf(phases: (phase: Phase) => Promise<string | null>): Promise<Run> {
   const stretches = new Map<string, Stretch>();
   const delay = monitorEventLoopDelay({ resolution: 1 });
   const phase = async <T>(what: string, work: () => T | Promise<T>): Promise<T> => {
@@ -107,7 +190,7 @@ async function runOf(body: Buffer): Promise<Run> {
     return result;
   };
   delay.enable();
-  const outcome = await phasesOf(body, phase);
+  const outcome = await phases(phase);
   delay.disable();
   return { stretches, p99Ms: delay.percentile(99) / 1e6, outcome };
 }
@@ -134,6 +217,26 @@ async function phasesOf(body: Buffer, phase: Phase): Promise<string | null> {
   await phase('policy', () => policy.decide(input));
   await phase('mask', () => inSlices(maskBody(parsed.value, scans, 'input', plan, minter)));
   return null;
+}
+
+async function phasesOfAnswer(path: string, mediaType: string, body: Buffer, phase: Phase): Promise<string | null> {
+  const asked = { method: 'POST', path, header: () => null };
+  const answer = createAnswerBody({
+    route: asked,
+    head: { status: 200, headers: new Map([['content-type', mediaType]]) },
+    dialect: createDialects()(asked, 'application/json'),
+    detector,
+    plan: compilePlan([{ entity: '*', method: 'token' }], [{ blocks: 'signed' }]),
+    minter,
+    restorer: null,
+    recoding: 'identity',
+    bodyBytesMax: 2 * body.length,
+    exchangeId: 'bench',
+    onHeldBack: () => {},
+  });
+  await phase('push', () => answer.push(body, true));
+  const end = await phase('finish', () => answer.finish());
+  return end.ok ? null : end.error.code;
 }
 
 /** Runs `work` while something else would like a turn whenever it can have one. */
