@@ -2,13 +2,22 @@ import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { Fault } from '../../../src/lib/fault.ts';
+import type { Result } from '../../../src/lib/result.ts';
 import { atOnce } from '../../../src/lib/slices.ts';
-import type { Dialect, ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
+import type { SealedKind } from '../../../src/llm/conversation.ts';
+import type { BodyError, Dialect, ParsedBody, RouteFacts } from '../../../src/llm/dialect.ts';
 import { createFallbackDialects, createProviderDialects } from '../../../src/llm/dialects.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan } from '../../../src/mask/plan.ts';
 import { createStreamTransform } from '../../../src/mask/stream-transform.ts';
-import { bodyCases, bodyOf, streamCases, streamOf } from '../../support/llm-cases.ts';
+import {
+  bodyCases,
+  bodyOf,
+  type StreamCase,
+  sealedStreamCases,
+  streamCases,
+  streamOf,
+} from '../../support/llm-cases.ts';
 import { fuzz, piecesOf } from '../../support/mutation.ts';
 
 /** The corpus of the dialects are their cases in test/cases/llm. */
@@ -25,12 +34,17 @@ const words = [
   '"\\u0034111"',
   '4111111111111111',
   '"signature":"x"',
+  '"type":"thinking",',
+  '"type":"reasoning",',
+  '"thoughtSignature":"x",',
   '[]',
   '{}',
   'null',
   '\\ud83d',
   '"{\\"a\\":1}"',
 ];
+
+const sealed: ReadonlySet<SealedKind> = new Set(['signed', 'encrypted']);
 
 describe('a body', () => {
   test.each(dialects.map((dialect) => ({ id: dialect.id, dialect })))(
@@ -58,9 +72,13 @@ describe('a body', () => {
     },
   );
 
-  function holds(body: Buffer, parsed: ParsedBody, read: (body: Buffer) => { readonly ok: boolean }): void {
+  function holds(body: Buffer, parsed: ParsedBody, read: (body: Buffer) => Result<ParsedBody, BodyError>): void {
     expect(atOnce(parsed.rewrite(new Map()))).toBe(body);
     const { segments } = parsed.conversation;
+    const without = atOnce(parsed.rewrite(new Map(), sealed));
+    const again = read(without);
+    expect(again.ok).toBe(true);
+    expect(again.ok && again.value.omitted?.(sealed)).toEqual(parsed.omitted === undefined ? undefined : []);
     if (segments.length === 0) return;
     const touched = atOnce(parsed.rewrite(new Map(segments.map((_, index) => [index, 'm']))));
     expect(read(touched).ok).toBe(true);
@@ -77,6 +95,14 @@ const plan = compilePlan([{ entity: '*', method: 'label' }]);
 
 describe('a stream', () => {
   test.each(streamCases)('$name, $framing: cut anywhere the same goes out, or the same fault ends it', (given) => {
+    holds(given, false);
+  });
+
+  test.each(sealedStreamCases)('$name, $framing: the same without what is sealed', (given) => {
+    holds(given, true);
+  });
+
+  function holds(given: StreamCase, isOmitting: boolean): void {
     fuzz([streamOf(given)], [...words, '\n', '\n\n', 'data: ', 'event: '], 25, (bytes, random) => {
       const whole = masked([bytes]);
       const inPieces = masked(piecesOf(bytes, random));
@@ -86,8 +112,18 @@ describe('a stream', () => {
 
     function masked(pieces: readonly Buffer[]): { readonly fault: string | null; readonly out: Buffer } {
       const { framing } = given;
-      const reader = given.create().openStream();
-      const transform = createStreamTransform({ framing, reader, detector, plan, minter, onHeldBack: () => {} });
+      const dialect = given.create();
+      const reader = dialect.openStream();
+      const filter = isOmitting ? (dialect.openBlockFilter?.(sealed) ?? null) : null;
+      const transform = createStreamTransform({
+        framing,
+        reader,
+        filter,
+        detector,
+        plan,
+        minter,
+        onHeldBack: () => {},
+      });
       const out: Buffer[] = [];
       try {
         for (const piece of pieces) out.push(transform.push(piece));
@@ -98,5 +134,5 @@ describe('a stream', () => {
         return { fault: thrown.code, out: Buffer.concat(out) };
       }
     }
-  });
+  }
 });
