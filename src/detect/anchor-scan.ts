@@ -1,7 +1,7 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { rulesAtNumber } from './number-gate.ts';
 import type { Program } from './program.ts';
-import { windowClassBits, windowKeyMask } from './windows.ts';
+import { anchorBit, flagBits, shortBit, sievedMax, sift } from './sieve.ts';
+import { windowClassBits } from './windows.ts';
 
 /** Finds, in a text that grows, every place where some rule may begin. */
 export interface AnchorScan {
@@ -11,53 +11,82 @@ export interface AnchorScan {
   openUnits(): number;
   /** Positions move by as many. */
   shift(by: number): void;
+  /** Another text begins. */
+  restart(): void;
 }
 
 /** Told once of each anchor's place: `end` is behind it. */
 export type AtAnchor = (rule: CompiledRule, start: number, end: number, last: boolean) => void;
 
 /**
- * One pass, two look-ups a unit that do not wait for each other: the automaton says where an anchor of two characters and more
- * ends, the window of four units where one of one character, or a number, stands.
+ * One pass through the sieve, and a closer look where something passes it: an anchor of two units and more is read to its end, for one
+ * of one unit, and for a number, the window of four units is looked up.
  */
 export function createAnchorScan(
-  { anchors, windows, rules, numberGates }: Pick<Program, 'anchors' | 'windows' | 'rules' | 'numberGates'>,
+  {
+    anchors,
+    windows,
+    sieve,
+    rules,
+    numberGates,
+  }: Pick<Program, 'anchors' | 'windows' | 'sieve' | 'rules' | 'numberGates'>,
   atAnchor: AtAnchor,
 ): AnchorScan {
   let scanned = 0;
-  let state = anchors.start;
-  let key = 0;
+  /** The first place from which an anchor goes on up to `scanned`. */
+  let openFrom = 0;
 
   function read(units: Uint16Array, last: boolean): void {
-    // Constants and variables of this call, which the loop need not look up each time around.
-    const { next, shift, symbol, hit } = anchors;
-    const { classOf, marks } = windows;
-    const end = units.length;
     const from = scanned;
-    let current = state;
-    let window = key;
-    for (let at = from; at < end; at++) {
-      const unit = units[at] ?? 0;
-      current = next[(current << shift) + (symbol[unit] ?? 0)] ?? 0;
-      window = ((window << windowClassBits) | (classOf[unit] ?? 0)) & windowKeyMask;
-      const mark = marks[window] ?? 0;
-      if (mark !== 0 && at - 2 >= from) atShort(units, at - 2, mark, last);
-      if (current >= hit) atHits(current, at + 1, last);
-    }
-    // Behind the last two stand not two units yet: they are looked at now, so that whatever they begin is known to be open.
-    for (let at = Math.max(from, end - 2); at < end; at++) atShort(units, at, allBits, last);
-    state = current;
-    key = window;
+    const end = units.length;
+    const first = openFrom;
     scanned = end;
+    openFrom = end;
+    /** Behind the last two stand not two units yet: what they begin is looked at now, so that it is known to be open. */
+    const edge = end - 2;
+    for (let low = Math.min(first + 2, from + 1); low < end; low += sievedMax) {
+      const found = sift(sieve, units, low, Math.min(end, low + sievedMax));
+      for (let i = 0; i < found; i++) {
+        const place = sieve.places[i] ?? 0;
+        const start = (place >> flagBits) - 2;
+        if ((place & anchorBit) !== 0) atStart(units, start, from, last);
+        if ((place & shortBit) !== 0 && start + 1 >= from && start + 1 < edge) atWindow(units, start + 1, last);
+      }
+    }
+    for (let at = Math.max(first, edge); at < end; at++) atStart(units, at, from, last);
+    for (let at = Math.max(from, edge); at < end; at++) atShort(units, at, allBits, last);
   }
 
-  function atHits(hitState: number, end: number, last: boolean): void {
-    const { hit, hitFrom, hitOwner, hitLength } = anchors;
-    const to = hitFrom[hitState - hit + 1] ?? 0;
-    for (let i = hitFrom[hitState - hit] ?? 0; i < to; i++) {
-      const rule = rules[hitOwner[i] ?? 0];
-      if (rule) atAnchor(rule, end - (hitLength[i] ?? 0), end, last);
+  /** Reads the anchors that begin at `start`. Those that end before `from` are known. */
+  function atStart(units: Uint16Array, start: number, from: number, last: boolean): void {
+    const { next, shift, symbol, hit, depth } = anchors;
+    let state = anchors.start;
+    for (let at = start; at < units.length; at++) {
+      state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
+      // Less deep: no anchor goes on from `start`, though one from behind it may.
+      if (depth[state] !== at + 1 - start) return;
+      if (state >= hit && at >= from) atHits(state, start, at + 1, last);
     }
+    if (start < openFrom) openFrom = start;
+  }
+
+  function atHits(state: number, start: number, end: number, last: boolean): void {
+    const { hit, hitFrom, hitOwner, hitLength } = anchors;
+    const to = hitFrom[state - hit + 1] ?? 0;
+    for (let i = hitFrom[state - hit] ?? 0; i < to; i++) {
+      // Shorter ones begin behind `start`.
+      if (hitLength[i] !== end - start) return;
+      const rule = rules[hitOwner[i] ?? 0];
+      if (rule) atAnchor(rule, start, end, last);
+    }
+  }
+
+  function atWindow(units: Uint16Array, at: number, last: boolean): void {
+    const { classOf, marks } = windows;
+    let key = at === 0 ? 0 : (classOf[units[at - 1] ?? 0] ?? 0);
+    for (let i = at; i < at + 3; i++) key = (key << windowClassBits) | (classOf[units[i] ?? 0] ?? 0);
+    const mark = marks[key] ?? 0;
+    if (mark !== 0) atShort(units, at, mark, last);
   }
 
   function atShort(units: Uint16Array, at: number, bits: number, last: boolean): void {
@@ -78,8 +107,7 @@ export function createAnchorScan(
     for (let i = 0; i < numberGates.length; i++) {
       const gate = numberGates[i];
       if (!gate) continue;
-      let bits = rulesAtNumber(gate, units, at, last);
-      for (; bits !== 0; bits &= bits - 1) {
+      for (let bits = gate.rulesAt(units, at); bits !== 0; bits &= bits - 1) {
         const rule = gate.rules[31 - Math.clz32(bits & -bits)];
         if (rule) atAnchor(rule, at, at + 1, last);
       }
@@ -88,9 +116,14 @@ export function createAnchorScan(
 
   return {
     read,
-    openUnits: () => anchors.depth[state] ?? 0,
+    openUnits: () => scanned - openFrom,
     shift: (by) => {
       scanned -= by;
+      openFrom -= by;
+    },
+    restart: () => {
+      scanned = 0;
+      openFrom = 0;
     },
   };
 }

@@ -21,6 +21,7 @@ export interface CompiledRule {
   readonly value: () => Dfa;
   readonly rest: () => Dfa | null;
   readonly after: () => Dfa | null;
+  readonly never: Dfa | null;
   readonly notBefore: Uint8Array | null;
   readonly notAfter: Uint8Array | null;
   readonly reach: Reach | null;

@@ -103,7 +103,7 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     value: () => dfa,
     check: checkOf(begins, ends, validator),
     context: () => words,
-    ...{ lead: nothing, rest: nothing, after: nothing, notBefore: null, notAfter: null, reach: null },
+    ...{ lead: nothing, rest: nothing, after: nothing, never: null, notBefore: null, notAfter: null, reach: null },
   };
   return ok(rule);
 }

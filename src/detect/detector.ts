@@ -4,11 +4,11 @@ import type { AdmittedPatterns } from './custom-pattern.ts';
 import { createDecodingDetector } from './decoding-detector.ts';
 import type { AdmittedDictionary, Dictionary } from './dictionary.ts';
 import type { Decoding } from './escapes.ts';
-import type { Detector, Finding, StreamFinding } from './finding.ts';
+import type { Detector, Finding } from './finding.ts';
 import { type AllowList, compileProgram, type Program, withExtras } from './program.ts';
 import type { Rule } from './rule.ts';
 import { rules as catalogue } from './rules/catalogue.ts';
-import { createSession } from './session.ts';
+import { createSession, type Session } from './session.ts';
 
 export interface DetectorOptions {
   /** `extended` adds national identifiers and the like, which collide with ordinary numbers without a known country. */
@@ -47,9 +47,10 @@ function detectorOf(rules: readonly Rule[], builtIn: Program, options: DetectorO
     lists: (options.dictionaries ?? []).map(({ list }) => list),
     allow: allowListOf(options.allow),
   });
+  const wholeTexts = createSession(program);
   const detector: Detector = {
     revision: revisionOf(rules, options),
-    scan: (text) => ({ findings: createSession(program).feed(text, true).findings.map(withoutContinuation) }),
+    scan: (text) => ({ findings: scanWhole(wholeTexts, text) }),
     openStream: () => {
       const session = createSession(program);
       return { push: (piece) => session.feed(piece, false), close: () => session.feed('', true) };
@@ -68,8 +69,26 @@ function allowListOf(allow: DetectorOptions['allow']): AllowList {
   return allow !== undefined && 'list' in allow ? allow.list : new Set(allow);
 }
 
-function withoutContinuation({ continuation: _, ...finding }: StreamFinding): Finding {
-  return finding;
+/** A long text goes through piece by piece, so that what is read of it stays in the processor's cache. */
+const pieceChars = 16_384;
+
+/** All findings of one text. The session is as new afterwards. */
+function scanWhole(session: Session, text: string): Finding[] {
+  const findings: Finding[] = [];
+  try {
+    for (let at = 0; at === 0 || at < text.length; at += pieceChars) {
+      const last = at + pieceChars >= text.length;
+      const piece = last && at === 0 ? text : text.slice(at, at + pieceChars);
+      for (const { continuation, ...finding } of session.feed(piece, last).findings) {
+        const before = findings.at(-1);
+        if (continuation && before) findings[findings.length - 1] = { ...before, end: finding.end };
+        else findings.push(finding);
+      }
+    }
+    return findings;
+  } finally {
+    session.restart();
+  }
 }
 
 /** Same rules, same settings, same revision. */

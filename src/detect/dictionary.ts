@@ -58,7 +58,7 @@ const noOffsets: Pick<Offsets, 'advance' | 'drop'> = { advance: () => undefined,
 
 /** Entries are written as texts are read. */
 function plain(word: string): string {
-  return plainText(word, { ...noOffsets, range: (start, end) => ({ start, end }), boundary: (end) => end });
+  return plainText(word, noOffsets);
 }
 
 const other = 0;
@@ -116,6 +116,7 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
         lead: nothing,
         rest: nothing,
         after: nothing,
+        never: null,
         notBefore: null,
         notAfter: null,
         reach: null,

@@ -3,7 +3,7 @@
  * typographic spaces, hyphens and quotes, characters that show nothing. Each UTF-16 unit becomes one unit or none, so
  * that a text can be normalised piece by piece; offsets are mapped back by `Offsets`.
  */
-export function plainText(piece: string, offsets: Offsets): string {
+export function plainText(piece: string, offsets: Pick<Offsets, 'advance' | 'drop'>): string {
   if (isAscii(piece) || !special.test(piece)) {
     offsets.advance(piece.length);
     return piece;
@@ -85,6 +85,8 @@ export interface Offsets {
   range(start: number, end: number): { readonly start: number; readonly end: number };
   /** First original offset that is not decided when everything before `end` in the normalised text is. */
   boundary(end: number): number;
+  /** Another text begins. */
+  restart(): void;
 }
 
 export function createOffsets(): Offsets {
@@ -119,5 +121,11 @@ export function createOffsets(): Offsets {
     },
     range: (start, end) => ({ start: original(start), end: original(end - 1) + 1 }),
     boundary: (end) => (end === length ? length + droppedTotal : original(end)),
+    restart: () => {
+      length = 0;
+      droppedTotal = 0;
+      places.length = 0;
+      totals.length = 0;
+    },
   };
 }

@@ -1,114 +1,205 @@
 import { type CompiledRule, headOf, kindOf, kinds } from './compiled-rule.ts';
-import { type Dfa, dead, goesOn, step } from './dfa.ts';
-import { classOfKind, pairsBehind, windowClassBits } from './windows.ts';
+import { type Dfa, dead, step } from './dfa.ts';
+import { jointClasses } from './joint-classes.ts';
 
 /**
- * Ordinary text is full of numbers, and a dozen rules begin at one. The length of the run of digits and the characters on
- * both sides rule out nearly all of them at once, with a few look-ups in tables made from the rules' own automata.
+ * Ordinary text is full of numbers, and a dozen rules begin at one. They are read as one automaton from the number on, until
+ * each of them has matched or can no more: nearly always none is left after a few units.
  */
 export interface NumberGate {
-  /** At most 31: a bit each. */
+  /** At most 30: a bit each. */
   readonly rules: readonly CompiledRule[];
-  /** Rules that may match a run with this kind of character before it. */
-  readonly before: Uint32Array;
-  /** Rules that may match a run of this length (row) with this kind of character behind it (column). */
-  readonly behind: Uint32Array;
-  /** Rules that may match a run of this length (row) with these classes of the two characters behind it (column). */
-  readonly further: Uint32Array;
+  /** Bits of the rules that may match at the run of digits that begins at `at`, as far as the text goes. */
+  rulesAt(units: Uint16Array, at: number): number;
 }
 
-/** Longer runs are judged by their first digits alone. */
-const runMax = 24;
-/** Kind of "no character": the text begins or ends. */
+/** What has not failed by then may match. */
+const unitsMax = 32;
+/** States that are kept; what leads to others is not looked into further. Texts cannot make the table grow beyond. */
+const statesMax = 4_096;
+const rulesMax = 30;
+/** In the table: not built yet. Other entries are states, as offsets of rows, or `-1 - bits` where nothing is left to read. */
+const unknown = 0x7fffffff;
+/** Kind of "no character": the text begins. */
 const edge: number = kinds;
-const columns = kinds + 1;
-const rulesMax = 31;
+const startKinds: number = kinds + 1;
 
 export function buildNumberGates(rules: readonly CompiledRule[]): readonly NumberGate[] {
   const gates: NumberGate[] = [];
-  for (let from = 0; from < rules.length; from += rulesMax) gates.push(buildGate(rules.slice(from, from + rulesMax)));
+  for (let from = 0; from < rules.length; from += rulesMax) gates.push(createGate(rules.slice(from, from + rulesMax)));
   return gates;
 }
 
-/** Bits of the rules of a gate that may match at a run of digits beginning at `at`. With `last`, the text ends here. */
-export function rulesAtNumber(gate: NumberGate, units: Uint16Array, at: number, last: boolean): number {
-  const before = gate.before[at === 0 ? edge : kindOf(units[at - 1] ?? 0)] ?? 0;
-  if (before === 0) return 0;
-  let end = at + 1;
-  const limit = Math.min(units.length, at + runMax);
-  while (end < limit && isDigit(units[end] ?? 0)) end++;
-  if (end === at + runMax) return before;
-  if (end === units.length) return last ? before & (gate.behind[(end - at) * columns + edge] ?? 0) : before;
-  const kind = kindOf(units[end] ?? 0);
-  const bits = before & (gate.behind[(end - at) * columns + kind] ?? 0);
-  if (bits === 0 || end + 1 >= units.length) return bits;
-  const pair = ((classOfKind[kind] ?? 0) << windowClassBits) | (classOfKind[kindOf(units[end + 1] ?? 0)] ?? 0);
-  return bits & (gate.further[((end - at) << (2 * windowClassBits)) | pair] ?? 0);
+/** A place in one rule's automaton, or in that of what it never is. */
+interface Thread {
+  readonly index: number;
+  readonly state: number;
+  readonly isNever: boolean;
 }
+
+/** Where the rules are after some units. */
+interface Front {
+  /** Of a rule that has matched only those are left that may still refute it. */
+  readonly threads: readonly Thread[];
+  /** Bits of the rules that have matched. */
+  readonly matched: number;
+}
+
+function createGate(rules: readonly CompiledRule[]): NumberGate {
+  const reached = rules.map(statesBefore);
+  const { classOf, units: unitOf } = jointClasses(rules.flatMap(automataOf));
+  const width = unitOf.length;
+  let table = new Int32Array(64 * width).fill(unknown);
+  const fronts: Front[] = [];
+  const known = new Map<string, number>();
+  /** Entries to begin with, by the kind of the character before; the second half for numbers in a row. */
+  const starts = new Int32Array(2 * startKinds).fill(unknown);
+
+  /** The entry that stands for a front. */
+  function entryOf({ threads, matched }: Front): number {
+    if (threads.length === 0) return -1 - matched;
+    const key = `${matched}|${threads.map(keyOf).join()}`;
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    if (fronts.length === statesMax) return -1 - bitsOf({ threads, matched });
+    if ((fronts.length + 1) * width > table.length) {
+      const grown = new Int32Array(2 * table.length).fill(unknown);
+      grown.set(table);
+      table = grown;
+    }
+    const entry = (fronts.push({ threads, matched }) - 1) * width;
+    known.set(key, entry);
+    return entry;
+  }
+
+  function begin(start: number): number {
+    const kind = start % startKinds;
+    const threads = rules.flatMap((rule, index) =>
+      threadsAt(rule, index, reached[index] ?? [], kind, start >= startKinds),
+    );
+    const entry = entryOf({ threads, matched: 0 });
+    starts[start] = entry;
+    return entry;
+  }
+
+  function build(state: number, id: number): number {
+    const front = fronts[state / width];
+    const entry = front ? entryOf(advance(front, rules, unitOf[id] ?? 0)) : -1;
+    table[state + id] = entry;
+    return entry;
+  }
+
+  return {
+    rules,
+    rulesAt: (units, at) => {
+      const start = startOf(units, at);
+      let state = starts[start] ?? -1;
+      if (state === unknown) state = begin(start);
+      const end = Math.min(units.length, at + unitsMax);
+      for (let next = at; state >= 0; next++) {
+        if (next === end) return bitsOf(fronts[state / width]);
+        const id = classOf[units[next] ?? 0] ?? 0;
+        const entry = table[state + id] ?? -1;
+        state = entry === unknown ? build(state, id) : entry;
+      }
+      return ~state;
+    },
+  };
+}
+
+function startOf(units: Uint16Array, at: number): number {
+  if (at === 0) return edge;
+  const kind = kindOf(units[at - 1] ?? 0);
+  return isInRow(units, at) ? startKinds + kind : kind;
+}
+
+/** Digits, one separator, and the first digit of a match: one of several numbers in a row. */
+export function isInRow(units: Uint16Array, start: number): boolean {
+  return start > 1 && rowSeparators[units[start - 1] ?? 0] === 1 && isDigit(units[start - 2] ?? 0);
+}
+
+const rowSeparators: Uint8Array = new Uint8Array(0x80);
+for (const char of ' -./,:') rowSeparators[char.charCodeAt(0)] = 1;
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;
 }
 
-function buildGate(rules: readonly CompiledRule[]): NumberGate {
-  const before = new Uint32Array(columns);
-  const behind = new Uint32Array((runMax + 1) * columns);
-  const further = new Uint32Array((runMax + 1) << (2 * windowClassBits));
-  rules.forEach((rule, index) => {
-    const bit = 1 << index;
-    for (let kind = 0; kind < columns; kind++) if (mayStandBefore(rule, kind)) before[kind] = (before[kind] ?? 0) | bit;
-    markBehind(rule, bit, behind, further);
-  });
-  return { rules, before, behind, further };
+function automataOf(rule: CompiledRule): Dfa[] {
+  const { never } = rule;
+  return never ? [headOf(rule), never] : [headOf(rule)];
 }
 
-function mayStandBefore(rule: CompiledRule, kind: number): boolean {
-  const { reach, notBefore } = rule;
-  if (kind !== edge && reach?.chars[kind]) return true;
-  const dfa = headOf(rule);
-  if (digitsFrom(dfa, new Set([dfa.start])).size === 0) return false;
-  return kind === edge || !notBefore?.[kind];
+function keyOf({ index, state, isNever }: Thread): string {
+  return `${index}${isNever ? '!' : ':'}${state}`;
 }
 
-function markBehind(rule: CompiledRule, bit: number, behind: Uint32Array, further: Uint32Array): void {
+/** The rules of a front that have matched or may. */
+function bitsOf(front: Front | undefined): number {
+  return front
+    ? front.threads.reduce((bits, { index, isNever }) => (isNever ? bits : bits | (1 << index)), front.matched)
+    : 0;
+}
+
+/** Where a rule may be when a number begins behind a character of the kind. */
+function threadsAt(
+  rule: CompiledRule,
+  index: number,
+  reached: readonly number[],
+  kind: number,
+  inRow: boolean,
+): Thread[] {
+  const { reach, notBefore, isApart, never } = rule;
+  const own: Thread = { index, state: headOf(rule).start, isNever: false };
+  if (kind !== edge && reach?.chars[kind] === 1) {
+    return [own, ...reached.map((state) => ({ index, state, isNever: false }))];
+  }
+  if ((isApart && inRow) || (kind !== edge && notBefore?.[kind] === 1)) return [];
+  return never ? [own, { index, state: never.start, isNever: true }] : [own];
+}
+
+/** Where a rule may be behind what may stand before its anchor. */
+function statesBefore(rule: CompiledRule): number[] {
   const { reach } = rule;
   const dfa = headOf(rule);
-  let states: ReadonlySet<number> = new Set([dfa.start]);
-  for (let i = 0; reach && i < reach.max; i++) states = new Set([...states, ...reached(dfa, states, reach.chars)]);
-  const pairs = pairsBehind(dfa);
-  let hasMatched = false;
-  for (let length = 1; length <= runMax; length++) {
-    states = digitsFrom(dfa, states);
-    hasMatched ||= [...states].some((state) => state >= dfa.accepting);
-    for (let kind = 0; kind < columns; kind++) {
-      const isAlive = hasMatched || (kind !== edge && [...states].some((state) => goesOn(dfa, state, kind)));
-      if (!isAlive) continue;
-      const cell = length * columns + kind;
-      behind[cell] = (behind[cell] ?? 0) | bit;
-    }
-    const following = hasMatched ? null : pairs.from(states);
-    for (let pair = 0; pair < 1 << (2 * windowClassBits); pair++) {
-      const mayFollow = following ? ((following[pair >> windowClassBits] ?? 0) >> (pair & 15)) & 1 : 1;
-      const cell = (length << (2 * windowClassBits)) | pair;
-      if (mayFollow) further[cell] = (further[cell] ?? 0) | bit;
-    }
+  const reached = new Set<number>();
+  let last = [dfa.start];
+  for (let i = 0; reach && i < reach.max; i++) {
+    last = [...new Set(last.flatMap((state) => stepsOver(dfa, state, reach.chars)))];
+    for (const state of last) reached.add(state);
   }
+  return [...reached].sort((a, b) => a - b);
 }
 
-function digitsFrom(dfa: Dfa, states: ReadonlySet<number>): Set<number> {
-  return stepAll(dfa, states, isDigit);
+/** Where the ASCII units of a kind lead from a state. */
+function stepsOver(dfa: Dfa, state: number, chars: Uint8Array): number[] {
+  const targets = new Set<number>();
+  for (let unit = 0; unit < 0x80; unit++) if (chars[unit] === 1) targets.add(step(dfa, state, unit));
+  targets.delete(dead);
+  return [...targets];
 }
 
-function reached(dfa: Dfa, states: ReadonlySet<number>, chars: Uint8Array): Set<number> {
-  return stepAll(dfa, states, (unit) => chars[unit] === 1);
-}
-
-/** Where the ASCII units of a kind lead from any of the states. */
-function stepAll(dfa: Dfa, states: ReadonlySet<number>, isMeant: (unit: number) => boolean): Set<number> {
-  const out = new Set<number>();
-  for (let unit = 0; unit < 0x80; unit++) {
-    if (isMeant(unit)) for (const state of states) out.add(step(dfa, state, unit));
+function advance({ threads, matched }: Front, rules: readonly CompiledRule[], unit: number): Front {
+  let [done, refuted] = [matched, 0];
+  const moved = new Map<string, Thread>();
+  for (const thread of threads) {
+    const rule = rules[thread.index];
+    const dfa = rule && (thread.isNever ? rule.never : headOf(rule));
+    const state = dfa ? step(dfa, thread.state, unit) : dead;
+    if (!dfa || state === dead) continue;
+    const next: Thread = { ...thread, state };
+    if (state < dfa.accepting) moved.set(keyOf(next), next);
+    else if (thread.isNever) refuted |= 1 << thread.index;
+    else done |= 1 << thread.index;
   }
-  out.delete(dead);
-  return out;
+  done &= ~refuted;
+  const left = [...moved.values()].filter(({ index }) => (refuted & (1 << index)) === 0);
+  const open = left.filter(({ index, isNever }) => !isNever && (done & (1 << index)) === 0);
+  const alive = bitsOf({ threads: open, matched: done });
+  const doubted = left.filter(({ index, isNever }) => isNever && (alive & (1 << index)) !== 0);
+  return { threads: [...open, ...doubted].sort(byKey), matched: done };
+}
+
+function byKey(a: Thread, b: Thread): number {
+  return a.index - b.index || a.state - b.state || Number(a.isNever) - Number(b.isNever);
 }

@@ -8,6 +8,7 @@ import { buildNumberGates, type NumberGate } from './number-gate.ts';
 import { createRoamer, type Roamer } from './roamer.ts';
 import { compileRoaming } from './roaming-rules.ts';
 import type { Rule } from './rule.ts';
+import { buildSieve, type Sieve } from './sieve.ts';
 import { buildWindows, type Windows } from './windows.ts';
 
 /** All rules made ready: what a detector is made of. */
@@ -16,6 +17,8 @@ export interface Program {
   readonly anchors: Anchors;
   /** Where the shortest anchors may begin something. */
   readonly windows: Windows;
+  /** Where anything may begin. */
+  readonly sieve: Sieve;
   readonly reaches: readonly Reach[];
   /** The rules that begin at runs of digits. */
   readonly numberGates: readonly NumberGate[];
@@ -63,11 +66,13 @@ export function compileProgram(
     return compileRule(rule, owner, leadIdOf(rule.lead), anchors, automatonOf);
   });
   const numbers = compiled.filter(({ order }) => atNumbers.includes(order));
+  const windows = buildWindows(compiled, entries, numbers);
   return {
     rules: compiled,
     anchors: buildAnchors(entries.filter(({ anchor }) => anchor.length > 1)),
     numberGates: buildNumberGates(numbers),
-    windows: buildWindows(compiled, entries, numbers),
+    windows,
+    sieve: buildSieve(entries, windows),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
     allow,
     roamers: roamersOf(roaming, lists, rules.length),
@@ -97,6 +102,7 @@ function compileRule(
     rest: lazy(() => made(rule.rest)),
     after: lazy(() => made(rule.after)),
     context: lazy(() => (rule.context ? compileContext(rule.context) : null)),
+    never: made(rule.never),
     notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
     notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
     reach: rule.reach ? compileReach(rule.reach, anchors, automatonOf(rule.lead ?? rule.pattern)) : null,

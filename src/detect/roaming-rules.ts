@@ -1,5 +1,6 @@
 import type { CompiledRule } from './compiled-rule.ts';
-import { dead, step, wideSymbolOf } from './dfa.ts';
+import { dead, step } from './dfa.ts';
+import { jointClasses } from './joint-classes.ts';
 
 /**
  * Rules without anchors, as one automaton that reads each unit of a text once and knows which of them may end there. It is built
@@ -32,7 +33,7 @@ interface Thread {
 }
 
 export function compileRoaming(rules: readonly CompiledRule[]): RoamingRules {
-  const { classOf, units } = classes(rules);
+  const { classOf, units } = jointClasses(rules.map(({ value }) => value()));
   const width = units.length;
   /** What begins with a unit of each class. */
   const begun = units.map((unit) => advanceAll(rules, allStarts(rules), unit));
@@ -105,26 +106,4 @@ function advanceAll(rules: readonly CompiledRule[], threads: readonly Thread[], 
     if (target !== dead) advanced.push({ index, state: target });
   }
   return advanced;
-}
-
-/** Units that no rule tells apart are of one class; `units` has one of each. */
-function classes(rules: readonly CompiledRule[]): { readonly classOf: Uint16Array; readonly units: readonly number[] } {
-  const classOf = new Uint16Array(0x10000);
-  const units: number[] = [];
-  const known = new Map<string, number>();
-  const cuts = new Set<number>([0x80]);
-  const automata = rules.map(({ value }) => value());
-  for (const { wideFrom } of automata) for (const unit of wideFrom) cuts.add(unit);
-  const wide = [...cuts].filter((unit) => unit >= 0x80).sort((a, b) => a - b);
-  const note = (unit: number): number => {
-    const key = automata.map((dfa) => (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))).join();
-    const id = known.get(key) ?? units.push(unit) - 1;
-    known.set(key, id);
-    return id;
-  };
-  for (let unit = 0; unit < 0x80; unit++) classOf[unit] = note(unit);
-  wide.forEach((from, i) => {
-    classOf.fill(note(from), from, wide[i + 1] ?? 0x10000);
-  });
-  return { classOf, units };
 }

@@ -50,6 +50,11 @@ export interface Rule {
   readonly notBefore?: RegExp;
   /** Whether the match must not stand in a row of numbers: digits and one separator right before its own first digit. */
   readonly isApart?: boolean;
+  /**
+   * Numbers that begin so are not tried: `check` says `wrong` of every match there. Spares the attempt where ordinary text would cause
+   * many. Only looked at for rules with the anchor `digitRun`.
+   */
+  readonly never?: RegExp;
   /** One character that must not follow the value. */
   readonly notAfter?: RegExp;
   /** Words that may follow the value; they count as context. */

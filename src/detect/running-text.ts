@@ -6,10 +6,12 @@ export interface RunningText {
   text: string;
   /** As long as the text. */
   units: Uint16Array;
+  /** The memory that `units` is a part of, from its beginning. */
+  bytes: Buffer;
 }
 
 export function createRunningText(): RunningText {
-  return { text: '', units: new Uint16Array(0) };
+  return { text: '', units: new Uint16Array(0), bytes: Buffer.allocUnsafeSlow(0) };
 }
 
 export function append(running: RunningText, piece: string): void {
@@ -17,15 +19,23 @@ export function append(running: RunningText, piece: string): void {
   const { units } = running;
   const used = units.length;
   const length = used + piece.length;
-  let bytes = Buffer.from(units.buffer, units.byteOffset);
-  if (units.byteOffset + 2 * length > units.buffer.byteLength || used === 0) {
+  if (2 * length > running.bytes.length) {
     // Its own memory: what lies behind a piece of the common pool belongs to others.
-    bytes = Buffer.allocUnsafeSlow(2 * (used === 0 ? length : Math.max(2 * length, growthMin)));
-    bytes.set(new Uint8Array(units.buffer, units.byteOffset, 2 * used));
+    const bytes = Buffer.allocUnsafeSlow(2 * (used === 0 ? length : Math.max(2 * length, growthMin)));
+    bytes.set(running.bytes.subarray(0, 2 * used));
+    running.bytes = bytes;
   }
+  const { bytes } = running;
   bytes.write(piece, 2 * used, 'utf16le');
-  running.units = new Uint16Array(bytes.buffer, bytes.byteOffset, length);
+  running.units = new Uint16Array(bytes.buffer, 0, length);
   running.text += piece;
+}
+
+/** Begins another text in the same memory, unless that is large. */
+export function restart(running: RunningText): void {
+  if (running.bytes.length > 2 * keptMax) running.bytes = Buffer.allocUnsafeSlow(0);
+  running.units = new Uint16Array(running.bytes.buffer, 0, 0);
+  running.text = '';
 }
 
 /** Lets go of the first units; positions move by as many. */
@@ -33,8 +43,10 @@ export function dropFirst(running: RunningText, count: number): void {
   running.text = running.text.slice(count);
   const { units } = running;
   units.copyWithin(0, count);
-  running.units = new Uint16Array(units.buffer, units.byteOffset, units.length - count);
+  running.units = units.subarray(0, units.length - count);
 }
 
 /** A stream's text grows by small pieces: room for many of them at once. */
 const growthMin = 512;
+/** Units of memory that a text leaves to the next one at most. */
+const keptMax = 65_536;

@@ -16,15 +16,18 @@ import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.t
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadEnd } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
+import { isInRow } from './number-gate.ts';
 import type { Program } from './program.ts';
 import { byStart, clusters, resolve } from './resolve.ts';
 import { contextCharsMax } from './rule.ts';
-import { append, createRunningText, dropFirst } from './running-text.ts';
+import { append, createRunningText, dropFirst, restart } from './running-text.ts';
 
 /** One running text. */
 export interface Session {
   /** Takes the next piece; with `last`, the text ends with it and everything is decided. */
   feed(piece: string, last: boolean): StreamScan;
+  /** Forgets everything: another text begins. Cheaper than another session. */
+  restart(): void;
 }
 
 /** In place of a position. */
@@ -54,7 +57,7 @@ export function createSession(program: Program): Session {
   /** The unbounded token whose pieces are being reported. */
   let swallowed: Attempt | null = null;
   let reported = 0;
-  const roamers = program.roamers.map((open) => open());
+  let roamers = program.roamers.map((open) => open());
   const anchorScan = createAnchorScan(program, begin);
   /** By `leadId`. */
   const walks: (LeadWalk | undefined)[] = [];
@@ -86,7 +89,7 @@ export function createSession(program: Program): Session {
       triedAt[rule.order] = start;
     }
     if (notBefore !== null && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)] === 1) return;
-    if (rule.isApart && isInRow(units, start)) return;
+    if (rule.isApart && isDigit(units[start] ?? 0) && isInRow(units, start)) return;
     const valueStart = rule.hasLead ? leadEnd(rule, units, start) : start;
     if (valueStart === noLead) return;
     if (valueStart === leadOpen) {
@@ -230,19 +233,18 @@ export function createSession(program: Program): Session {
       if (!last) trim();
       return { findings, decided: boundary };
     },
+    restart: () => {
+      restart(running);
+      offsets.restart();
+      anchorScan.restart();
+      for (const walk of walks) walk?.forget();
+      triedAt.fill(nowhere);
+      valueTriedAt.fill(nowhere);
+      if (roamers.length > 0) roamers = program.roamers.map((open) => open());
+      [base, decided, reported] = [0, 0, 0];
+      [open, pending, swallowed] = [[], [], null];
+    },
   };
-}
-
-/** Digits, one separator, and the first digit of a match: one of several numbers in a row. */
-function isInRow(units: Uint16Array, start: number): boolean {
-  if (start < 2 || !isDigit(units[start] ?? 0) || !isDigit(units[start - 2] ?? 0)) return false;
-  return inRowSeparators.has(units[start - 1] ?? 0);
-}
-
-const inRowSeparators: ReadonlySet<number> = new Set([...' -./,:'].map((char) => char.charCodeAt(0)));
-
-function isDigit(unit: number): boolean {
-  return unit >= 0x30 && unit <= 0x39;
 }
 
 /** Whether as many characters stand before an anchor as a match has there at least; the far ones rule most out. */
@@ -264,4 +266,8 @@ function reachBack(units: Uint16Array, from: number, chars: Uint8Array, max: num
   let at = from;
   while (at > limit && chars[kindOf(units[at - 1] ?? 0)]) at--;
   return at;
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
 }

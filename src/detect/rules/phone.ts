@@ -172,6 +172,9 @@ function isIsbn10(digits: string): boolean {
 const dateOrAddress =
   /^\d{1,3}(?:\.\d{1,3}){3}$|^\d{4}([-./])\d{1,2}\1\d{1,2}(?: \d{2})?$|^\d{1,2}([-./])\d{1,2}\2\d{2,4}(?: \d{2})?$/;
 
+/** A date alone, or with its time: `dateOrAddress` knows them, and there are many in logs and in JSON. */
+const isoDate = /[12]\d{3}(?:-\d\d-|\/\d\d\/|\.\d\d\.)\d\d(?:[T"',;:|\]}\n\r\t]| \d\d:)/;
+
 /** A currency or number sign, or the digits of a longer number, right before. */
 function isPartOfNumber(units: Uint16Array, start: number): boolean {
   if (start === 0) return false;
@@ -215,6 +218,7 @@ export const phoneRules: readonly Rule[] = [
     notBefore: /[A-Za-z0-9_+]/,
     notAfter: /[A-Za-z0-9_]/,
     isApart: true,
+    never: isoDate,
     after,
     // Only of what is a number by itself: a shorter doubtful one would be a piece of something else.
     retry: /^\(?(?:\+|00|0[1-9]\d{8}|(?:1[-. ])?\(?\d{3}\)?[-. ]?\d{3}[-. ]\d{4})/,
