@@ -1,7 +1,7 @@
 /**
  * What approvals cost under load: `npm run bench:approvals -- [--pending 10000] [--waiters 500] [--rate 200] [--seconds 20]
- * [--replicas 3] [--fsync everysec] [--uses 1000]`. A redis-server of its own, and so many replicas: stores and gates, each in a process of its
- * own. All but the first hold requests at their gates; at the first people decide, at the given rate, and each time another request
+ * [--replicas 3] [--fsync everysec] [--uses 1000]`. A redis-server of its own, and so many replicas: stores and gates, each in a
+ * process of its own. All but the first hold requests at their gates; at the first people decide, at the given rate, and each time another request
  * comes to be held. Prints how long after the call that decides a waiter had its grant, and what one consumption costs beside one
  * PING of the same Redis, one after the other in the same run.
  */
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import type { Approval } from '../../src/approval/approval.ts';
 import { createGate } from '../../src/approval/gate.ts';
+import { loadScripts } from '../../src/approval/lua-scripts.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
 import type { ApprovalStore } from '../../src/approval/store.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -172,8 +173,10 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
     atGate.push(await granted(store, 1));
   });
   const many = await granted(store, count);
-  // What is left of a use when it does nothing: the least that any script costs.
+  const bare = await granted(store, count);
+  // The least that any script costs, and what that of a use costs without our client and store around it.
   const nothing = String(await probe.script('LOAD', 'return 1'));
+  const script = String(await probe.script('LOAD', loadScripts().consume.source));
 
   const settled = (id: string): Promise<void> =>
     new Promise((resolve) => {
@@ -183,9 +186,10 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
         resolve();
       });
     });
-  const samples: Record<'ping' | 'nothing' | 'once' | 'nth' | 'gate', number[]> = {
+  const samples: Record<'ping' | 'nothing' | 'script' | 'once' | 'nth' | 'gate', number[]> = {
     ping: [],
     nothing: [],
+    script: [],
     once: [],
     nth: [],
     gate: [],
@@ -199,6 +203,8 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
   for (const [n, approval] of oneTime.entries()) {
     samples.ping.push(await timed(() => probe.ping()));
     samples.nothing.push(await timed(() => probe.evalsha(nothing, 0)));
+    samples.ping.push(await timed(() => probe.ping()));
+    samples.script.push(await timed(() => probe.evalsha(script, 1, `countersign:{approval}:row:${bare.id}`)));
     await sample(samples.once, approval.id, () => store.consume(approval.id, approval));
     await sample(samples.nth, many.id, () => store.consume(many.id, many));
     const retried = atGate[n];
@@ -207,6 +213,7 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
   }
   show('PING', samples.ping);
   show('a script that does nothing', samples.nothing);
+  show('the script of a use, by itself', samples.script);
   show('consume, a grant for one use', samples.once);
   show('consume, a grant for many', samples.nth);
   show('the gate for an identical request that is approved: look up and consume', samples.gate);
@@ -214,7 +221,7 @@ async function besidePing(url: string, store: ApprovalStore): Promise<void> {
   const ratio = (of: readonly number[]): string => (at(of, 0.5) / ping).toFixed(2);
   print(
     `p50 in p50 of PING: consume ${ratio(samples.once)} (one use), ${ratio(samples.nth)} (many; goal: 1.5 at most); ` +
-      `a script that does nothing ${ratio(samples.nothing)}; the gate ${ratio(samples.gate)}`,
+      `a script that does nothing ${ratio(samples.nothing)}, that of a use ${ratio(samples.script)}; the gate ${ratio(samples.gate)}`,
   );
   probe.disconnect();
 }
