@@ -56,6 +56,7 @@ describe('maskBody', () => {
         { entity: 'US_SSN', method: null, count: 1 },
       ],
       sealedFindings: 0,
+      omitted: [],
     });
   });
 
@@ -97,6 +98,7 @@ describe('maskBody', () => {
         { entity: 'US_SSN', method: null, count: 1 },
       ],
       sealedFindings: 1,
+      omitted: [],
     });
   });
 });
