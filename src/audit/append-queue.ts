@@ -50,7 +50,8 @@ interface Waiting {
   reject(fault: Fault): void;
 }
 
-const batchBytesMax = 4 * 1024 * 1024;
+/** About fifteen milliseconds of sealing: whoever waits for an earlier batch, and the signed head, get their turn after it. */
+const batchBytesMax = 1024 * 1024;
 /** One with the writer's disk, one that it seals, one on its way: the writer never waits for us, and groups grow with the load. */
 const batchesInFlightMax = 3;
 
