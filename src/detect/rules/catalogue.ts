@@ -24,6 +24,7 @@ import { paymentRules } from './payments.ts';
 import { phoneRules } from './phone.ts';
 import { platformTokenRules } from './platform-tokens.ts';
 import { privateKeyRules } from './private-keys.ts';
+import { serviceTokenRules } from './service-tokens.ts';
 import { usIdRules } from './us-ids.ts';
 import { vcsRules } from './vcs.ts';
 import { worldIdRules } from './world-ids.ts';
@@ -58,4 +59,5 @@ export const rules: readonly Rule[] = [
   ...europeanIdRules,
   ...asianAndAfricanIdRules,
   ...worldIdRules,
+  ...serviceTokenRules,
 ];
