@@ -70,7 +70,7 @@ function allowListOf(allow: DetectorOptions['allow']): AllowList {
 }
 
 /** A long text goes through piece by piece, so that what is read of it stays in the processor's cache. */
-const pieceChars = 16_384;
+const pieceChars = 65_536;
 
 /** All findings of one text. The session is as new afterwards. */
 function scanWhole(session: Session, text: string): Finding[] {

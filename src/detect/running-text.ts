@@ -49,4 +49,4 @@ export function dropFirst(running: RunningText, count: number): void {
 /** A stream's text grows by small pieces: room for many of them at once. */
 const growthMin = 512;
 /** Units of memory that a text leaves to the next one at most. */
-const keptMax = 65_536;
+const keptMax = 196_608;
