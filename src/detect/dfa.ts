@@ -51,9 +51,16 @@ export function goesOn(dfa: Dfa, state: number, kind: number): boolean {
 
 /** Symbol of a code unit from 0x80 on. */
 export function wideSymbolOf(dfa: Dfa, unit: number): number {
-  let symbol = 0;
-  for (let i = 0; i < dfa.wideFrom.length && (dfa.wideFrom[i] ?? 0) <= unit; i++) symbol = dfa.wideSymbol[i] ?? 0;
-  return symbol;
+  const { wideFrom } = dfa;
+  // A rule that has names in many scripts has a hundred runs.
+  let low = 0;
+  let high = wideFrom.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((wideFrom[middle] ?? 0) <= unit) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? 0 : (dfa.wideSymbol[low - 1] ?? 0);
 }
 
 /** Nondeterministic automaton: a state either reads one unit of a set or (null) forks for free. */
