@@ -26,7 +26,7 @@ export interface ShortAnchor {
 export const numberBit = 1;
 
 export const windowClassBits = 4;
-export const windowKeyMask = 0xffff;
+const windowKeyMask = 0xffff;
 const classes = 16;
 const edge = 0;
 
@@ -50,7 +50,7 @@ const members: readonly RegExp[] = [
 const wide = 15;
 
 /** Class of each kind of unit (`kindOf`). */
-export const classOfKind: Uint8Array = Uint8Array.from({ length: kinds }, (_, kind) =>
+const classOfKind: Uint8Array = Uint8Array.from({ length: kinds }, (_, kind) =>
   kind >= 0x80 ? wide : 1 + members.findIndex((member) => member.test(String.fromCharCode(kind))),
 );
 
@@ -127,14 +127,14 @@ function markAround(
 }
 
 /** Which pairs of classes may follow while a match goes on from one of an automaton's states, or is over. */
-export interface PairsBehind {
+interface PairsBehind {
   /** By the class that follows: a bit for each class that may follow that one. */
   from(states: Iterable<number>): Uint16Array;
 }
 
 const anyClass = 0xfffe;
 
-export function pairsBehind(dfa: Dfa): PairsBehind {
+function pairsBehind(dfa: Dfa): PairsBehind {
   const classesOf = new Uint16Array(dfa.width);
   for (let kind = 0; kind < kinds; kind++) {
     const bit = 1 << (classOfKind[kind] ?? 0);
