@@ -137,8 +137,11 @@ async function startReplica(stack: TestStack, n: number, ports: Ports, skewMs: n
         const answer = await fetch(`http://127.0.0.1:${ports.http}/readyz`).catch(() => null);
         return answer?.ok ? true : undefined;
       },
-      30_000,
-    );
+      90_000,
+    ).catch(async (thrown: unknown) => {
+      await killed(child);
+      throw thrown;
+    });
   };
 
   await start();
