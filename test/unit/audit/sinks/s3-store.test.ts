@@ -83,7 +83,7 @@ test('closed segments and checkpoints go to a locked bucket, each once', async (
   for (let i = 0; i < 40; i += 1) await log.append(intentEntry(`exchange-${i}`));
   await eventually('some segments', () => (store.objects.size > 2 ? true : undefined));
   await log.close();
-  await shipper.stop(10_000);
+  await shipper.stop(60_000);
 
   const names = readdirSync(join(directory, 'segments'));
   const shipped = [...store.objects.keys()].filter((key) => key.includes('/segments/'));
@@ -99,7 +99,7 @@ test('closed segments and checkpoints go to a locked bucket, each once', async (
 
   // Sent again from the beginning, as after a lost cursor: what is there is not written again.
   const before = new Map(store.objects);
-  await (await ship('another-state')).stop(10_000);
+  await (await ship('another-state')).stop(60_000);
   expect(store.objects).toEqual(before);
   await receiver.close();
 });

@@ -74,14 +74,14 @@ describe('a shipper', () => {
     const { directory, state, log } = await logOf(1_200);
     const sink = scriptedSink(() => delivered);
     const shipper = await startTestShipper(directory, state, sink);
-    await shipper.stop(5_000);
+    await shipper.stop(60_000);
     expect(records(sink)).toEqual(upTo(1_200));
     expect(sink.taken.at(-1)).toMatchObject({ kind: 'checkpoint', sequence: 1_200 });
     expect(readPosition(nodeFs, state, 'test')).toEqual({ next: 1_200, checkpoint: 1_200, deadLetters: 0 });
 
     await log.close();
     const again = scriptedSink(() => delivered);
-    await (await startTestShipper(directory, state, again)).stop(5_000);
+    await (await startTestShipper(directory, state, again)).stop(60_000);
     expect(records(again)).toEqual([1_200]);
     expect(again.taken.at(-1)).toMatchObject({ kind: 'checkpoint', sequence: 1_201 });
   });
@@ -94,7 +94,7 @@ describe('a shipper', () => {
       return delivered;
     });
     const limits = { ...fastLimits, batchBytes: 4_000, batchRecords: 7 };
-    await (await startTestShipper(directory, state, sink, { limits })).stop(5_000);
+    await (await startTestShipper(directory, state, sink, { limits })).stop(60_000);
     await log.close();
     expect(records(sink)).toEqual(upTo(300));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(4_000);
@@ -112,7 +112,7 @@ describe('a shipper', () => {
       await Promise.all(Array.from({ length: 10 }, () => log.append(bareEntry('policy'))));
     }
     await log.close();
-    await shipper.stop(5_000);
+    await shipper.stop(60_000);
     expect(records(sink)).toEqual(upTo(202));
   });
 
@@ -131,7 +131,7 @@ describe('a shipper', () => {
     isDown = false;
     await eventually('no lag', () => (shipper.status().lagRecords === 0 ? true : undefined));
     expect(shipper.status()).toMatchObject({ failing: null, lagSeconds: 0, deadLetters: 0 });
-    await shipper.stop(5_000);
+    await shipper.stop(60_000);
     await log.close();
     expect(records(sink)).toEqual(upTo(50));
   });
@@ -142,7 +142,7 @@ describe('a shipper', () => {
     const limits = { ...fastLimits, deadlineMs: 30 };
     const shipper = await startTestShipper(directory, state, sink, { ...impatient, limits });
     await eventually('delivery after the deadline', () => (records(sink).length === 5 ? true : undefined));
-    await shipper.stop(5_000);
+    await shipper.stop(60_000);
 
     const never = scriptedSink(() => 'hang');
     await (await startTestShipper(directory, `${state}-2`, never)).stop(50);
@@ -158,7 +158,7 @@ describe('a shipper', () => {
         : delivered,
     );
     const shipper = await startTestShipper(directory, state, sink);
-    await shipper.stop(5_000);
+    await shipper.stop(60_000);
     await log.close();
     expect(records(sink)).toEqual(upTo(400).filter((sequence) => sequence !== 123));
     expect(deadLetters(state)).toMatchObject([{ sequence: 123, reason: 'HTTP 400' }]);
@@ -172,7 +172,7 @@ describe('a shipper', () => {
     await published(log);
     const sink = scriptedSink(() => delivered);
     const limits = { ...fastLimits, eventBytesMax: 4_000 };
-    await (await startTestShipper(directory, state, sink, { limits })).stop(5_000);
+    await (await startTestShipper(directory, state, sink, { limits })).stop(60_000);
     await log.close();
     expect(records(sink)).toEqual(upTo(10));
     expect(deadLetters(state)).toMatchObject([{ sequence: 10, reason: 'larger than 4000 bytes' }]);
@@ -187,7 +187,7 @@ describe('a shipper', () => {
       expect(events.length).toBeGreaterThan(5);
       return { kind: 'settled', rejected: [{ index: 1, reason: 'mapping' }], retry: [0, 3], afterMs: null };
     });
-    await (await startTestShipper(directory, state, sink, impatient)).stop(5_000);
+    await (await startTestShipper(directory, state, sink, impatient)).stop(60_000);
     await log.close();
     expect(records(sink).sort((a, b) => a - b)).toEqual(upTo(20).filter((sequence) => sequence !== 1));
     expect(deadLetters(state)).toMatchObject([{ sequence: 1, reason: 'mapping' }]);
@@ -201,7 +201,7 @@ describe('a shipper', () => {
     await eventually('all records', () => (records(first).length === 30 ? true : undefined));
     await shipper.kill();
     const second = scriptedSink(() => delivered);
-    await (await startTestShipper(directory, state, second)).stop(5_000);
+    await (await startTestShipper(directory, state, second)).stop(60_000);
     await log.close();
     const ids = (sink: typeof first): string[] => sink.taken.filter((e) => e.kind !== 'checkpoint').map(({ id }) => id);
     expect(ids(second)).toEqual(ids(first));
@@ -212,7 +212,7 @@ describe('a shipper', () => {
     const sink = scriptedSink(() => delivered);
     const shipper = await startTestShipper(directory, state, sink, { limits: { ...fastLimits, checkpointMs: 10 } });
     await eventually('a checkpoint', () => sink.taken.find(({ kind }) => kind === 'checkpoint'));
-    await shipper.stop(5_000);
+    await shipper.stop(60_000);
     await log.close();
     const notes = sink.taken.filter(({ kind }) => kind === 'checkpoint').map(({ document }) => document['note']);
     expect(notes[0]).toBe(notes.at(-1));
@@ -253,7 +253,7 @@ describe('a shipper', () => {
           };
         });
         const shipper = await startTestShipper(directory, state, sink, impatient);
-        await shipper.stop(10_000);
+        await shipper.stop(60_000);
         const dead = shipper.status().deadLetters > 0 ? deadLetters(state) : [];
         const ids = [...records(sink), ...dead.filter(({ id }) => !id.startsWith('checkpoint')).map((d) => d.sequence)];
         expect(ids.sort((a, b) => a - b)).toEqual(upTo(40));
