@@ -9,12 +9,14 @@
 #   `settings.production_changes.targets` and `.operations` map a word to an RE2 fragment: the word (lower case) is
 #   looked for first, because that is cheap, and the fragment judges. `.roles` are the roles whose texts are read,
 #   `.approvers` who may decide; more terms (`ttl_s`, `wait_s`, `grant`, `require_reason`) may stand beside them.
+#   Members of one of `.exempt_groups` (none as shipped) need no approval.
 package countersign.rules.hold_production_changes
 
 # METADATA
 # title: Hold requests that ask for a change of production
 hold contains object.union(_terms, {"message": "this prompt asks for a change of a production system"}) if {
 	input.phase == "request"
+	not _is_exempt
 	some segment in input.conversation.segments
 	segment.role in data.settings.production_changes.roles
 	_asks_for_change(lower(segment.text))
@@ -36,6 +38,11 @@ _is_configured if {
 	}
 }
 
+_is_exempt if {
+	some group in input.subject.groups
+	group in data.settings.production_changes.exempt_groups
+}
+
 _asks_for_change(text) if {
 	some target_word, target in data.settings.production_changes.targets
 	contains(text, target_word)
@@ -55,4 +62,4 @@ _in_one_sentence(text, operation, target) if {
 # A sentence ends with a mark that is followed by white space: not inside `./chart` or `v2.1`.
 _same_sentence := `(?:[^.!?]|[.!?]\S)*`
 
-_terms := object.remove(data.settings.production_changes, ["roles", "targets", "operations"])
+_terms := object.remove(data.settings.production_changes, ["roles", "targets", "operations", "exempt_groups"])

@@ -58,6 +58,18 @@ test_hold_by_role[name] if {
 	got == given.want
 }
 
+test_exempt_groups[name] if {
+	some name, given in {
+		"fires for somebody of no such group": {"groups": ["sre"], "want": {_terms}},
+		"does not fire for a member": {"groups": ["engineering", "sre"], "want": set()},
+	}
+	settings := object.union(data.settings.production_changes, {"exempt_groups": ["engineering"]})
+	subject := object.union(fixtures.request.subject, {"groups": given.groups})
+	got := hold_production_changes.hold with input as object.union(fixtures.says("user", "Deploy to prod"), {"subject": subject})
+		with data.settings.production_changes as settings
+	got == given.want
+}
+
 test_terms_come_from_settings if {
 	settings := object.union(data.settings.production_changes, {
 		"approvers": {"groups": ["sre"], "quorum": 2},
