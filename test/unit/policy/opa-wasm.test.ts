@@ -6,7 +6,7 @@ import type { PinnedPolicy, PolicyInput } from '../../../src/policy/decision.ts'
 import { loadPolicy, type PolicyBounds } from '../../../src/policy/opa-wasm.ts';
 import { bundleDeciding, bundleFrom, ordinaryRequest, policyFolder, regoAllow, saying } from '../../support/policy.ts';
 
-const allowed = { ...JSON.parse(regoAllow), restore: [] };
+const allowed = { ...JSON.parse(regoAllow), restore: [], omit: [] };
 
 function faultOf(act: () => unknown): string {
   try {
