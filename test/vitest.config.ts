@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** One project a kind of test. `npx vitest run --config test/vitest.config.ts --project unit` runs one kind. */
@@ -13,6 +14,8 @@ const kinds = {
 
 export default defineConfig({
   test: {
+    // One less by default, which on two cores is one.
+    maxWorkers: availableParallelism(),
     projects: Object.entries(kinds).map(([name, kind]) => ({
       test: {
         name,
