@@ -18,6 +18,7 @@ import type { Authenticator, Subject } from '../identity/subject.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
+import { createRateLimiter, type RateLimit } from '../lib/rate-limiter.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { faultToStatus, type RpcStatus } from '../rpc/status.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
@@ -27,7 +28,7 @@ import { listApprovals, listByRequest } from './approval-list.ts';
 import { approvalMessage } from './approval-message.ts';
 import { watchApprovals } from './approval-watch.ts';
 import { authenticateCaller, invalid, isId } from './caller.ts';
-import { createRateLimiter, type RateLimit, tooManyCalls } from './rate-limit.ts';
+import { tooManyCalls } from './too-many-calls.ts';
 
 export interface ApprovalServiceDeps {
   readonly store: ApprovalStore;
@@ -60,7 +61,7 @@ export function createApprovalService(
   const { store, authenticator, clock, log, metrics } = deps;
   const { auditorGroups = [], draining = new AbortController().signal } = options;
   const { watchPollMs = 30_000, watchSecondsMax = limits.approvalWatchSecondsMax } = options;
-  const rates = createRateLimiter(clock, options.rate ?? { perSecond: 50, burst: 200 });
+  const rates = createRateLimiter(clock, options.rate ?? { perSecond: 50, burst: 200 }, limits.apiCallersMax);
   let watchers = 0;
 
   /** Authenticates, answers, and turns whatever goes wrong into a status. */
