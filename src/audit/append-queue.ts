@@ -16,12 +16,14 @@ export interface AppendQueue {
   /** A packed batch for the writer; null when nothing waits, or the writer has as much as it should. */
   nextBatch(epoch: string): Buffer | null;
   isBatchDue(): boolean;
+  /** An entry in a batch of its own, before all that waits: for the writer at once. */
+  alone(entry: AuditEntry, epoch: string): { readonly batch: Buffer | null; readonly receipt: Promise<Receipt> };
   /** Everything up to this sequence number is durable. Returns the seconds that each entry took. */
   settle(sequence: number): readonly number[];
   /** Gives up all that is not durable, and returns it. */
   rejectAll(fault: Fault): readonly AuditEntry[];
-  /** Sequence numbers go on from here. */
-  restart(nextSequence: number): void;
+  /** Sequence numbers go on from here, in the log of this name. */
+  restart(nextSequence: number, origin: string): void;
   /** When the oldest entry was pushed, monotonic; null when there is none. */
   oldestNs(): bigint | null;
   /** Sequence number of the first record that is not durable. */
@@ -31,6 +33,7 @@ export interface AppendQueue {
 }
 
 export interface AppendQueueOptions {
+  /** The log's name, until `restart` gives another. */
   readonly origin: string;
   readonly boot: string;
   readonly bytesMax: number;
@@ -57,7 +60,7 @@ const batchesInFlightMax = 3;
 
 export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   const { clock, random, newId } = options;
-  const builder = createBatchBuilder(createManifestWriter(options));
+  let builder = createBatchBuilder(createManifestWriter(options));
   let nextSequence = 0;
   let pending: Waiting[] = [];
   let bytes = 0;
@@ -83,6 +86,17 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
       return batch;
     }
     return null;
+  }
+
+  function alone(entry: AuditEntry, epoch: string): { batch: Buffer | null; receipt: Promise<Receipt> } {
+    const rest = pending;
+    pending = [];
+    const receipt = push(entry);
+    takeRecords(epoch);
+    pending = rest;
+    const batch = builder.take();
+    if (batch !== null) batches.push(nextSequence - 1);
+    return { batch, receipt };
   }
 
   function isBatchDue(): boolean {
@@ -146,10 +160,12 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
     push,
     nextBatch,
     isBatchDue,
+    alone,
     settle,
     rejectAll,
-    restart: (next) => {
+    restart: (next, origin) => {
       nextSequence = next;
+      builder = createBatchBuilder(createManifestWriter({ origin, boot: options.boot }));
     },
     oldestNs: () => (inFlight.peek() ?? pending[0])?.monoNs ?? null,
     durable: () => inFlight.peek()?.sequence ?? nextSequence,

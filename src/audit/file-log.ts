@@ -14,6 +14,8 @@ import { acquireLock, type Lock } from './lock.ts';
 import { isKeyName } from './note.ts';
 import { createPartLog } from './part-log.ts';
 import { findParts } from './part-recovery.ts';
+import { discardAfter, makeShard, shardToOpen } from './shard-files.ts';
+import { isShardOver, nextShard, type Shard, type ShardRule, shardAt, shardOrigin, shardsIn } from './shards.ts';
 import { startThreadWriter } from './thread-writer.ts';
 import type { FromWriter, StartWriter, WriterHandle, WriterInit } from './writer-protocol.ts';
 
@@ -30,6 +32,8 @@ export interface FileLogOptions {
   /** What the `open` entry says of this run: versions, configuration digest. */
   readonly openFacts?: JsonObject;
   readonly limits?: Partial<FileLogLimits>;
+  /** When it goes on in a new shard; default: never. */
+  readonly shard?: ShardRule;
   /** How the writer runs, and the file system for what does not pass through it; tests say otherwise. */
   readonly startWriter?: StartWriter;
   readonly fs?: FsPort;
@@ -113,6 +117,8 @@ function createFileLog(
   const { clock, random, newId, directory, origin, observe } = options;
   const boot = newId();
   const startWriter = options.startWriter ?? startThreadWriter;
+  const fs = options.fs ?? nodeFs;
+  const rule = options.shard ?? unsharded;
   const queue = createAppendQueue({ origin, boot, bytesMax: limits.queueBytesMax, clock, random, newId });
   const parts = createPartLog({ directory, origin, boot, clock, random, log: observe.log, epoch: () => epoch });
   let state: State = 'starting';
@@ -124,8 +130,13 @@ function createFileLog(
   let isEpochTold = false;
   let isRotating = false;
   let checkpointed = 0;
-  /** Records that callers were told are durable. */
-  let acknowledged = 0;
+  /** The shard that is written to; see shards.ts. */
+  let shard = shardAt(directory, '');
+  /** The one before it, for its first record. */
+  let previous: JsonObject | null = null;
+  let isHandingOver = false;
+  /** Records that callers were told are durable, by the folder that they are in. */
+  const acknowledged = new Map<string, number>();
   let isFlushDue = false;
   let deadline: NodeJS.Timeout | null = null;
   let reopenTimer: NodeJS.Timeout | null = null;
@@ -136,7 +147,9 @@ function createFileLog(
   let ending: Promise<unknown> = Promise.resolve();
   let closing: Promise<void> | null = null;
   /** Ends the wait for a writer that was told to close. */
-  let closed: (() => void) | null = null;
+  let closed: ((openIntents: OpenIntents | null) => void) | null = null;
+  /** Ends the wait for a writer that was started. */
+  let giveUpLaunch: ((fault: Fault) => void) | null = null;
 
   function append(entry: AuditEntry): Promise<Receipt> {
     if (state !== 'open' || isClosing) return refuse(reason ?? 'the audit log is closed');
@@ -168,23 +181,106 @@ function createFileLog(
   }
 
   function flush(): void {
-    while (writer !== null && queue.isBatchDue()) {
+    while (writer !== null && !isHandingOver && queue.isBatchDue()) {
+      if (!isRotating && !isClosing && isOver(queue.durable())) {
+        goOn();
+        return;
+      }
       if (epoch === null || !isEpochOf(epoch, clock.nowMs())) {
         rotate();
         return;
       }
-      if (!isEpochTold) writer.post({ kind: 'epoch', id: epoch.id, key: epoch.key });
-      isEpochTold = true;
+      tellEpoch(writer, epoch);
       const batch = queue.nextBatch(epoch.id);
       if (batch !== null) writer.post({ kind: 'batch', batch });
     }
     observe.metrics.auditPending(queue.records(), queue.bytes());
   }
 
+  function tellEpoch(to: WriterHandle, { id, key }: EpochKey): void {
+    if (!isEpochTold) to.post({ kind: 'epoch', id, key });
+    isEpochTold = true;
+  }
+
+  function isOver(records: number): boolean {
+    return isShardOver(shard, rule, records, clock.nowMs());
+  }
+
+  /** The next shard takes what waits. */
+  function goOn(): void {
+    isHandingOver = true;
+    handOver(null)
+      .then(() => putAlone(openEntry(0)))
+      .then(
+        () => {
+          isHandingOver = false;
+          observe.log.info('audit log goes on in a new shard', { file: shard.folder });
+          flush();
+        },
+        (thrown: unknown) => {
+          isHandingOver = false;
+          if (state === 'open') fail(`the next shard could not be begun: ${Fault.from(thrown).message}`, false);
+        },
+      );
+  }
+
+  /**
+   * Ends this shard, or goes on after one that has ended before the name of the next (`named`), so that a crash between any two steps is
+   * mended by the next start: the next shard is made, this one names it in its last record, its last checkpoint is published,
+   * and only then the next one has a record.
+   */
+  async function handOver(named: string | null): Promise<Ready> {
+    const old = shard;
+    const following = named === null ? await endShard() : shardNamed(named);
+    const openIntents = await closeWriter();
+    if (openIntents === null) throw new Fault('audit_unavailable', 'the shard could not be closed');
+    const ended = writer;
+    writer = null;
+    ending = Promise.all([ending, ended?.terminate()]);
+    const checkpoint = fs.read(layout.checkpoint(old.folder))?.toString() ?? '';
+    previous = { log: shardOrigin(origin, old), checkpoint };
+    return launch(following, openIntents);
+  }
+
+  async function endShard(): Promise<Shard> {
+    const following = nextShard(directory, shard, clock.nowMs());
+    await makeShard(fs, following, origin, options.keys.signingKey);
+    await putAlone(ownEntry('close', { next: shardOrigin(origin, following) }));
+    return following;
+  }
+
+  function shardNamed(name: string): Shard {
+    const found = shardsIn(fs, directory).find((each) => shardOrigin(origin, each) === name);
+    if (found !== undefined) return found;
+    throw new Fault(
+      'audit_unavailable',
+      `the audit log is damaged: ${name}, which follows ${shard.folder}, is not there`,
+    );
+  }
+
+  /** Before everything that waits, in a batch of its own. */
+  async function putAlone(entry: AuditEntry): Promise<Receipt> {
+    if (epoch === null || !isEpochOf(epoch, clock.nowMs())) {
+      epoch = await createEpochKey(fs, directory, options.keys, clock, random);
+      isEpochTold = false;
+    }
+    if (writer === null) return refuse(reason ?? 'the audit log is unavailable');
+    tellEpoch(writer, epoch);
+    const { batch, receipt } = queue.alone(entry, epoch.id);
+    if (batch !== null) writer.post({ kind: 'batch', batch });
+    armDeadline();
+    return receipt;
+  }
+
+  function openEntry(records: number): AuditEntry {
+    const link = records === 0 && previous !== null ? { previous } : {};
+    return ownEntry('open', { ...options.openFacts, records: String(records), ...link });
+  }
+
   function rotate(): void {
     if (isRotating) return;
     isRotating = true;
-    createEpochKey(options.fs ?? nodeFs, directory, options.keys, clock, random).then(
+    createEpochKey(fs, directory, options.keys, clock, random).then(
       (next) => {
         isRotating = false;
         epoch = next;
@@ -201,7 +297,7 @@ function createFileLog(
   function onMessage(message: FromWriter): void {
     switch (message.kind) {
       case 'durable':
-        acknowledged = message.sequence + 1;
+        acknowledged.set(shard.folder, message.sequence + 1);
         for (const seconds of queue.settle(message.sequence)) observe.metrics.latency('audit', seconds);
         flush();
         return;
@@ -219,7 +315,7 @@ function createFileLog(
         fail(message.message, message.isDamaged);
         return;
       case 'closed':
-        closed?.();
+        closed?.(message.openIntents);
         return;
       case 'ready':
         // The launch that waits for it has it.
@@ -254,7 +350,8 @@ function createFileLog(
     reason = why;
     const lost = writer;
     writer = null;
-    closed?.();
+    closed?.(null);
+    giveUpLaunch?.(new Fault('audit_unavailable', why));
     for (const entry of queue.rejectAll(new Fault('audit_unavailable', why))) {
       if (isAwaited(entry) && disowned.size < limits.openIntentsMax) disowned.add(entry.exchange);
       observe.metrics.failure('audit_unavailable');
@@ -276,7 +373,7 @@ function createFileLog(
   }
 
   async function reopen(): Promise<void> {
-    const ready = await launch();
+    const ready = await openLast();
     if (isClosing) return;
     const why = reason ?? '';
     state = 'open';
@@ -286,17 +383,29 @@ function createFileLog(
     const notMade = ready.openIntents.filter(([exchange]) => disowned.has(exchange));
     disowned.clear();
     await Promise.all([
+      ...(ready.nextSequence === 0 ? [enqueue(openEntry(0))] : []),
       enqueue(ownEntry('recovery', { cut_bytes: ready.cutBytes, reason: why })),
       ...notMade.map((open) => enqueue(abortedEntry(open, 'not_acknowledged'))),
     ]);
   }
 
-  /** Starts a writer and waits until it has read the log's end. */
-  function launch(): Promise<Ready> {
+  /** Starts a writer where the log goes on. */
+  async function openLast(): Promise<Ready> {
+    let ready = await launch(shardToOpen(fs, directory, rule, clock.nowMs()), []);
+    if (ready.next === null) await discardAfter(fs, directory, shard);
+    while (ready.next !== null || isOver(ready.nextSequence)) ready = await handOver(ready.next);
+    return ready;
+  }
+
+  /** Starts a writer and waits until it has read the shard's end. */
+  function launch(place: Shard, openIntents: OpenIntents): Promise<Ready> {
+    shard = place;
     const { segmentBytesMax, openIntentsMax, checkpointIntervalMs, freeBytesMin, checkIntervalMs } = limits;
     const init: WriterInit = {
-      directory,
-      origin,
+      directory: place.folder,
+      lockFile: layout.lock(directory),
+      origin: shardOrigin(origin, place),
+      openIntents,
       boot,
       signingKey: options.keys.signingKey,
       lockToken: lock.token,
@@ -307,6 +416,7 @@ function createFileLog(
       checkIntervalMs,
     };
     return new Promise((resolve, reject) => {
+      giveUpLaunch = reject;
       const handle: WriterHandle = startWriter(
         init,
         (message) => {
@@ -325,13 +435,14 @@ function createFileLog(
   }
 
   function takeOver(ready: Ready, resolve: (ready: Ready) => void, reject: (fault: Fault) => void): void {
-    if (ready.nextSequence < acknowledged) {
-      const why = `the audit log is damaged: of ${acknowledged} acknowledged records ${ready.nextSequence} are left`;
+    const durable = acknowledged.get(shard.folder) ?? 0;
+    if (ready.nextSequence < durable) {
+      const why = `the audit log is damaged: of ${durable} acknowledged records ${ready.nextSequence} are left`;
       reject(new Fault('audit_unavailable', why));
       fail(why, true);
       return;
     }
-    queue.restart(ready.nextSequence);
+    queue.restart(ready.nextSequence, shardOrigin(origin, shard));
     checkpointed = ready.checkpointSize;
     isSpaceLow = false;
     isEpochTold = false;
@@ -339,11 +450,11 @@ function createFileLog(
   }
 
   async function start(): Promise<void> {
-    const ready = await launch();
+    const ready = await openLast();
     state = 'open';
     const left = findParts(directory, origin, options.keys, new Set(ready.openIntents.map(([exchange]) => exchange)));
     await Promise.all([
-      enqueue(ownEntry('open', { ...options.openFacts, records: String(ready.nextSequence) })),
+      enqueue(openEntry(ready.nextSequence)),
       ...(ready.cutBytes > 0
         ? [enqueue(ownEntry('recovery', { cut_bytes: ready.cutBytes, reason: 'unfinished write' }))]
         : []),
@@ -387,14 +498,19 @@ function createFileLog(
     if (ended) lock.release();
   }
 
-  /** Has the last checkpoint published. */
-  async function closeWriter(): Promise<void> {
-    if (writer === null) return;
+  /** Has the last checkpoint published. Says which intents are left without outcome; null: it could not be done in time. */
+  async function closeWriter(): Promise<OpenIntents | null> {
+    if (writer === null) return null;
+    let left: OpenIntents | null = null;
     const published = new Promise<void>((resolve) => {
-      closed = resolve;
+      closed = (openIntents) => {
+        left = openIntents;
+        resolve();
+      };
     });
     writer.post({ kind: 'close' });
     await within(limits.deadlineMs, published);
+    return left;
   }
 
   function health(): FileLogHealth {
@@ -412,6 +528,9 @@ function createFileLog(
 }
 
 type Ready = Extract<FromWriter, { kind: 'ready' }>;
+type OpenIntents = Ready['openIntents'];
+
+const unsharded: ShardRule = { byMonth: false, recordsMax: null };
 
 const lowSpace = 'free space is below the floor';
 

@@ -2,6 +2,10 @@ import { join } from 'node:path';
 
 /** Where things lie in a log's directory. `checkpoint` and `tile/` are C2SP tlog-tiles: any reader of that format can check them. */
 export const layout = {
+  /** What makes a folder a log of its own; the rest is shared by its shards. */
+  logParts: ['log.vkey', 'checkpoint', 'segments'],
+  /** The shards of a log that has any; see shards.ts. */
+  shards: (directory: string): string => join(directory, 'shards'),
   lock: (directory: string): string => join(directory, 'lock'),
   checkpoint: (directory: string): string => join(directory, 'checkpoint'),
   verifierKey: (directory: string): string => join(directory, 'log.vkey'),

@@ -20,6 +20,8 @@ export interface Recovered {
   readonly openIntents: ReadonlyMap<string, string>;
   /** Bytes of an unfinished write that were cut off; they were never acknowledged. */
   readonly cutBytes: number;
+  /** Name of the log that goes on where this one has ended; null: it has not. */
+  readonly next: string | null;
   /** True for a directory that never was a log: it wants a checkpoint of the empty tree before its first record. */
   readonly isNew: boolean;
   /** The tree as the checkpoint on disk has it. */
@@ -54,6 +56,7 @@ export function recover(
     leaves: [],
     checkpointSize: checkpointed.size,
     edgeHashes: checkpointed.edgeHashes,
+    next: null,
   };
   let cutBytes = 0;
   const from = firstToScan(segments, checkpointed.size);
@@ -76,6 +79,7 @@ export function recover(
     link: state.link,
     openIntents: state.openIntents,
     cutBytes,
+    next: state.next,
     tree: checkpointed.tree,
     bundle: checkpointed.bundle,
     checkpointSize: checkpointed.size,
@@ -90,6 +94,7 @@ function nothing(): Recovered {
     link: Buffer.alloc(8),
     openIntents: new Map(),
     cutBytes: 0,
+    next: null,
     tree: createTreeEdge(0, []),
     bundle: [],
     checkpointSize: 0,
@@ -111,6 +116,8 @@ interface Scan {
   readonly checkpointSize: number;
   /** Hashes of the checkpoint's last, partial tile of leaves. */
   readonly edgeHashes: readonly Buffer[];
+  /** What the last record names as the log that follows. */
+  next: string | null;
 }
 
 function listSegments(fs: FsPort, directory: string): Segment[] {
@@ -197,6 +204,7 @@ function takeRecord(frame: Frame, path: string, state: Scan): void {
   if (frame.sequence >= state.checkpointSize) state.leaves.push(leaf);
   if (kind === 'intent' && !(isJsonObject(facts) && facts['final'] === true)) state.openIntents.set(exchange, id);
   if (kind === 'outcome' || kind === 'aborted') state.openIntents.delete(exchange);
+  state.next = kind === 'close' && isJsonObject(facts) && typeof facts['next'] === 'string' ? facts['next'] : null;
   state.link = leaf.hash.subarray(0, 8);
   state.expected = frame.sequence + 1;
 }

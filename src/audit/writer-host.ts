@@ -57,8 +57,9 @@ export function startWriterHost(
     post({
       kind: 'ready',
       nextSequence: recovered.nextSequence,
-      openIntents: [...recovered.openIntents],
+      openIntents: [...writer.openIntents()],
       cutBytes: recovered.cutBytes,
+      next: recovered.next,
       checkpointSize: recovered.checkpointSize,
       freeBytes,
     });
@@ -92,7 +93,7 @@ export function startWriterHost(
       openIntentsMax: init.openIntentsMax,
       nextSequence: recovered.nextSequence,
       link: recovered.link,
-      openIntents: recovered.openIntents,
+      openIntents: recovered.nextSequence === 0 ? new Map(init.openIntents) : recovered.openIntents,
       isMoreWaiting,
       onDurable: (sequence) => post({ kind: 'durable', sequence }),
       onFailure: (fault) => fail(fault, false),
@@ -103,11 +104,11 @@ export function startWriterHost(
     try {
       writer?.check();
       if (isOver) return;
-      if (fs.read(layout.lock(init.directory))?.toString() !== init.lockToken) {
+      if (fs.read(init.lockFile)?.toString() !== init.lockToken) {
         fail(new Fault('audit_unavailable', 'the lock file is not ours any more: another writer may be at work'), true);
         return;
       }
-      fs.touch(layout.lock(init.directory));
+      fs.touch(init.lockFile);
       const freeBytes = fs.freeBytes(init.directory);
       const isLow = freeBytes < init.freeBytesMin;
       if (isLow !== isSpaceLow) post({ kind: 'space', isLow, freeBytes });
@@ -130,11 +131,11 @@ export function startWriterHost(
           writer.commit(Buffer.from(message.batch.buffer, message.batch.byteOffset, message.batch.byteLength));
           return;
         case 'close':
-          writer.close().then(
-            () => {
+          closeWriter(writer).then(
+            (openIntents) => {
               if (isOver) return;
               void stop();
-              post({ kind: 'closed' });
+              post({ kind: 'closed', openIntents });
             },
             (error: unknown) => fail(Fault.from(error, 'audit_unavailable'), false),
           );
@@ -143,6 +144,11 @@ export function startWriterHost(
     },
     stop,
   };
+}
+
+async function closeWriter(writer: Writer): Promise<readonly (readonly [string, string])[]> {
+  await writer.close();
+  return [...writer.openIntents()];
 }
 
 /** The public key lies beside the log for convenience; an auditor gets it by another way. */

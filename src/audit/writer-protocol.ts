@@ -3,6 +3,8 @@ import type { KeyObject } from 'node:crypto';
 /** What a writer is started with. Crosses to its thread by structured clone. */
 export interface WriterInit {
   readonly directory: string;
+  /** The lock that this process holds; shards of one log share it. */
+  readonly lockFile: string;
   readonly origin: string;
   readonly boot: string;
   readonly signingKey: KeyObject;
@@ -10,6 +12,8 @@ export interface WriterInit {
   readonly lockToken: string;
   readonly segmentBytesMax: number;
   readonly openIntentsMax: number;
+  /** Intents of the shard before that wait for their outcome; taken over by a shard that has no record yet. */
+  readonly openIntents: readonly (readonly [exchange: string, id: string])[];
   readonly checkpointIntervalMs: number;
   /** Below this much free space nothing more is accepted. */
   readonly freeBytesMin: number;
@@ -29,6 +33,8 @@ export type FromWriter =
       readonly nextSequence: number;
       readonly openIntents: readonly (readonly [exchange: string, id: string])[];
       readonly cutBytes: number;
+      /** Name of the log that follows this one, which has ended. */
+      readonly next: string | null;
       readonly checkpointSize: number;
       readonly freeBytes: number;
     }
@@ -38,7 +44,8 @@ export type FromWriter =
   | { readonly kind: 'space'; readonly isLow: boolean; readonly freeBytes: number }
   /** Nothing is written any more. `isDamaged`: only an operator can mend it; else opening the log anew may help. */
   | { readonly kind: 'failed'; readonly message: string; readonly isDamaged: boolean }
-  | { readonly kind: 'closed' };
+  /** The last checkpoint is published. `openIntents`: those whose outcome is not in the log. */
+  | { readonly kind: 'closed'; readonly openIntents: readonly (readonly [exchange: string, id: string])[] };
 
 /** A running writer, wherever it runs. */
 export interface WriterHandle {

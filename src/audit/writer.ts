@@ -37,6 +37,8 @@ export interface Writer {
   check(): void;
   /** Publishes the last checkpoint. Nothing is committed any more. */
   close(): Promise<void>;
+  /** Intents without outcome, with their records' ids. */
+  openIntents(): ReadonlyMap<string, string>;
   /** Begins nothing any more. Resolves when nothing is under way. */
   abandon(): Promise<void>;
 }
@@ -311,6 +313,7 @@ export function createWriter(options: WriterOptions): Writer {
     setEpoch,
     commit,
     check,
+    openIntents: () => openIntents,
     abandon,
     close: async () => {
       while (syncing !== null) await syncing;
