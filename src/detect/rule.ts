@@ -1,4 +1,5 @@
 import type { digitRun } from './anchors.ts';
+import type { Value } from './validators/value.ts';
 
 /**
  * What a check says of a matched value: certainly right (a checksum holds), of the right shape, of a shape that many other
@@ -7,13 +8,8 @@ import type { digitRun } from './anchors.ts';
 export type Verdict = 'proven' | 'plausible' | 'doubtful' | 'wrong';
 
 /** A place in the text that a rule's pattern matched. `text` is normalised; checks may look left of `start` only. */
-export interface Match {
+export interface Match extends Value {
   readonly text: string;
-  /** The text's code units: a loop reads them three times faster than it can ask a string for them. */
-  readonly units: Uint16Array;
-  readonly start: number;
-  readonly end: number;
-  readonly value: string;
   /** Whether `after` (the words that may follow) matched as well. */
   readonly followed: boolean;
 }

@@ -6,9 +6,10 @@ import { tokenRule } from './token-rule.ts';
 const awsIds = 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids';
 
 /** Forty random base64 characters: mixed case, digits, not a hash in hexadecimal. */
-function isAwsSecret({ value }: Match): Verdict {
+function isAwsSecret(match: Match): Verdict {
+  const { value } = match;
   const mixed = /[a-z]/.test(value) && /[A-Z]/.test(value) && /\d/.test(value);
-  return mixed && entropy(value) > 4.2 ? 'plausible' : 'wrong';
+  return mixed && entropy(match) > 4.2 ? 'plausible' : 'wrong';
 }
 
 export const cloudRules: readonly Rule[] = [

@@ -2,9 +2,10 @@ import type { Match, Rule, Verdict } from '../rule.ts';
 import { isPlaceholder } from '../validators/placeholder.ts';
 import { sample } from './sample.ts';
 
-function urlPasswordCheck({ text, start, end, value }: Match): Verdict {
+function urlPasswordCheck(match: Match): Verdict {
+  const { text, start, end, value } = match;
   if (text.charAt(end) !== '@') return 'wrong';
-  if (isPlaceholder(value) || /^[[{<$%]/.test(value)) return 'wrong';
+  if (isPlaceholder(match) || /^[[{<$%]/.test(value)) return 'wrong';
   if (/^[A-Z]+(?:_[A-Z]+)+$/.test(value)) return 'wrong';
   const scheme = /([a-z][a-z0-9+.-]*):\/\/([^\s:/@]*):$/i.exec(text.slice(Math.max(0, start - 80), start));
   if (scheme?.[2] === value) return value.length >= 6 ? 'plausible' : 'wrong';
@@ -57,8 +58,10 @@ export const connectionStringRules: readonly Rule[] = [
     lead: /[;"'?&,(](?:password|pwd)[ \t]*=[ \t]*/i,
     pattern: /[^\s;"'`&,)]+/,
     maxLength: 128,
-    check: ({ value }) =>
-      value.length < 4 || isPlaceholder(value) || /^[[{<$%]|\(|^(?:password|pwd|null|none|true|false)$/i.test(value)
+    check: (match) =>
+      match.value.length < 4 ||
+      isPlaceholder(match) ||
+      /^[[{<$%]|\(|^(?:password|pwd|null|none|true|false)$/i.test(match.value)
         ? 'wrong'
         : 'plausible',
     score: 0.6,
@@ -80,7 +83,8 @@ export const connectionStringRules: readonly Rule[] = [
     lead: /curl [^\n|;]*(?:-u|--user)[ =]?["']?[^\s:"']*:/,
     pattern: /[^\s"']+/,
     maxLength: 128,
-    check: ({ value }) => (value.length < 3 || isPlaceholder(value) || /^[[{<$%]/.test(value) ? 'wrong' : 'plausible'),
+    check: (match) =>
+      match.value.length < 3 || isPlaceholder(match) || /^[[{<$%]/.test(match.value) ? 'wrong' : 'plausible',
     score: 0.7,
     source: 'https://curl.se/docs/manpage.html#-u',
     examples: {
@@ -99,8 +103,8 @@ export const connectionStringRules: readonly Rule[] = [
     lead: /authorization["'\]]*[ \t]*(?:[:=]|,|=>)[ \t]*["'`]?(?:bearer|token|basic|apikey|api-key|digest|ssws|bot|key)[ \t]+/i,
     pattern: /[A-Za-z0-9_~.+/=-]+/,
     maxLength: 2048,
-    check: ({ value }) =>
-      value.length < 8 || isPlaceholder(value) || /^(?:token|your|my|access|the)[\w-]*$/i.test(value)
+    check: (match) =>
+      match.value.length < 8 || isPlaceholder(match) || /^(?:token|your|my|access|the)[\w-]*$/i.test(match.value)
         ? 'wrong'
         : 'plausible',
     score: 0.8,
@@ -129,7 +133,8 @@ export const connectionStringRules: readonly Rule[] = [
     pattern: /[A-Za-z0-9_~.+/%=-]+/,
     maxLength: 2048,
     notAfter: /[({[]/,
-    check: ({ value }) => (value.length < 10 || isPlaceholder(value) || !/\d/.test(value) ? 'wrong' : 'plausible'),
+    check: (match) =>
+      match.value.length < 10 || !/\d/.test(match.value) || isPlaceholder(match) ? 'wrong' : 'plausible',
     score: 0.6,
     source: 'https://www.rfc-editor.org/rfc/rfc6265',
     examples: {

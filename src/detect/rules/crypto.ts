@@ -106,10 +106,10 @@ export const cryptoRules: readonly Rule[] = [
     maxLength: 44,
     notBefore: /[A-Za-z]/,
     notAfter: /[A-Za-z0-9_]/,
-    check: ({ value }) =>
-      isBase58Address(value)
+    check: (match) =>
+      isBase58Address(match.value)
         ? 'proven'
-        : value.length >= 32 && /\d/.test(value) && entropy(value) > 4
+        : match.value.length >= 32 && /\d/.test(match.value) && entropy(match) > 4
           ? 'plausible'
           : 'wrong',
     score: 0.6,

@@ -1,5 +1,5 @@
 import type { Match, Rule, Verdict } from '../rule.ts';
-import { isAboutSecret, nameBefore } from '../validators/secret-name.ts';
+import { isNamedAboutSecret, nameBefore } from '../validators/secret-name.ts';
 import { looksRandom, looksScrambled } from '../validators/secret-shape.ts';
 import { anyOf, cwe798, nameTail, operator, quote } from './assignment.ts';
 import { sample } from './sample.ts';
@@ -12,21 +12,24 @@ const tokenText = /[A-Za-z0-9_~.+/=-]*[A-Za-z0-9_~+/=-]/;
 /** What goes on so is code, a path or a template. */
 const notAfterToken = /[:@([{$%^*!?#|]/;
 
-function assignedCheck({ text, start, value }: Match): Verdict {
-  if (!looksRandom(value)) return 'wrong';
-  const name = nameBefore(text, start);
-  if (isAboutSecret(name)) return 'wrong';
+function assignedCheck(match: Match): Verdict {
+  const { text, start, value } = match;
+  if (!looksRandom(match)) return 'wrong';
+  if (isNamedAboutSecret(text, start)) return 'wrong';
   // A bare `key` names anything; what follows must be more than an id.
-  const isBare =
-    name.length === 1 &&
-    name[0] === 'key' &&
-    !/(?:secret|api|access|private|signing|encryption) key/i.test(text.slice(Math.max(0, start - 24), start));
-  return isBare && (value.length < 20 || /^[0-9a-f-]+$/i.test(value)) ? 'wrong' : 'plausible';
+  const isId = value.length < 20 || /^[0-9a-f-]+$/i.test(value);
+  return isId && isBareKey(text, start) ? 'wrong' : 'plausible';
 }
 
-function quotedCheck({ text, start, value, followed }: Match): Verdict {
-  if (!followed || !looksScrambled(value)) return 'wrong';
-  return isAboutSecret(nameBefore(text, start)) ? 'wrong' : 'plausible';
+function isBareKey(text: string, start: number): boolean {
+  const name = nameBefore(text, start);
+  if (name.length !== 1 || name[0] !== 'key') return false;
+  return !/(?:secret|api|access|private|signing|encryption) key/i.test(text.slice(Math.max(0, start - 24), start));
+}
+
+function quotedCheck(match: Match): Verdict {
+  if (!match.followed || !looksScrambled(match)) return 'wrong';
+  return isNamedAboutSecret(match.text, match.start) ? 'wrong' : 'plausible';
 }
 
 const shape = { entity: 'SECRET_GENERIC', tier: 'core', source: cwe798 } as const;
@@ -90,8 +93,10 @@ export const keywordSecretRules: readonly Rule[] = [
     pattern: tokenText,
     maxLength: 256,
     notAfter: notAfterToken,
-    check: ({ text, start, value }) =>
-      value.length >= 12 && looksRandom(value) && !isAboutSecret(nameBefore(text, start)) ? 'plausible' : 'wrong',
+    check: (match) =>
+      match.value.length >= 12 && looksRandom(match) && !isNamedAboutSecret(match.text, match.start)
+        ? 'plausible'
+        : 'wrong',
     score: 0.5,
     examples: {
       positive: [

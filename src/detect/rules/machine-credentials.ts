@@ -1,14 +1,15 @@
 import type { Match, Rule, Verdict } from '../rule.ts';
 import { entropy } from '../validators/entropy.ts';
 import { isPlaceholder } from '../validators/placeholder.ts';
+import { beginningOf } from '../validators/value.ts';
 import { sample } from './sample.ts';
 
 const jwk = 'https://www.rfc-editor.org/rfc/rfc7518#section-6';
 const kubernetes = 'https://kubernetes.io/docs/concepts/configuration/secret/';
 
 /** Base64url of random bytes, of a length that keys have. */
-function isKeyMaterial({ value }: Match): Verdict {
-  return !isPlaceholder(value) && entropy(value.slice(0, 128)) > 4 ? 'plausible' : 'wrong';
+function isKeyMaterial(match: Match): Verdict {
+  return entropy(beginningOf(match, 128)) > 4 && !isPlaceholder(match) ? 'plausible' : 'wrong';
 }
 
 function leftOf({ text, start }: Match): string {
@@ -59,7 +60,7 @@ export const machineCredentialRules: readonly Rule[] = [
     lead: /"k\\?"\s*:\s*\\?"/,
     pattern: /[A-Za-z0-9_-]{16,}/,
     maxLength: 512,
-    check: (match) => (/"oct\\?"/.test(leftOf(match)) && entropy(match.value) > 3 ? 'plausible' : 'wrong'),
+    check: (match) => (/"oct\\?"/.test(leftOf(match)) && entropy(match) > 3 ? 'plausible' : 'wrong'),
     score: 0.85,
     source: jwk,
     examples: {
@@ -182,7 +183,7 @@ export const machineCredentialRules: readonly Rule[] = [
     maxLength: 64,
     notBefore: /[A-Za-z0-9_.:/@-]/,
     notAfter: /:/,
-    check: ({ value }) => (isPlaceholder(value) || /^\*+$|^password$/i.test(value) ? 'wrong' : 'plausible'),
+    check: (match) => (isPlaceholder(match) || /^\*+$|^password$/i.test(match.value) ? 'wrong' : 'plausible'),
     score: 0.7,
     source: 'https://www.postgresql.org/docs/current/libpq-pgpass.html',
     examples: {
@@ -202,7 +203,7 @@ export const machineCredentialRules: readonly Rule[] = [
     pattern: /[^\s]{4,}/,
     maxLength: 128,
     check: (match) =>
-      /(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+$/.test(leftOf(match)) && !isPlaceholder(match.value)
+      /(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+$/.test(leftOf(match)) && !isPlaceholder(match)
         ? 'plausible'
         : 'wrong',
     score: 0.8,
@@ -281,7 +282,7 @@ export const machineCredentialRules: readonly Rule[] = [
     pattern: /(?:0x)?[0-9A-Fa-f]{64}|[59KLc][1-9A-HJ-NP-Za-km-z]{50,51}/,
     maxLength: 66,
     notAfter: /[A-Za-z0-9]/,
-    check: ({ value }) => (isPlaceholder(value) || entropy(value) < 3 ? 'wrong' : 'plausible'),
+    check: (match) => (entropy(match) < 3 || isPlaceholder(match) ? 'wrong' : 'plausible'),
     score: 0.85,
     source: 'https://ethereum.org/en/developers/docs/accounts/',
     examples: {

@@ -1,7 +1,7 @@
 import type { Match, Rule, Verdict } from '../rule.ts';
 import { entropy } from '../validators/entropy.ts';
 import { isPlaceholder } from '../validators/placeholder.ts';
-import { isAboutSecret, nameBefore } from '../validators/secret-name.ts';
+import { isNamedAboutSecret } from '../validators/secret-name.ts';
 
 /** A credential without a prefix of its own: known by the vendor's name before it and by its length and alphabet. */
 export interface NamedKey {
@@ -21,10 +21,11 @@ const lead =
   /[A-Za-z][\w .-]*(?:[a-z]\()?["'`\])]*[ \t]*(?:[:=?|]*[=:]>?|=>|->|,|>|\||[ \t]+value[ \t]*=|\r?\n[ \t]*value:)[ \t\r\n]*(?:bearer |token )?["'`]*/i;
 const saysSecret = /key|token|secret|pass|pwd|auth|cred|bearer|(?:^|[\W_])pat(?:[\W_]|$)/i;
 
-function namedCheck({ text, start, value }: Match): Verdict {
-  if (isPlaceholder(value) || !/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(value) < 2.8) return 'wrong';
+function namedCheck(match: Match): Verdict {
+  const { text, start, value } = match;
+  if (!/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(match) < 2.8 || isPlaceholder(match)) return 'wrong';
   if (!saysSecret.test(text.slice(Math.max(0, start - 80), start))) return 'wrong';
-  return isAboutSecret(nameBefore(text, start)) ? 'wrong' : 'plausible';
+  return isNamedAboutSecret(text, start) ? 'wrong' : 'plausible';
 }
 
 export function namedKeyRule({ words, example, ...named }: NamedKey): Rule {

@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
-import { isAboutSecret, nameBefore } from '../validators/secret-name.ts';
+import { isNamedAboutSecret } from '../validators/secret-name.ts';
 import { type Evidence, looksLikePassword } from '../validators/secret-shape.ts';
 import { anyOf, cwe798, nameTail, operator, quote } from './assignment.ts';
 
@@ -64,15 +64,29 @@ const preposition =
 const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]+){1,3}(?:[ \t]*:|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
 
 function passwordCheck(match: Match, evidence: Evidence): Verdict {
-  const { text, start, value } = match;
-  if (!looksLikePassword(value, evidence) || isAboutSecret(nameBefore(text, start))) return 'wrong';
-  return isItemOfList(text, start) ? 'wrong' : 'plausible';
+  const { text, units, start } = match;
+  if (!looksLikePassword(match, evidence) || isNamedAboutSecret(text, start)) return 'wrong';
+  return isItemOfList(text, units, start) ? 'wrong' : 'plausible';
 }
 
 /** After a comma: the second argument of a call is a value, the next item of a list is not. */
-function isItemOfList(text: string, start: number): boolean {
-  const left = text.slice(Math.max(0, start - 60), start);
-  return /,\s*["'`]*$/.test(left) && !/\(\s*["'`][\w.-]+["'`]\s*,\s*["'`]+$/.test(left);
+function isItemOfList(text: string, units: Uint16Array, start: number): boolean {
+  const from = Math.max(0, start - 60);
+  let at = start;
+  while (at > from && isQuote(units[at - 1] ?? 0)) at--;
+  while (at > from && isBlank(units[at - 1] ?? 0)) at--;
+  if (at === from || units[at - 1] !== comma) return false;
+  return !/\(\s*["'`][\w.-]+["'`]\s*,\s*["'`]+$/.test(text.slice(from, start));
+}
+
+const comma = 0x2c;
+
+function isQuote(unit: number): boolean {
+  return unit === 0x22 || unit === 0x27 || unit === 0x60;
+}
+
+function isBlank(unit: number): boolean {
+  return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d);
 }
 
 const shape = {
@@ -114,7 +128,7 @@ export const passwordRules: readonly Rule[] = [
     verifies: 'no placeholder, no ordinary word; two kinds of characters',
     // mysql takes the password only right behind the option; without it `-p` asks.
     lead: /(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)[ \t](?:[^\s|;&]+[ \t]+){0,8}-p)["']?/,
-    check: ({ value }) => (looksLikePassword(value, 'said') ? 'plausible' : 'wrong'),
+    check: (match) => (looksLikePassword(match, 'said') ? 'plausible' : 'wrong'),
     source: 'https://dev.mysql.com/doc/refman/8.4/en/connecting.html',
     score: 0.7,
     examples: {
@@ -265,7 +279,7 @@ export const passwordRules: readonly Rule[] = [
       'i',
     ),
     maxLength: 64,
-    check: ({ value }) => (looksLikePassword(value, 'assigned') ? 'plausible' : 'wrong'),
+    check: (match) => (looksLikePassword(match, 'assigned') ? 'plausible' : 'wrong'),
     examples: {
       positive: [
         { text: 'ANYID(PW):master(IhqTb1Gh)', value: 'IhqTb1Gh' },
@@ -280,7 +294,7 @@ export const passwordRules: readonly Rule[] = [
     id: 'host-with-password',
     anchors: [digitRun],
     lead: /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d{1,5})? ?\([\w.-]{2,32} ?[/:] ?/,
-    check: ({ value }) => (looksLikePassword(value, 'said') ? 'plausible' : 'wrong'),
+    check: (match) => (looksLikePassword(match, 'said') ? 'plausible' : 'wrong'),
     examples: {
       positive: [{ text: '203.0.113.5 (master/IhqTb1Gh)', value: 'IhqTb1Gh' }],
       negative: ['203.0.113.5 (master/backup)', '203.0.113.5 (port/tcp)'],

@@ -1,11 +1,12 @@
 import type { Match, Rule, Verdict } from '../rule.ts';
 import { looksRandom } from '../validators/secret-shape.ts';
+import { partOf } from '../validators/value.ts';
 import { sample } from './sample.ts';
 import { tokenRule } from './token-rule.ts';
 
 /** Behind a prefix that other names have as well. */
-function isRandom({ value }: Match): Verdict {
-  return /\d/.test(value) && /[A-Z]/.test(value) && looksRandom(value) ? 'plausible' : 'wrong';
+function isRandom(match: Match): Verdict {
+  return /\d/.test(match.value) && /[A-Z]/.test(match.value) && looksRandom(match) ? 'plausible' : 'wrong';
 }
 
 const hyphenated = { notBefore: /[A-Za-z0-9_-]/, notAfter: /[A-Za-z0-9_-]/ } as const;
@@ -61,7 +62,8 @@ export const serviceTokenRules: readonly Rule[] = [
     source: 'https://docs.x.com/fundamentals/authentication/oauth-2-0/bearer-tokens',
     positive: [sample('AAAAAAAAAAAAAAAAAAAAAA', ['base62', 60], '%3D', ['base62', 20])],
     negative: ['A'.repeat(120), `iVBOR${'A'.repeat(30)}`, `${'A'.repeat(80)}gA`],
-    check: ({ value }) => (/%[0-9A-F]{2}/.test(value) && looksRandom(value.slice(22)) ? 'plausible' : 'wrong'),
+    check: (match) =>
+      /%[0-9A-F]{2}/.test(match.value) && looksRandom(partOf(match, 22, match.value.length)) ? 'plausible' : 'wrong',
   }),
   tokenRule({
     id: 'instagram-token',
@@ -230,7 +232,7 @@ export const serviceTokenRules: readonly Rule[] = [
     source: 'https://docs.digitalocean.com/products/spaces/how-to/manage-access/',
     positive: [sample('DO00', ['base32', 16])],
     negative: ['DO001234', 'DO00000000000000000X'],
-    check: ({ value }) => (/[A-Z]{2}/.test(value.slice(4)) && looksRandom(value) ? 'plausible' : 'wrong'),
+    check: (match) => (/[A-Z]{2}/.test(match.value.slice(4)) && looksRandom(match) ? 'plausible' : 'wrong'),
   }),
   tokenRule({
     id: 'upcloud-token',

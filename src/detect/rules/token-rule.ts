@@ -31,7 +31,7 @@ export function tokenRule(token: TokenRule): Rule {
     score: 0.9,
     verifies: check ? 'no placeholder, looks random' : 'no placeholder',
     ...rest,
-    check: (match) => (isPlaceholder(match.value) ? 'wrong' : (check?.(match) ?? 'plausible')),
+    check: (match) => (isPlaceholder(match) ? 'wrong' : (check?.(match) ?? 'plausible')),
     examples: { positive, negative },
   };
 }

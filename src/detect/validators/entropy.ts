@@ -1,34 +1,25 @@
-/** Shannon entropy of a text, bits a character. */
-export function entropy(text: string): number {
-  // A typed array of this size costs more than all that is done with it.
-  const counts = new Array<number>(0x80).fill(0);
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    if (unit >= 0x80) return entropyOfCounts([...countsOf(text).values()], text.length);
-    counts[unit] = (counts[unit] ?? 0) + 1;
+import type { Value } from './value.ts';
+
+/** Shannon entropy of a value, bits a UTF-16 unit. */
+export function entropy({ units, start, end }: Value): number {
+  const length = end - start;
+  let sum = 0;
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    const count = counts[unit] ?? 0;
+    counts[unit] = count + 1;
+    sum += count < growth.length ? (growth[count] ?? 0) : growthAt(count);
   }
-  return entropyOfCounts(counts, text.length);
+  for (let at = start; at < end; at++) counts[units[at] ?? 0] = 0;
+  return length === 0 ? 0 : Math.log2(length) - sum / length;
 }
 
-function countsOf(text: string): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1);
-  return counts;
-}
+/** How often each unit came; all zero between two calls. A table made for each call costs more than all that is done with it. */
+const counts: Uint32Array = new Uint32Array(0x10000);
 
-function entropyOfCounts(counts: readonly number[], length: number): number {
-  let bits = 0;
-  let known = 0;
-  let share = 0;
-  for (let i = 0; i < counts.length; i++) {
-    const count = counts[i] ?? 0;
-    if (count === 0) continue;
-    // Most characters of a value come as often as each other.
-    if (count !== known) {
-      known = count;
-      share = (count / length) * Math.log2(count / length);
-    }
-    bits -= share;
-  }
-  return bits;
+/** What `count * log2(count)` grows by from each count to the next. */
+const growth: Float64Array = Float64Array.from({ length: 128 }, (_, count) => growthAt(count));
+
+function growthAt(count: number): number {
+  return (count + 1) * Math.log2(count + 1) - (count === 0 ? 0 : count * Math.log2(count));
 }

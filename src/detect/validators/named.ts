@@ -4,6 +4,7 @@ import { isIban, mod97 } from './iban.ts';
 import { passesLuhn } from './luhn.ts';
 import { isPlaceholder } from './placeholder.ts';
 import { looksRandom } from './secret-shape.ts';
+import { wholeValue } from './value.ts';
 
 /** Names of the checks that a pattern may ask for. */
 export type ValidatorName =
@@ -32,11 +33,11 @@ const namedValidators: Readonly<Record<ValidatorName, (compact: string, value: s
   /** Weights 2, 3, 4 … from the right, sum divisible by 11; X is ten (ISBN-10 and many account numbers). */
   mod11: (compact) => compact.length > 1 && passesMod11(compact),
   /** Three bits of entropy a character at least. */
-  entropy: (_, value) => entropy(value) >= 3,
+  entropy: (_, value) => entropy(wholeValue(value)) >= 3,
   /** Drawn at random rather than written by a person. */
-  random: (_, value) => looksRandom(value),
+  random: (_, value) => looksRandom(wholeValue(value)),
   /** No `xxxx`, `<token>`, `${VAR}`. */
-  not_placeholder: (_, value) => !isPlaceholder(value),
+  not_placeholder: (_, value) => !isPlaceholder(wholeValue(value)),
 };
 
 export const validatorNames: readonly ValidatorName[] = [

@@ -3,40 +3,77 @@
  * `db-password, ` all say db, password. Looks at most 80 characters back.
  */
 export function nameBefore(text: string, start: number): readonly string[] {
-  const limit = Math.max(0, start - 80);
-  let end = skipBack(text, start, limit, false);
-  let begin = skipBack(text, end, limit, true);
-  if (fillers.has(text.slice(begin, end).toLowerCase())) {
-    end = skipBack(text, begin, limit, false);
-    begin = skipBack(text, end, limit, true);
+  const end = nameEnd(text, start);
+  const begin = nameBegin(text, start, end);
+  const words: string[] = [];
+  for (let from = begin; from < end; ) {
+    const to = wordEnd(text, begin, from, end);
+    if (isWord(text, to)) words.push(text.slice(from, to).toLowerCase());
+    from = to;
   }
-  const words = wordsOf(text.slice(begin, end));
   return particles.has(words.at(-1) ?? '') ? words.slice(0, -1) : words;
 }
 
-/** Runs of letters, cut at the humps of camelCase, and runs of what is no ASCII. */
-function wordsOf(name: string): string[] {
-  const words: string[] = [];
-  let begin = 0;
-  let humpFrom = 0;
-  let before = none;
-  for (let at = 0; at <= name.length; at++) {
-    const kind = wordKind(name, at);
-    let isCut = before !== kind && !(before >= small && kind >= small);
-    if (at >= humpFrom && kind === capital && (before === small || before === figure)) {
-      isCut = true;
-      humpFrom = at + 2;
-    } else if (at >= humpFrom && kind === capital && before === capital && wordKind(name, at + 1) === small) {
-      isCut = true;
-      humpFrom = at + 3;
+/** Whether that name says that something about a secret follows, or a key that is none: `token_type`, `publicKey`, `key id`. */
+export function isNamedAboutSecret(text: string, start: number): boolean {
+  const end = nameEnd(text, start);
+  const begin = nameBegin(text, start, end);
+  let [lastFrom, lastTo] = [end, end];
+  let [previousFrom, previousTo] = [end, end];
+  for (let from = begin; from < end; ) {
+    const to = wordEnd(text, begin, from, end);
+    if (isWord(text, to)) {
+      if (hasWord(harmlessWords, text, from, to)) return true;
+      [previousFrom, previousTo] = [lastFrom, lastTo];
+      [lastFrom, lastTo] = [from, to];
     }
-    if (isCut) {
-      if (at > begin && (before >= small || before === foreign)) words.push(name.slice(begin, at).toLowerCase());
-      begin = at;
+    from = to;
+  }
+  const isParticle = lastTo - lastFrom === 1 && particles.has(text.charAt(lastFrom));
+  return isParticle ? hasWord(aboutWords, text, previousFrom, previousTo) : hasWord(aboutWords, text, lastFrom, lastTo);
+}
+
+/** Where the name before a value ends: a filler is none. */
+function nameEnd(text: string, start: number): number {
+  const limit = Math.max(0, start - nameCharsMax);
+  const end = skipBack(text, start, limit, false);
+  const begin = skipBack(text, end, limit, true);
+  return hasWord(fillers, text, begin, end) ? skipBack(text, begin, limit, false) : end;
+}
+
+function nameBegin(text: string, start: number, end: number): number {
+  return skipBack(text, end, Math.max(0, start - nameCharsMax), true);
+}
+
+const nameCharsMax = 80;
+
+/**
+ * Where the run of a name ends that begins at `from`: runs of letters are cut at the humps of camelCase, and what is no ASCII is a run
+ * of its own.
+ */
+function wordEnd(text: string, begin: number, from: number, end: number): number {
+  let before = wordKind(text, from);
+  let humpFrom = from;
+  if (from > begin && before === capital) {
+    // What is part of the hump that the run begins with begins no other.
+    const left = wordKind(text, from - 1);
+    humpFrom = left === capital ? from + 3 : left === small || left === figure ? from + 2 : from;
+  }
+  for (let at = from + 1; at < end; at++) {
+    const kind = wordKind(text, at);
+    if (before !== kind && !(before >= small && kind >= small)) return at;
+    if (kind === capital && at >= humpFrom) {
+      if (before === small) return at;
+      if (before === capital && at + 1 < end && wordKind(text, at + 1) === small) return at;
     }
     before = kind;
   }
-  return words;
+  return end;
+}
+
+/** Whether a run that ends there is one of letters, not of figures or signs. */
+function isWord(text: string, to: number): boolean {
+  return wordKind(text, to - 1) >= foreign;
 }
 
 const none = 0;
@@ -45,9 +82,8 @@ const foreign = 2;
 const small = 3;
 const capital = 4;
 
-function wordKind(name: string, at: number): number {
-  if (at >= name.length) return none;
-  const unit = name.charCodeAt(at);
+function wordKind(text: string, at: number): number {
+  const unit = text.charCodeAt(at);
   if (unit >= 0x80) return foreign;
   if (unit >= 0x61 && unit <= 0x7a) return small;
   if (unit >= 0x41 && unit <= 0x5a) return capital;
@@ -55,7 +91,7 @@ function wordKind(name: string, at: number): number {
 }
 
 /** Words between a name and its value: a type, a verb, the member that holds the value (`name: PUBLIC_KEY`, `value: …`). */
-const fillers = new Set(['string', 'default', 'value', 'is', 'was', 'to', 'are', 'ist', 'est', 'now']);
+const fillers: Words = wordsOf('string default value is was to are ist est now');
 /** Korean and Japanese mark the topic at the end of the word. */
 const particles = new Set(['는', '은', '가', '이', '를', '을', 'は', 'が', 'を']);
 
@@ -71,18 +107,32 @@ function isNameUnit(unit: number): boolean {
   return isLetter || (unit >= 0x30 && unit <= 0x39) || unit === 0x5f || unit === 0x2e || unit === 0x2d;
 }
 
-/** Whether a name says that something about a secret follows, or a key that is none: `token_type`, `publicKey`, `key id`. */
-export function isAboutSecret(words: readonly string[]): boolean {
-  return aboutWords.has(words.at(-1) ?? '') || words.some((word) => harmlessWords.has(word));
-}
-
-const aboutWords = new Set(
+const aboutWords: Words = wordsOf(
   `id ids name names type types count counts length size limit url uri path file filename dir field fields label hint policy
   expires expiry expiration ttl version ref arn hash digest fingerprint checksum format prefix suffix endpoint provider store
   location usage budget max min index position offset at algorithm alg class regex pattern placeholder message error
-  description title header tokens keys author authors authority`.split(/\s+/),
+  description title header tokens keys author authors authority`,
 );
-const harmlessWords = new Set(
+const harmlessWords: Words = wordsOf(
   `public pub pubkey primary foreign sort partition cache object row column react translation i18n cancellation continuation
-  page`.split(/\s+/),
+  page`,
 );
+
+/** A list of words, and which first letters and lengths they have: most words need no look at the list. */
+interface Words {
+  readonly list: ReadonlySet<string>;
+  /** By `first << 4 | length`. */
+  readonly known: Uint8Array;
+}
+
+function wordsOf(text: string): Words {
+  const list = new Set(text.split(/\s+/));
+  const known = new Uint8Array(0x80 << 4);
+  for (const word of list) known[(word.charCodeAt(0) << 4) | word.length] = 1;
+  return { list, known };
+}
+
+function hasWord({ list, known }: Words, text: string, from: number, to: number): boolean {
+  if (to - from > 15 || to === from || known[((text.charCodeAt(from) | 0x20) << 4) | (to - from)] !== 1) return false;
+  return list.has(text.slice(from, to).toLowerCase());
+}

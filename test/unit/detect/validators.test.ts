@@ -7,8 +7,9 @@ import { keccak256Hex } from '../../../src/detect/validators/keccak.ts';
 import { passesLuhn } from '../../../src/detect/validators/luhn.ts';
 import { internationalNumberKind, isAssignedSomewhere } from '../../../src/detect/validators/phone.ts';
 import { isPlaceholder } from '../../../src/detect/validators/placeholder.ts';
-import { isAboutSecret, nameBefore } from '../../../src/detect/validators/secret-name.ts';
+import { isNamedAboutSecret, nameBefore } from '../../../src/detect/validators/secret-name.ts';
 import { looksLikePassword, looksRandom, looksScrambled } from '../../../src/detect/validators/secret-shape.ts';
+import { wholeValue } from '../../../src/detect/validators/value.ts';
 import { ethereumAddressKind, isBase58Address, isSegwitAddress } from '../../../src/detect/validators/wallet.ts';
 
 describe('check digits', () => {
@@ -93,11 +94,11 @@ test.each([
   { value: '{{h}o)p$e]nob(ody[finds>-_$#thisone}}', want: false },
   { value: 'q9XxWv81LmNo', want: false },
 ])('$value stands for a secret: $want', ({ value, want }) => {
-  expect(isPlaceholder(value)).toBe(want);
+  expect(isPlaceholder(wholeValue(value))).toBe(want);
 });
 
 test('entropy', () => {
-  expect([entropy('aaaa'), entropy('abcd'), entropy('aabb')]).toEqual([0, 2, 1]);
+  expect(['aaaa', 'abcd', 'aabb', ''].map((text) => entropy(wholeValue(text)))).toEqual([0, 2, 1, 0]);
 });
 
 describe('names', () => {
@@ -114,11 +115,13 @@ describe('names', () => {
   });
 
   test.each([
-    { words: ['token', 'type'], want: true },
-    { words: ['public', 'key'], want: true },
-    { words: ['api', 'key'], want: false },
-  ])('$words is about a secret: $want', ({ words, want }) => {
-    expect(isAboutSecret(words)).toBe(want);
+    { text: 'token_type: ', want: true },
+    { text: 'const publicKey = "', want: true },
+    { text: 'api_key=', want: false },
+    { text: 'TOKEN_TYPE는 ', want: true },
+    { text: 'keyIdValue = ', want: false },
+  ])('$text is about a secret: $want', ({ text, want }) => {
+    expect(isNamedAboutSecret(text, text.length)).toBe(want);
   });
 });
 
@@ -134,7 +137,7 @@ describe('shapes', () => {
     { value: 'base64url-encoded', want: false },
     { value: 'aaaaaaaaaaaa1111', want: false },
   ])('$value looks random: $want', ({ value, want }) => {
-    expect(looksRandom(value)).toBe(want);
+    expect(looksRandom(wholeValue(value))).toBe(want);
   });
 
   test.each([
@@ -149,13 +152,17 @@ describe('shapes', () => {
     { value: '123456', assigned: true, quoted: true, said: false },
   ])('$value as a password', ({ value, assigned, quoted, said }) => {
     expect({
-      assigned: looksLikePassword(value, 'assigned'),
-      quoted: looksLikePassword(value, 'quoted'),
-      said: looksLikePassword(value, 'said'),
+      assigned: looksLikePassword(wholeValue(value), 'assigned'),
+      quoted: looksLikePassword(wholeValue(value), 'quoted'),
+      said: looksLikePassword(wholeValue(value), 'said'),
     }).toEqual({ assigned, quoted, said });
   });
 
   test('scrambled', () => {
-    expect(['q#P7r5&@*xC$utE', '../a/b/c.json', 'hello'].map(looksScrambled)).toEqual([true, false, false]);
+    expect(['q#P7r5&@*xC$utE', '../a/b/c.json', 'hello'].map((text) => looksScrambled(wholeValue(text)))).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 });
