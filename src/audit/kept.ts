@@ -13,13 +13,19 @@ export async function keepExplanations(fs: FsPort, directory: string, first: num
   const lines: string[] = [];
   for await (const record of readRecords(directory, { from: first })) {
     if (record.sequence > last) break;
-    if (!explaining.has(record.kind)) continue;
+    if (!isKept(record)) continue;
     lines.push(`${JSON.stringify({ seq: record.sequence, manifest: record.manifestBytes.toString() })}\n`);
   }
   if (lines.length === 0) return 0;
   await fs.makeDirectory(layout.keptFolder(directory));
   await replaceFile(fs, layout.kept(directory, first), Buffer.from(lines.join('')));
   return lines.length;
+}
+
+/** Also what names the shards before and after: without it one could be taken away. */
+function isKept({ kind, facts }: StoredRecord): boolean {
+  const isLink = (kind === 'open' && 'previous' in facts) || (kind === 'close' && 'next' in facts);
+  return isLink || explaining.has(kind);
 }
 
 /** What was kept of expired segments, oldest first. Manifests only: there is nothing sealed in them. */

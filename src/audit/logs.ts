@@ -1,24 +1,27 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
-import { layout } from './layout.ts';
+import { nodeFs } from './fs-port.ts';
 import { lastRecords, readRecords, type StoredRecord } from './read.ts';
+import { homeOf, shardsIn } from './shards.ts';
 import { listOptional } from './verify-problems.ts';
 
 /**
  * The logs in a folder: the folder itself where it is one, and those below it, in the order of their paths. Every writer has a
- * log of its own, so several of one machine lie side by side; whoever reads the folder above them reads all of them. Symbolic links
- * are not followed. What cannot be read throws, and so do more logs than `limits.auditLogsMax` (`audit_unavailable`): none must go
- * unnoticed. Not deeper than `limits.auditLogsDepthMax`.
+ * log of its own, so several of one machine lie side by side; whoever reads the folder above them reads all of them. Of a log in shards
+ * each shard, the oldest first. Symbolic links are not followed. What cannot be read throws, and so do more logs than
+ * `limits.auditLogsMax` (`audit_unavailable`): none must go unnoticed. Not deeper than `limits.auditLogsDepthMax`.
  */
 export async function logsIn(folder: string): Promise<string[]> {
   const found: string[] = [];
+  let homes = 0;
   async function look(directory: string, depth: number): Promise<void> {
-    const isOne = isLog(directory);
-    if (isOne) found.push(directory);
-    if (found.length > limits.auditLogsMax) {
+    const shards = shardsIn(nodeFs, directory);
+    const isOne = shards.length > 0;
+    if (isOne) homes += 1;
+    found.push(...shards.map((shard) => shard.folder));
+    if (homes > limits.auditLogsMax) {
       throw new Fault(
         'audit_unavailable',
         `more than ${limits.auditLogsMax} logs lie below ${folder}: name a folder with fewer of them`,
@@ -40,11 +43,6 @@ export async function logsIn(folder: string): Promise<string[]> {
 /** Of a file system's own, at its root; nobody but root can read it. */
 const lostAndFound = 'lost+found';
 
-/** Also one that lost a part of what makes it one: it must not go unnoticed. */
-export function isLog(folder: string): boolean {
-  return [layout.verifierKey, layout.checkpoint, layout.segments].some((of) => existsSync(of(folder)));
-}
-
 /** Folders of a log's own: no other log lies in them. */
 const ownFolders: ReadonlySet<string> = new Set([
   'segments',
@@ -56,14 +54,22 @@ const ownFolders: ReadonlySet<string> = new Set([
   'other-indices',
   'policies',
   'parts',
+  'shards',
 ]);
+
+/** The shards of each log, in the order in which they are given. */
+export function byHome(folders: readonly string[]): Map<string, string[]> {
+  const homes = new Map<string, string[]>();
+  for (const folder of folders) homes.set(homeOf(folder), [...(homes.get(homeOf(folder)) ?? []), folder]);
+  return homes;
+}
 
 /**
  * The records of several logs as one, by the time at which they were put on record; records of one log stay in their order, whatever its
- * clock did. Holds one record of each log at a time.
+ * clock did, over all of its shards. Holds one record of each log at a time.
  */
 export async function* readLogs(folders: readonly string[]): AsyncGenerator<StoredRecord> {
-  const readers = folders.map((folder) => readRecords(folder));
+  const readers = [...byHome(folders).values()].map(readShards);
   try {
     const heads = await Promise.all(readers.map(nextOf));
     for (;;) {
@@ -83,6 +89,10 @@ export async function* readLogs(folders: readonly string[]): AsyncGenerator<Stor
   }
 }
 
+async function* readShards(folders: readonly string[]): AsyncGenerator<StoredRecord> {
+  for (const folder of folders) yield* readRecords(folder);
+}
+
 async function nextOf(reader: AsyncGenerator<StoredRecord>): Promise<StoredRecord | null> {
   const { value, done } = await reader.next();
   return done === true ? null : value;
@@ -91,7 +101,14 @@ async function nextOf(reader: AsyncGenerator<StoredRecord>): Promise<StoredRecor
 /** The last `count` records of several logs, oldest first. */
 export async function lastOfLogs(folders: readonly string[], count: number): Promise<StoredRecord[]> {
   const last: StoredRecord[] = [];
-  for (const folder of folders) last.push(...(await lastRecords(folder, count)));
+  for (const shards of byHome(folders).values()) {
+    let wanted = count;
+    for (const folder of shards.toReversed()) {
+      const here = wanted > 0 ? await lastRecords(folder, wanted) : [];
+      last.push(...here);
+      wanted -= here.length;
+    }
+  }
   return last.sort(byTime).slice(-count);
 }
 
@@ -104,9 +121,10 @@ export async function findInLogs(folders: readonly string[], id: string): Promis
   return found;
 }
 
-/** By time; those of one log by their numbers, which no clock can turn round. */
+/** By time; those of one log by their shards and numbers, which no clock can turn round. */
 function byTime(a: StoredRecord, b: StoredRecord): number {
   if (a.folder === b.folder) return a.sequence - b.sequence;
+  if (homeOf(a.folder) === homeOf(b.folder)) return a.folder < b.folder ? -1 : 1;
   return a.wallNs < b.wallNs ? -1 : a.wallNs > b.wallNs ? 1 : a.folder < b.folder ? -1 : 1;
 }
 

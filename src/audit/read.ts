@@ -10,6 +10,7 @@ import type { AuditKeys } from './keys.ts';
 import { layout, segmentFirst } from './layout.ts';
 import { readRecord } from './record.ts';
 import { bodyCommitment, saltBytes, sealContext, unseal, wrappingKey } from './seal.ts';
+import { homeOf } from './shards.ts';
 import { readSubjectKey } from './subject-keys.ts';
 import { listOptional } from './verify-problems.ts';
 
@@ -198,8 +199,9 @@ export async function openBodies(
   const { epoch, origin } = record.manifest;
   if (typeof epoch !== 'string' || typeof origin !== 'string') throw unopened(record, 'it names no epoch');
   const subject = record.manifest['subject'];
-  const epochKey = await readEpochKey(nodeFs, directory, keys, epoch);
-  const subjectKey = typeof subject === 'string' ? await readSubjectKey(nodeFs, directory, keys, subject) : null;
+  const home = homeOf(directory);
+  const epochKey = await readEpochKey(nodeFs, home, keys, epoch);
+  const subjectKey = typeof subject === 'string' ? await readSubjectKey(nodeFs, home, keys, subject) : null;
   const key = wrappingKey(epochKey, subjectKey);
   const names = record.bodies.map((body) => body.name);
   const plaintext = unseal(record.sealed, sealContext(origin, record.id, names), key);

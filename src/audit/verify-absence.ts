@@ -23,7 +23,8 @@ interface ExpiredRange extends Range {
   readonly kept: number;
 }
 
-export function createAbsence(kept: readonly object[]): Absence {
+/** `origin`: name of the log whose records are missing; null: not known. */
+export function createAbsence(kept: readonly object[], origin: string | null): Absence {
   const destroyed = new Set<string>();
   const ranges: ExpiredRange[] = [];
   const gaps: Range[] = [];
@@ -34,6 +35,8 @@ export function createAbsence(kept: readonly object[]): Absence {
     if (kind === 'erase') for (const key of list(member(facts, 'keys'))) destroyed.add(String(key));
     if (kind !== 'expire') return;
     for (const epoch of list(member(facts, 'epochs'))) destroyed.add(String(epoch));
+    // Expired records of a shard are told by a later one, which then says whose they are.
+    if (origin !== null && (member(facts, 'log') ?? member(manifest, 'origin')) !== origin) return;
     for (const range of list(member(facts, 'segments'))) {
       const [first, last] = [Number(member(range, 'first')), Number(member(range, 'last'))];
       ranges.push({ first, last, kept: Number(member(range, 'kept')) });

@@ -13,25 +13,56 @@ export interface CheckedRecords {
   readonly unfinishedBytes: number;
 }
 
+/** What a log's records tell those of the shards around it. */
+export interface WalkedRecords {
+  /** Exchange to the record id of its intent, where no outcome has come. */
+  readonly open: ReadonlyMap<string, string>;
+  /** Exchanges that had an intent. */
+  readonly known: ReadonlySet<string>;
+  /** Manifests that say what was destroyed. */
+  readonly explanations: readonly object[];
+  /** What its first record says of the shard before; null: nothing. */
+  readonly previous: object | null;
+  /** Name of the shard that follows, by its last record. */
+  readonly next: string | null;
+  /** Whether its first record is there. */
+  readonly hasBeginning: boolean;
+  /** Judges what is absent. `later`: explanations of the shards that follow. */
+  conclude(later: readonly object[]): Promise<CheckedRecords>;
+}
+
+export interface RecordsToCheck {
+  readonly directory: string;
+  /** Folder with the keys of the records. */
+  readonly keys: string;
+  readonly origin: string | null;
+  readonly covered: number;
+  readonly bundle: (index: number) => Promise<readonly Buffer[] | null>;
+  /** The shard before it, which has been walked. */
+  readonly before: Pick<WalkedRecords, 'open' | 'known'> | null;
+  readonly problems: ProblemList;
+}
+
 /** Walks all segments: frames, order, each record against its leaf and its sealed bytes, intents against outcomes. */
-export async function checkRecords(
-  directory: string,
-  origin: string | null,
-  covered: number,
-  bundle: (index: number) => Promise<readonly Buffer[] | null>,
-  problems: ProblemList,
-): Promise<CheckedRecords> {
+export async function checkRecords(check: RecordsToCheck): Promise<WalkedRecords> {
+  const { directory, origin, covered, bundle, problems, before } = check;
   const kept = await readKept(directory, covered, bundle, problems);
   const state: Walk = {
-    absence: createAbsence(kept),
+    absence: createAbsence(kept, origin),
+    explanations: [],
+    previous: null,
+    following: null,
+    hasBeginning: false,
+    isFirstBelieved: before === null,
     next: 0,
     link: Buffer.alloc(8),
     bundle: { index: -1, leaves: null },
-    open: new Map(),
-    known: new Set(),
+    open: new Map(before?.open),
+    known: new Set(before?.known),
     epochs: new Set(),
     subjects: new Set(),
   };
+  for (const manifest of kept) takeLink(manifest, state);
   let unfinishedBytes = 0;
   const names = (await listOptional(join(directory, 'segments'))).map(({ name }) => name).sort();
   for (const [i, name] of names.entries()) {
@@ -47,6 +78,25 @@ export async function checkRecords(
   if (state.next < covered) {
     problems.add('records', 'segments', `they hold ${state.next} records, the checkpoint covers ${covered}`);
   }
+  return {
+    open: state.open,
+    known: state.known,
+    explanations: state.explanations,
+    previous: state.previous,
+    next: state.following,
+    hasBeginning: state.hasBeginning,
+    conclude: async (later) => {
+      for (const manifest of later) state.absence.explain(manifest);
+      const overdue = await judgeAbsence(check.keys, state, problems);
+      const { absence, next, open } = state;
+      const expired = absence.expired();
+      return { count: next - expired, expired, overdue, openIntents: open.size, unfinishedBytes };
+    },
+  };
+}
+
+/** Returns the keys that should be gone and are not. */
+async function judgeAbsence(keys: string, state: Walk, problems: ProblemList): Promise<string[]> {
   const { absence } = state;
   for (const gap of absence.unexplained()) {
     problems.add('records', 'segments', `records ${gap.first} to ${gap.last} are missing, and no record says why`);
@@ -55,21 +105,35 @@ export async function checkRecords(
     const what = `records ${lost.first} to ${lost.last} have expired, and what was to be kept of them is not there`;
     problems.add('records', 'kept', what);
   }
-  const overdue = [
-    ...(await checkEpochs(directory, state.epochs, absence, problems)),
-    ...(await checkSubjects(directory, state.subjects, absence, problems)),
+  return [
+    ...(await checkEpochs(keys, state.epochs, absence, problems)),
+    ...(await checkSubjects(keys, state.subjects, absence, problems)),
   ];
-  return {
-    count: state.next - absence.expired(),
-    expired: absence.expired(),
-    overdue,
-    openIntents: state.open.size,
-    unfinishedBytes,
-  };
+}
+
+/** Whether a record says what was destroyed, or which shard is beside this one. */
+function takeLink(manifest: object, state: Walk): void {
+  const facts = member(manifest, 'facts');
+  const kind = member(manifest, 'kind');
+  if (kind === 'erase' || kind === 'expire') state.explanations.push(manifest);
+  const isFirst = member(manifest, 'seq') === '0';
+  if (isFirst) state.hasBeginning = true;
+  const previous = member(facts, 'previous');
+  if (isFirst && kind === 'open' && typeof previous === 'object') state.previous = previous;
+  const next = member(facts, 'next');
+  // Nothing stands behind it, so the last word counts.
+  state.following = kind === 'close' && typeof next === 'string' ? next : null;
 }
 
 interface Walk {
   readonly absence: Absence;
+  /** See `WalkedRecords`. */
+  readonly explanations: object[];
+  previous: object | null;
+  following: string | null;
+  hasBeginning: boolean;
+  /** Whether the intents of the shard before are not known, so that the first header is believed. */
+  isFirstBelieved: boolean;
   /** Sequence number of the record that must come next. */
   next: number;
   /** Null behind records that have expired: the next header says it, and the leaves vouch for the rest. */
@@ -174,8 +238,9 @@ function checkHeader(
     problems.add('frames', where, 'the segment is not where its name says');
   }
   const open = member(header, 'open');
+  const isBelieved = isAfterGap || (state.isFirstBelieved && state.next === 0);
   for (const [exchange, id] of Object.entries(typeof open === 'object' && open !== null ? open : {})) {
-    if (isAfterGap) {
+    if (isBelieved) {
       state.open.set(exchange, String(id));
       state.known.add(exchange);
     } else if (state.open.get(exchange) !== id)
@@ -218,6 +283,7 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
   const subject = member(manifest, 'subject');
   if (typeof subject === 'string') state.subjects.add(subject);
   state.absence.explain(manifest);
+  takeLink(manifest, state);
   pair(manifest, place, state, problems);
   checkSealed(manifest, sealed, place, problems);
 }

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { verifyLog } from './verify.ts';
+import { verifyShards } from './verify-shards.ts';
 
-// Entry of a verifier's thread. Its data is the VerifyOptions that verify-worker.ts passes.
-parentPort?.postMessage(await verifyLog(workerData));
+// Entry of a verifier's thread. Its data is the folders that verify-worker.ts passes.
+parentPort?.postMessage(await verifyShards({ folders: workerData, optionsOf: () => ({}) }));

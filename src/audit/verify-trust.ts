@@ -1,4 +1,5 @@
 import { checkSignature, type NoteKey, parseNoteKey, type SignedCheckpoint } from './verify-note.ts';
+import { keyFor } from './verify-place.ts';
 
 /** A C2SP tlog-policy: which logs are known, and which witnesses together are enough. */
 export interface TrustPolicy {
@@ -101,9 +102,8 @@ export interface TrustReport {
 }
 
 export function judge(checkpoint: SignedCheckpoint, policy: TrustPolicy): TrustReport {
-  const log =
-    policy.logs.find((key) => key.name === checkpoint.origin && checkSignature(checkpoint, key).kind === 'signed') ??
-    null;
+  const signing = policy.logs.flatMap((key) => keyFor([key], checkpoint.origin) ?? []);
+  const log = signing.find((key) => checkSignature(checkpoint, key).kind === 'signed') ?? null;
   const witnesses = policy.witnesses.flatMap(({ name, key }) => {
     const verdict = checkSignature(checkpoint, key);
     return verdict.kind === 'signed' ? [{ name, timeS: verdict.timeS ?? 0 }] : [];

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { checkSignature, type NoteKey, parseNoteKey, parseSignedCheckpoint } from './verify-note.ts';
+import { keyFor, keysFolder } from './verify-place.ts';
 import { createProblemList, type ProblemList, readOptional, type VerifyProblem } from './verify-problems.ts';
-import { type CheckedRecords, checkRecords } from './verify-records.ts';
+import { type CheckedRecords, checkRecords, type WalkedRecords } from './verify-records.ts';
 import { type CheckedTree, checkGrowth, checkTree } from './verify-tree.ts';
 import { judge, type TrustPolicy, type TrustReport } from './verify-trust.ts';
 
@@ -26,6 +27,8 @@ export interface VerifyOptions {
   readonly trust?: TrustPolicy;
   /** A checkpoint of this log that was kept elsewhere: proves that the log only grew since. */
   readonly since?: string;
+  /** The shard before it, which has been walked: what it left open goes on here. */
+  readonly before?: Pick<WalkedRecords, 'open' | 'known'>;
 }
 
 export interface VerifyReport {
@@ -60,6 +63,20 @@ export interface VerifyReport {
  * unless `since` or another holder of a checkpoint says otherwise.
  */
 export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
+  return (await walkLog(options)).conclude([]);
+}
+
+/** A log that was read, but for what later shards may say of what is absent. */
+export interface WalkedLog {
+  readonly origin: string;
+  readonly head: Head;
+  /** Null at level 2, which reads none. */
+  readonly records: WalkedRecords | null;
+  conclude(later: readonly object[]): Promise<VerifyReport>;
+}
+
+/** As `verifyLog`, for one shard among others: see verify-shards.ts. */
+export async function walkLog(options: VerifyOptions): Promise<WalkedLog> {
   const problems = createProblemList();
   const { directory, level = 4 } = options;
   const keyText = options.verifierKey ?? (await readOptional(join(directory, 'log.vkey')))?.toString() ?? '';
@@ -82,11 +99,19 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
     options.trust === undefined || options.trust.quorum === null || level === 1
       ? null
       : await checkWitnessed(directory, options.trust, tree, problems);
-  const records =
+  const walked =
     level === 2
-      ? noRecords
-      : await checkRecords(directory, key?.name ?? null, level === 1 ? 0 : checkpoint.size, tree.bundle, problems);
-  return {
+      ? null
+      : await checkRecords({
+          directory,
+          keys: keysFolder(directory),
+          origin: key?.name ?? null,
+          covered: level === 1 ? 0 : checkpoint.size,
+          bundle: tree.bundle,
+          before: options.before ?? null,
+          problems,
+        });
+  const report = (records: CheckedRecords): VerifyReport => ({
     origin: key?.name ?? '',
     key: options.verifierKey === undefined && options.trust === undefined ? 'beside the log' : 'given',
     witnessed,
@@ -98,6 +123,12 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
     openIntents: records.openIntents,
     unfinishedBytes: records.unfinishedBytes,
     problems: problems.list().filter(({ check }) => checksOf[level].includes(check)),
+  });
+  return {
+    origin: key?.name ?? '',
+    head: checkpoint,
+    records: walked,
+    conclude: async (later) => report((await walked?.conclude(later)) ?? noRecords),
   };
 }
 
@@ -146,8 +177,8 @@ interface SignedHead extends Head {
 function signedHead(note: string, keys: readonly NoteKey[]): SignedHead | string {
   const checkpoint = parseSignedCheckpoint(note);
   if (typeof checkpoint === 'string') return checkpoint;
-  const key = keys.find(({ name }) => name === checkpoint.origin);
-  if (key === undefined) return `it is of another log: ${checkpoint.origin}`;
+  const key = keyFor(keys, checkpoint.origin);
+  if (key === null) return `it is of another log: ${checkpoint.origin}`;
   const { size, root } = checkpoint;
   const verdict = checkSignature(checkpoint, key);
   if (verdict.kind === 'signed') return { size, root, key };

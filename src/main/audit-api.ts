@@ -9,10 +9,11 @@ import { openIndexInThread } from '../audit/index-worker.ts';
 import { createJoinedIndex, type IndexedLog } from '../audit/joined-index.ts';
 import type { AuditKeys } from '../audit/keys.ts';
 import { layout } from '../audit/layout.ts';
-import { logsIn } from '../audit/logs.ts';
+import { byHome, logsIn } from '../audit/logs.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import type { RecordIndex } from '../audit/record-index.ts';
 import { createRetention } from '../audit/retention.ts';
+import { shardsIn } from '../audit/shards.ts';
 import { readPosition } from '../audit/sinks/cursor.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import { createSteadyClock } from '../audit/steady-clock.ts';
@@ -144,17 +145,15 @@ function readOthers({ directory, readFrom }: Config['audit']): {
   };
 }
 
+/** Folders of the logs of other writers, shards as the one log that they are of. */
 async function otherLogs(directory: string, readFrom: string | null): Promise<string[]> {
   const logs = readFrom === null ? [] : await logsIn(readFrom);
-  return logs.filter((folder) => folder !== directory);
+  return [...byHome(logs).keys()].filter((folder) => folder !== directory);
 }
 
-async function verifyAll(directory: string, readFrom: string | null): Promise<VerifyReport[]> {
-  const reports: VerifyReport[] = [];
-  for (const folder of [directory, ...(await otherLogs(directory, readFrom))]) {
-    reports.push(await verifyInThread({ directory: folder }));
-  }
-  return reports;
+async function verifyAll(directory: string, readFrom: string | null): Promise<readonly VerifyReport[]> {
+  const homes = [directory, ...(await otherLogs(directory, readFrom))];
+  return verifyInThread(homes.flatMap((home) => shardsIn(nodeFs, home).map(({ folder }) => folder)));
 }
 
 /** The first record that one of the sinks has yet to deliver. */

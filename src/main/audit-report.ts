@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Counts, type PeriodReport, reportPeriod } from '../audit/report.ts';
-import { type VerifyReport, verifyLog } from '../audit/verify.ts';
+import type { VerifyReport } from '../audit/verify.ts';
+import { verifyShards } from '../audit/verify-shards.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { timeOf } from './audit-orders.ts';
 import { folderHelp, logsOf } from './audit-records.ts';
@@ -28,8 +29,7 @@ export function addAuditReportCommand(audit: Command): void {
       const from = options.from === undefined ? new Date(0) : timeOf(options.from, '--from');
       const until = options.until === undefined ? new Date() : timeOf(options.until, '--until');
       const report = await reportPeriod(logs, from.getTime(), until.getTime());
-      const checks: VerifyReport[] = [];
-      for (const directory of logs) checks.push(await verifyLog({ directory }));
+      const checks = await verifyShards({ folders: logs, optionsOf: () => ({}) });
       const period = { from: from.toISOString(), until: until.toISOString() };
       if (options.json) printJson({ period, ...reportJson(report), ...checksJson(checks) });
       else printLine(printable(reportText(period, report, checks)));

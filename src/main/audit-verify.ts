@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { readRecords } from '../audit/read.ts';
-import { type VerifyLevel, type VerifyProblem, type VerifyReport, verifyLog } from '../audit/verify.ts';
+import type { VerifyLevel, VerifyProblem, VerifyReport } from '../audit/verify.ts';
 import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
+import { logOfShard } from '../audit/verify-place.ts';
+import { type FolderReport, verifyShards } from '../audit/verify-shards.ts';
 import { Fault } from '../lib/fault.ts';
 import { createPooledRandom } from '../lib/ids.ts';
 import type { JsonObject } from '../lib/json.ts';
@@ -21,12 +23,16 @@ Levels:
 
 A folder above several logs: each of them is checked, and two logs of one name are told. --key and --since then take several files.
 
+A log in shards: all of them are checked, and that none is missing: each names the next one and the last checkpoint of the one before.
+The key of the log, under its name without a shard's, is good for all of its shards. --elsewhere names one that was moved away.
+
 Exit codes: 0 intact, 1 tampered with, 2 wrong usage, 3 it cannot be said: the log, its checkpoint or a key cannot be read.`;
 
 interface Options {
   readonly key?: string[];
   readonly trust?: string;
   readonly since?: string[];
+  readonly elsewhere?: string[];
   readonly level: string;
   readonly config?: string;
   readonly json?: boolean;
@@ -47,6 +53,7 @@ export function addAuditVerifyCommand(audit: Command): void {
     )
     .option('--trust <file>', 'a trust policy (C2SP tlog-policy) instead: logs, witnesses, quorum')
     .option('--since <file>', 'a checkpoint kept from before: also prove that the log only grew', several)
+    .option('--elsewhere <name>', 'name of a shard that was moved elsewhere: it need not be here', several)
     .option('--level <n>', 'how deep, 1 to 5', '4')
     .option('-c, --config <file>', 'configuration with the keys, for level 5')
     .option('--json', 'as JSON')
@@ -55,8 +62,9 @@ export function addAuditVerifyCommand(audit: Command): void {
       const logs = await logsOf(folder);
       const level = levelOf(options);
       const expected = expectedOf(options, logs.length);
+      const checked = await checkAll(logs, level, options, expected);
       const reports: CheckedLog[] = [];
-      for (const log of logs) reports.push(await checkOne(log, level, options, expected));
+      for (const report of checked) reports.push(await withTexts(report, level, options));
       const whole = overall(reports, expected);
       if (options.json) printJson(wholeJson(reports, whole, level));
       else printLine(printable(wholeText(reports, whole, level)));
@@ -65,8 +73,7 @@ export function addAuditVerifyCommand(audit: Command): void {
 }
 
 /** A log's report, with what opening its texts has shown. */
-interface CheckedLog extends VerifyReport {
-  readonly folder: string;
+interface CheckedLog extends FolderReport {
   readonly opened: number;
   readonly locked: number;
 }
@@ -96,26 +103,36 @@ function ofLog(given: ReadonlyMap<string, string>, origin: string, logs: number)
   return logs === 1 && given.size === 1 ? [...given.values()][0] : given.get(origin);
 }
 
-async function checkOne(
-  folder: string,
+function checkAll(
+  folders: readonly string[],
   level: VerifyLevel | 5,
   options: Options,
   expected: Expected,
-): Promise<CheckedLog> {
-  const origin = nameBeside(folder);
-  const key = ofLog(expected.keys, origin, expected.logs);
-  const since = ofLog(expected.since, origin, expected.logs);
-  const report = await verifyLog({
-    directory: folder,
-    level: level === 5 ? 4 : level,
-    ...(options.trust ? { trust: trustFrom({ trust: options.trust }) } : {}),
-    ...(key === undefined ? {} : { verifierKey: key }),
-    ...(since === undefined ? {} : { since }),
+): Promise<FolderReport[]> {
+  const trust = options.trust ? { trust: trustFrom({ trust: options.trust }) } : {};
+  return verifyShards({
+    folders,
+    elsewhere: new Set(options.elsewhere),
+    optionsOf: (folder) => {
+      const origin = nameBeside(folder);
+      const key = ofLog(expected.keys, origin, expected.logs) ?? expected.keys.get(logOfShard(origin));
+      const since = ofLog(expected.since, origin, expected.logs);
+      return {
+        level: level === 5 ? 4 : level,
+        ...trust,
+        ...(key === undefined ? {} : { verifierKey: key }),
+        ...(since === undefined ? {} : { since }),
+      };
+    },
   }).catch((thrown: unknown) => {
     throw new CliError(`the log cannot be read: ${Fault.from(thrown).message}`, exitCodes.unreachable);
   });
-  const plain = level === 5 ? await openAll(folder, options.config ?? '') : { opened: 0, locked: 0, problems: [] };
-  return { ...report, folder, ...plain, problems: [...report.problems, ...plain.problems] };
+}
+
+async function withTexts(report: FolderReport, level: VerifyLevel | 5, options: Options): Promise<CheckedLog> {
+  if (level !== 5) return { ...report, opened: 0, locked: 0 };
+  const texts = await openAll(report.folder, options.config ?? '');
+  return { ...report, ...texts, problems: [...report.problems, ...texts.problems] };
 }
 
 /** The name that a log's folder gives itself: enough to choose what it is to be checked against. */
@@ -143,7 +160,8 @@ function overall(reports: readonly CheckedLog[], { keys, since }: Expected): Ove
   const isAlone = reports.length === 1;
   for (const name of new Set([...keys.keys(), ...since.keys()])) {
     if (isAlone && keys.size <= 1 && since.size <= 1) break;
-    if (!origins.includes(name)) problems.push({ check: 'tree', place: name, what: 'this log is not there' });
+    if (!origins.includes(name) && !origins.map(logOfShard).includes(name))
+      problems.push({ check: 'tree', place: name, what: 'this log is not there' });
   }
   for (const { origin, folder, key } of reports) {
     if (keys.size > 0 && key !== 'given') {
