@@ -79,10 +79,10 @@ function scanWhole(session: Session, text: string): Finding[] {
     for (let at = 0; at === 0 || at < text.length; at += pieceChars) {
       const last = at + pieceChars >= text.length;
       const piece = last && at === 0 ? text : text.slice(at, at + pieceChars);
-      for (const { continuation, ...finding } of session.feed(piece, last).findings) {
+      for (const { entity, detector, start, end, score, continuation } of session.feed(piece, last).findings) {
         const before = findings.at(-1);
-        if (continuation && before) findings[findings.length - 1] = { ...before, end: finding.end };
-        else findings.push(finding);
+        if (continuation && before) findings[findings.length - 1] = { ...before, end };
+        else findings.push({ entity, detector, start, end, score });
       }
     }
     return findings;

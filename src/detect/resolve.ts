@@ -5,7 +5,6 @@ import type { Candidate } from './attempt.ts';
  * higher score, then earlier. The order is total, so the outcome does not depend on the order of discovery. Sorted by start.
  */
 export function resolve(candidates: readonly Candidate[]): Candidate[] {
-  if (candidates.length < 2) return [...candidates];
   const kept: Candidate[] = [];
   for (const candidate of [...candidates].sort(better)) {
     const place = firstEndingAfter(kept, candidate.start);
@@ -15,17 +14,20 @@ export function resolve(candidates: readonly Candidate[]): Candidate[] {
   return kept;
 }
 
-/** Cuts candidates, sorted by start, into groups that do not touch each other. */
-export function clusters(candidates: readonly Candidate[]): Candidate[][] {
-  const groups: Candidate[][] = [];
-  let end = -1;
-  for (const candidate of candidates) {
-    const group = groups.at(-1);
-    if (group && candidate.start < end) group.push(candidate);
-    else groups.push([candidate]);
-    end = Math.max(end, candidate.end);
+/** The better of two that overlap. */
+export function betterOf(a: Candidate, b: Candidate): Candidate {
+  return better(b, a) < 0 ? b : a;
+}
+
+/** Of candidates sorted by start: where the group ends that begins at `from`. Groups do not touch each other. */
+export function clusterEnd(candidates: readonly Candidate[], from: number): number {
+  let to = from + 1;
+  let end = candidates[from]?.end ?? 0;
+  for (let next = candidates[to]; next !== undefined && next.start < end; next = candidates[to]) {
+    if (next.end > end) end = next.end;
+    to++;
   }
-  return groups;
+  return to;
 }
 
 export function byStart(a: Candidate, b: Candidate): number {

@@ -18,7 +18,7 @@ import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadE
 import { createOffsets, plainText } from './normalise.ts';
 import { isInRow } from './number-gate.ts';
 import type { Program } from './program.ts';
-import { byStart, clusters, resolve } from './resolve.ts';
+import { betterOf, byStart, clusterEnd, resolve } from './resolve.ts';
 import { contextCharsMax } from './rule.ts';
 import { append, createRunningText, dropFirst, restart } from './running-text.ts';
 
@@ -183,16 +183,32 @@ export function createSession(program: Program): Session {
   function decide(findings: StreamFinding[], place: number): void {
     const undecided: Candidate[] = [];
     let next = place;
-    for (const cluster of clusters(pending.sort(byStart))) {
-      const end = cluster.reduce((furthest, candidate) => Math.max(furthest, candidate.end), 0);
-      if (end <= place) for (const candidate of resolve(cluster)) report(findings, candidate, false);
+    if (pending.length > 1) pending.sort(byStart);
+    for (let from = 0; from < pending.length; ) {
+      const to = clusterEnd(pending, from);
+      if (furthestEnd(from, to) <= place) reportCluster(findings, from, to);
       else {
-        next = Math.min(next, cluster[0]?.start ?? next);
-        undecided.push(...cluster);
+        next = Math.min(next, pending[from]?.start ?? next);
+        undecided.push(...pending.slice(from, to));
       }
+      from = to;
     }
     pending = undecided;
     decided = next;
+  }
+
+  function furthestEnd(from: number, to: number): number {
+    let end = 0;
+    for (let i = from; i < to; i++) end = Math.max(end, pending[i]?.end ?? 0);
+    return end;
+  }
+
+  /** Most stand alone, or where another rule found the same. */
+  function reportCluster(findings: StreamFinding[], from: number, to: number): void {
+    const [first, second] = [pending[from], pending[from + 1]];
+    if (first && to === from + 1) report(findings, first, false);
+    else if (first && second && to === from + 2) report(findings, betterOf(first, second), false);
+    else for (const candidate of resolve(pending.slice(from, to))) report(findings, candidate, false);
   }
 
   /** Lets go of what no rule can look at any more. */
