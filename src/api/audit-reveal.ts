@@ -3,7 +3,7 @@ import type { Gate, HeldRequest } from '../approval/approval.ts';
 import type { AuditLog } from '../audit/entry.ts';
 import type { OpenedBody, StoredRecord } from '../audit/read.ts';
 import type { RevealRequest, RevealResponse } from '../gen/countersign/audit/v1/audit.ts';
-import type { Subject } from '../identity/subject.ts';
+import { addressOf, type Subject } from '../identity/subject.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -138,10 +138,12 @@ async function approval(
 const never: AbortSignal = new AbortController().signal;
 
 function heldReveal(subject: Subject, record: StoredRecord, what: string, reason: string): HeldRequest {
+  const address = addressOf(subject);
   return {
     tenant: subject.tenant,
     requester: personOf(subject),
     requesterKind: subject.kind,
+    ...(address === null ? {} : { requesterEmail: address }),
     onBehalfOf: subject.onBehalfOf,
     excluded: [...subject.owners, ...(subject.onBehalfOf === null ? [] : [subject.onBehalfOf])],
     resource: { host: '', path: `/audit/records/${record.id}`, dialect: 'countersign.audit', model: null },

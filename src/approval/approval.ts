@@ -13,6 +13,8 @@ export interface HeldRequest {
   readonly tenant: string;
   readonly requester: Person;
   readonly requesterKind: 'human' | 'service' | 'anonymous';
+  /** Where the requester, or the person it acts for, is told what became of it. Absent: nowhere. Of no API, no record, no digest. */
+  readonly requesterEmail?: string;
   readonly onBehalfOf: string | null;
   /** May not decide, besides the requester: owners of a service account, the person acted for. */
   readonly excluded: readonly string[];

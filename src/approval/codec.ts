@@ -65,6 +65,7 @@ function heldFrom(from: JsonObject): HeldRequest {
     tenant: string(from, 'tenant'),
     requester: personFrom(member(from, 'requester')),
     requesterKind: oneOf(from, 'requesterKind', kinds),
+    ...('requesterEmail' in from ? { requesterEmail: string(from, 'requesterEmail') } : {}),
     onBehalfOf: stringOrNull(from, 'onBehalfOf'),
     excluded: strings(from, 'excluded'),
     resource: {

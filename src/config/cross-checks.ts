@@ -1,3 +1,4 @@
+import { isToRequester } from '../approval/notice/route.ts';
 import { ruleCountries } from '../detect/countries.ts';
 import { admitOwn } from '../detect/own-detection.ts';
 import { createRoutableDialects } from '../llm/dialects.ts';
@@ -16,6 +17,7 @@ export function crossChecks(config: Config, kindOf: (path: string) => FileKind):
     ...waits(config),
     ...issuers(config),
     ...audit(config),
+    ...requesterNotices(config),
     ...countries(config),
     ...patterns(config),
     ...routes(config),
@@ -70,6 +72,22 @@ function waits({ approval, envoy }: Config): Complaint[] {
       `Wait less, or raise the time-outs in the Envoy configuration and say so in envoy.${bound}.`,
     ),
   ];
+}
+
+/** A route that could never write to anybody. */
+function requesterNotices({ identity, notices }: Config): Complaint[] {
+  if (identity.issuers.some(({ claims }) => (claims.email ?? null) !== null)) return [];
+  return notices.routes.flatMap(({ channel }, index) =>
+    isToRequester(channel)
+      ? [
+          error(
+            ['notices', 'routes', index, 'email', 'to_requester'],
+            'has nobody to write to: no issuer names an address',
+            'Name the claim in identity.issuers[].claims.email.',
+          ),
+        ]
+      : [],
+  );
 }
 
 function issuers({ identity }: Config): Complaint[] {

@@ -191,6 +191,10 @@ function claims() {
       owners: claim.nullable().default(null).meta({
         description: 'Claim that names the people who own a service account: they may not approve its requests.',
       }),
+      email: claim.nullable().default('email').meta({
+        description:
+          "Claim that holds the address of the token's person, for notices to requesters; not taken unless `email_verified` is true or missing. Read only where a route has `to_requester`. Null: never.",
+      }),
       actor: claim.nullable().default('act').meta({
         description:
           'Claim that says who acts for the subject (RFC 8693). The caller is then the actor, a service. Null: not looked at.',

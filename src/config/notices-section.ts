@@ -1,7 +1,16 @@
 import { z } from 'zod';
-import { noticeEvents } from '../approval/notice/notice.ts';
+import { noticeEvents, requesterEvents } from '../approval/notice/notice.ts';
+import { isToRequester } from '../approval/notice/route.ts';
 import { webhookKey } from '../approval/notice/standard-webhook.ts';
-import { defaultText, defaultTitle, parseTemplate, type Template } from '../approval/notice/template.ts';
+import {
+  defaultText,
+  defaultTitle,
+  parseTemplate,
+  requesterText,
+  requesterTitle,
+  type Template,
+} from '../approval/notice/template.ts';
+import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import type { NoticeRouteConfig, NoticesConfig } from './config.ts';
 import { createSecret, type Secret } from './secret.ts';
@@ -43,8 +52,8 @@ function route(base: string) {
       events: z
         .array(z.enum(noticeEvents))
         .min(1, 'must name at least one event')
-        .default([...noticeEvents])
-        .meta({ description: 'What is told.' }),
+        .optional()
+        .meta({ description: `What is told. Default: all; to requesters ${requesterEvents.join(', ')}.` }),
       groups: distinct(text, 64)
         .prefault([])
         .meta({ description: 'Only approvals that one of these groups may decide; empty: all.' }),
@@ -54,8 +63,16 @@ function route(base: string) {
       masked_view: z.boolean().default(false).meta({
         description: 'Whether the masked conversation goes along. The receiver then keeps what people wrote.',
       }),
-      title: template(defaultTitle).meta({ description: 'One line; `{field}` stands for a fact.' }),
-      text: template(defaultText).meta({ description: 'What is said below the title; `{field}` stands for a fact.' }),
+      title: template()
+        .optional()
+        .meta({
+          description: `One line; \`{field}\` stands for a fact. Default: \`${defaultTitle}\`, to requesters \`${requesterTitle}\`.`,
+        }),
+      text: template()
+        .optional()
+        .meta({
+          description: `What is said below the title; \`{field}\` stands for a fact. Default: \`${defaultText}\`, to requesters that the same request passes once it is approved.`,
+        }),
       webhook: webhook(base).optional().meta({ description: 'An HTTP POST.' }),
       email: email(base).optional().meta({ description: 'A mail by SMTP.' }),
     })
@@ -67,14 +84,30 @@ function route(base: string) {
         return z.NEVER;
       }
       for (const name of ['title', 'text'] as const) {
-        if (maskedView || !rest[name].fields.includes('masked_view')) continue;
+        if (maskedView || !rest[name]?.fields.includes('masked_view')) continue;
         context.addIssue({ code: 'custom', path: [name], message: 'has {masked_view}, but masked_view is false' });
       }
-      return { ...rest, maskedView, channel };
+      const [title, text, events] = isToRequester(channel)
+        ? [requesterTitle, requesterText, requesterEvents]
+        : [defaultTitle, defaultText, noticeEvents];
+      return {
+        ...rest,
+        events: rest.events ?? events,
+        title: rest.title ?? fallback(title),
+        text: rest.text ?? fallback(text),
+        maskedView,
+        channel,
+      };
     });
 }
 
-function template(fallback: string) {
+function fallback(text: string): Template {
+  const parsed = parseTemplate(text);
+  invariant(parsed.ok, 'our own words are a template');
+  return parsed.value;
+}
+
+function template() {
   return z
     .string()
     .max(4_096, 'is too long')
@@ -83,8 +116,7 @@ function template(fallback: string) {
       if (parsed.ok) return parsed.value;
       context.addIssue(parsed.error);
       return z.NEVER;
-    })
-    .prefault(fallback);
+    });
 }
 
 function webhook(base: string) {
@@ -146,21 +178,32 @@ function email(base: string) {
       ca_file: caFile(base),
       allow_plaintext: plaintext(),
       from: mailbox.meta({ description: 'Sender.' }),
-      to: distinct(mailbox, 64).meta({ description: 'Recipients.' }),
+      to: distinct(mailbox, 64).prefault([]).meta({ description: 'Recipients.' }),
+      to_requester: z.boolean().default(false).meta({
+        description:
+          'Instead of `to`: writes to whoever asked, where the token names an address (`identity.issuers[].claims.email`), and to people only.',
+      }),
     })
     .transform((given, context) => {
-      const { host, port, tls, username, password, ca_file: ca, from, to } = given;
+      const { host, port, tls, username, password, ca_file: ca, from, to, to_requester: toRequester } = given;
       if (tls === 'none' && !given.allow_plaintext && !isLoopback(host)) {
         const message = 'means plain text: use starttls or implicit, or set allow_plaintext where a mesh encrypts';
         context.addIssue({ code: 'custom', path: ['tls'], message });
       }
-      if (to.length === 0) context.addIssue({ code: 'custom', path: ['to'], message: 'must name somebody' });
+      if (to.length === 0 && !toRequester) {
+        context.addIssue({ code: 'custom', path: ['to'], message: 'must name somebody, or to_requester must be true' });
+      }
+      if (to.length > 0 && toRequester) {
+        const message = 'must not stand beside to: name people on a route of their own';
+        context.addIssue({ code: 'custom', path: ['to_requester'], message });
+      }
       if ((username === undefined) !== (password === undefined)) {
         context.addIssue({ code: 'custom', path: ['username'], message: 'and password go together' });
       }
       const login: { readonly user: string; readonly password: Secret } | null =
         username === undefined || password === undefined ? null : { user: username, password };
-      return { kind: 'email' as const, host, port, tls, login, caFile: ca, from, to };
+      const recipients = toRequester ? ('requester' as const) : to;
+      return { kind: 'email' as const, host, port, tls, login, caFile: ca, from, to: recipients };
     });
 }
 

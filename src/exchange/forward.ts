@@ -1,4 +1,4 @@
-import type { Subject } from '../identity/subject.ts';
+import { type Subject, withoutEmail } from '../identity/subject.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { encodeBody } from '../llm/content-encoder.ts';
@@ -60,7 +60,7 @@ function handoverOf(
     exchangeId: facts.context.id,
     session: facts.session,
     bodyDigest: sha256Hex(facts.original ?? Buffer.alloc(0)),
-    subject: { ...subject },
+    subject: { ...withoutEmail(subject) },
     policyRevision: policy.revision,
     capture,
     asked: { dialect, operation, model, stream },

@@ -1,7 +1,7 @@
 import type { Approval, HeldRequest } from '../approval/approval.ts';
 import { fingerprint } from '../approval/fingerprint.ts';
 import type { Scan } from '../detect/finding.ts';
-import { anonymous, type Subject } from '../identity/subject.ts';
+import { addressOf, anonymous, type Subject } from '../identity/subject.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -138,6 +138,8 @@ interface HeldFacts {
 
 function heldRequest(deps: ExchangeDeps, decision: Decision, minter: Minter, facts: HeldFacts): HeldRequest {
   const { context, subject, conversation } = facts;
+  // A held answer comes, or does not, by the call that waits for it: nobody has to be told.
+  const address = facts.direction === 'request' ? addressOf(subject) : null;
   const counts = new Map<string, number>();
   for (const { findings } of facts.scans) {
     for (const { entity } of findings) counts.set(entity, (counts.get(entity) ?? 0) + 1);
@@ -150,6 +152,7 @@ function heldRequest(deps: ExchangeDeps, decision: Decision, minter: Minter, fac
       displayName: subject.displayName,
     },
     requesterKind: subject.kind,
+    ...(address === null ? {} : { requesterEmail: address }),
     onBehalfOf: subject.onBehalfOf,
     excluded: [...subject.owners, ...(subject.onBehalfOf === null ? [] : [subject.onBehalfOf])],
     resource: {

@@ -1,7 +1,7 @@
 import type { Approval } from '../approval/approval.ts';
 import type { AuditEntry, SealedBodySource } from '../audit/entry.ts';
 import type { Scan } from '../detect/finding.ts';
-import type { Subject } from '../identity/subject.ts';
+import { type Subject, withoutEmail } from '../identity/subject.ts';
 import type { JsonObject, JsonValue } from '../lib/json.ts';
 import type { AnswerFacts } from '../llm/answer-facts.ts';
 import type { Conversation, OmittedCount } from '../llm/conversation.ts';
@@ -267,7 +267,7 @@ function requestBodies(facts: RequestFacts): Record<string, SealedBodySource> {
   if (facts.subject?.authenticated) {
     bodies['caller'] = {
       mediaType: 'application/json',
-      bytes: Buffer.from(JSON.stringify(facts.subject)),
+      bytes: Buffer.from(JSON.stringify(withoutEmail(facts.subject))),
     };
   }
   if (facts.original && capture === 'full') bodies['prompt_original'] = { mediaType, bytes: facts.original };

@@ -26,6 +26,8 @@ export interface ClaimRules {
   readonly displayName: readonly ClaimPath[];
   /** People who own a service account. */
   readonly owners: ClaimPath | null;
+  /** The address of the token's subject; null or absent: it is not read. */
+  readonly email?: ClaimPath | null;
   /** RFC 8693 section 4.1 `act`; null: delegation is not looked at. */
   readonly actor: ClaimPath | null;
   readonly service: readonly ServiceRule[];
@@ -54,6 +56,7 @@ export function subjectFromClaims(claims: JsonObject, rules: ClaimRules): Result
   const tenant = 'fixed' in rules.tenant ? rules.tenant.fixed : text(read(claims, rules.tenant.claim));
   const actor = rules.actor === null ? undefined : actorOf(read(claims, rules.actor));
   const kept = keep(claims, rules.keep);
+  const email = emailOf(claims, rules.email ?? null);
   if (typeof issuer !== 'string' || !issuer.isWellFormed() || id === null || tenant === null || actor === null)
     return err('claims_invalid');
   if (groups === null || roles === null || owners === null || kept === null) return err('claims_invalid');
@@ -71,6 +74,7 @@ export function subjectFromClaims(claims: JsonObject, rules: ClaimRules): Result
     workload: null,
     onBehalfOf: actor === undefined ? null : id,
     owners,
+    ...(email === null ? {} : { email }),
   });
 }
 
@@ -143,6 +147,20 @@ function displayName(claims: JsonObject, paths: readonly ClaimPath[]): string | 
   }
   return null;
 }
+
+/**
+ * OpenID Connect Core section 5.1: `email`, unless `email_verified` says anything but that it is (some issuers say so in a text). No right
+ * hangs on it, so an address that is none is no address; one that could name a second recipient or a header is none.
+ */
+function emailOf(claims: JsonObject, path: ClaimPath | null): string | null {
+  const given = path === null ? undefined : read(claims, path);
+  const verified = claims['email_verified'] ?? true;
+  if (typeof given !== 'string' || given.length > 254) return null;
+  return (verified === true || verified === 'true') && mailbox.test(given) ? given : null;
+}
+
+/** RFC 5321 section 4.1.2, less quoted local parts and address literals. */
+const mailbox = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/;
 
 function keep(claims: JsonObject, allowed: readonly string[]): JsonObject | null {
   const kept: Record<string, JsonValue> = {};

@@ -21,6 +21,21 @@ export interface Subject {
   readonly onBehalfOf: string | null;
   /** Subject ids of the people who own a service account: they may not approve its requests. */
   readonly owners: readonly string[];
+  /**
+   * Where to write to the person of the token (with `act`: the one acted for). Read only where configuration has somebody to
+   * write to, never used to decide, and kept with an approval alone: see `withoutEmail`.
+   */
+  readonly email?: string;
+}
+
+/** Where to write to the person who asks, or is asked for; null: that is no person, or its token names no address. */
+export function addressOf({ kind, onBehalfOf, email }: Subject): string | null {
+  return kind === 'human' || onBehalfOf !== null ? (email ?? null) : null;
+}
+
+/** The subject as it is kept longer than an approval, or shown: without the address. */
+export function withoutEmail({ email: _email, ...subject }: Subject): Subject {
+  return subject;
 }
 
 export const anonymous: Subject = {

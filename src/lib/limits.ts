@@ -128,6 +128,10 @@ export const limits = {
   noticesUnderWayMax: 16,
   noticesUnderWayPerRouteMax: 4,
   noticeRoutesMax: 64,
+  /** How many notices one requester is written, at once and in the long run; one more is dropped. Remembered of so many requesters. */
+  noticesToOneAtOnceMax: 20,
+  noticesToOnePerHourMax: 60,
+  noticeRequestersMax: 10_000,
   /** How long a transition waits for its notice to be durable, and how long one delivery may take. */
   noticeKeepMs: 1_000,
   noticeDeliveryMs: 10_000,

@@ -51,7 +51,7 @@ import { openAuditKeys } from './audit-keys.ts';
 import { recognitionFrom } from './detector.ts';
 import { derivedKeys } from './keys.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
-import { openNotices } from './notices.ts';
+import { openNotices, tellsRequesters } from './notices.ts';
 import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
 import { openSinks, promptsLeaveEntry } from './sinks.ts';
 import { openWitnesses, refuseRollback, type Witnesses } from './witnesses.ts';
@@ -135,15 +135,17 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   const authenticator = createJwtAuthenticator(
     { clock },
     {
-      issuers: config.identity.issuers.map(({ jwks, ...issuer }) => ({
+      issuers: config.identity.issuers.map(({ jwks, claims, ...issuer }) => ({
         ...issuer,
+        // An address is read only where somebody is to be written to.
+        claims: { ...claims, email: tellsRequesters(config.notices) ? (claims.email ?? null) : null },
         keys: createJwks({ clock, log }, jwks),
       })),
       workload: config.identity.workload,
       cache: config.identity.cache,
     },
   );
-  const notices = await openNotices(config.notices, { clock, random, log, metrics });
+  const notices = await openNotices(config.notices, config.approval.retentionMs, { clock, random, log, metrics });
   opened.add(notices.close);
   const store = await openStore(config, {
     clock,

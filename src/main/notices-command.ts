@@ -4,7 +4,7 @@ import { tell } from '../approval/notice/fields.ts';
 import { openSpool, type Spool } from '../approval/notice/file-spool.ts';
 import { type Letter, letterKey } from '../approval/notice/letter.ts';
 import { type Notice, type NoticeEvent, newsMs, noticeEvents } from '../approval/notice/notice.ts';
-import type { NoticeRoute } from '../approval/notice/route.ts';
+import { isToRequester, type NoticeRoute } from '../approval/notice/route.ts';
 import type { NoticesConfig } from '../config/config.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { JsonObject } from '../lib/json.ts';
@@ -19,6 +19,7 @@ interface Common {
 interface SampleOptions extends Common {
   readonly event: string;
   readonly route?: string;
+  readonly to?: string;
 }
 
 /** `countersign notices …`: who would be told what, whether it arrives, and what did not. */
@@ -41,7 +42,8 @@ export function addNoticesCommands(program: Command): void {
       const { networkDelivery } = await import('./notices.ts');
       const deliver: Deliver = networkDelivery(systemClock);
       for (const { route, letter } of await samples(options)) {
-        const delivery = await deliver(route, letter, new AbortController().signal);
+        const isForNobody = letter.to !== undefined && options.to === undefined;
+        const delivery = isForNobody ? toNobody : await deliver(route, letter, new AbortController().signal);
         const problem = delivery.kind === 'sent' ? null : delivery.reason;
         if (problem !== null) process.exitCode = exitCodes.no;
         if (options.json) printJson({ route: route.name, sent: problem === null, problem });
@@ -85,8 +87,12 @@ function withConfig(command: Command): Command {
 function withSample(command: Command): Command {
   return withConfig(command)
     .option('--event <event>', `what has happened: ${noticeEvents.join(', ')}`, 'created')
-    .option('--route <name>', 'only this route, whatever it wants to know');
+    .option('--route <name>', 'only this route, whatever it wants to know')
+    .option('--to <address>', 'who the requester of the sample is, for routes that write to requesters');
 }
+
+/** The sample has no requester whom anybody could write to. */
+const toNobody = { kind: 'refused', reason: 'it goes to the requester: say --to ADDRESS' } as const;
 
 async function noticesConfig(file: string): Promise<NoticesConfig> {
   const [{ loadConfig }, { formatProblems }] = await Promise.all([
@@ -115,20 +121,33 @@ async function samples(
     const what = named === undefined ? `no route is told of ${event}` : `there is no route ${named}`;
     throw new CliError(`In ${options.config} ${what}.`);
   }
-  return chosen.map((route) => ({ route, letter: sampleLetter(config, route, event) }));
+  return chosen.map((route) => ({
+    route,
+    letter: sampleLetter(config, route, event, options.to ?? 'alice@example.com'),
+  }));
 }
 
 /** As the route would be told: of an approval that one of its groups may decide, by one of its rules. */
-function sampleLetter(config: NoticesConfig, route: NoticeRoute, event: NoticeEvent): Letter {
+function sampleLetter(config: NoticesConfig, route: NoticeRoute, event: NoticeEvent, requester: string): Letter {
   const nowMs = systemClock.nowMs();
   const { notice, from }: { notice: Notice; from: string | null } = sampleNotice(event, nowMs, {
     group: route.groups[0] ?? 'production-approvers',
     rule: route.rules[0] ?? 'production_change',
   });
-  const told = tell(notice, from, { link: config.link, maskedView: route.maskedView });
+  const toRequester = isToRequester(route.channel);
+  const told = tell(notice, from, { link: config.link, maskedView: route.maskedView, toRequester });
   const { id, atMs, untilMs } = notice;
   const key = letterKey(id, route.name);
-  return { key, route: route.name, notice: id, told, atMs, untilMs, attempts: 0, nextAtMs: nowMs, problem: null };
+  const times = { atMs, untilMs, attempts: 0, nextAtMs: nowMs };
+  return {
+    key,
+    route: route.name,
+    ...(toRequester ? { to: requester } : {}),
+    notice: id,
+    told,
+    ...times,
+    problem: null,
+  };
 }
 
 /** What goes over the wire, less what is secret: of a URL the host, of a signature nothing. */
@@ -140,8 +159,8 @@ function preview(route: NoticeRoute, letter: Letter): JsonObject {
     const body: JsonObject = JSON.parse(post.body);
     return { route: route.name, post: `${new URL(post.url).origin}/…`, headers, body };
   }
-  const { subject, text, messageId } = mailOf(route, channel, letter);
-  const { host, port, from, to } = channel;
+  const { subject, text, messageId, to } = mailOf(route, channel, letter);
+  const { host, port, from } = channel;
   return { route: route.name, smtp: `${host}:${port}`, from, to, message_id: messageId, subject, text };
 }
 

@@ -3,7 +3,7 @@ import { createDeliver, type Deliver } from '../approval/notice/delivery.ts';
 import { openSpool, type Spool } from '../approval/notice/file-spool.ts';
 import { postOnce } from '../approval/notice/http-post.ts';
 import { type Notices, startNotices } from '../approval/notice/notices.ts';
-import type { NoticeRoute } from '../approval/notice/route.ts';
+import { isToRequester, type NoticeRoute } from '../approval/notice/route.ts';
 import { mailOnce } from '../approval/notice/smtp-mailer.ts';
 import { webhookKey } from '../approval/notice/standard-webhook.ts';
 import type { NoticesConfig } from '../config/config.ts';
@@ -20,11 +20,20 @@ export interface NoticesParts {
 }
 
 /** Notices as configured; without routes nothing is made, and nobody is told. */
-export async function openNotices(config: NoticesConfig, parts: NoticesParts): Promise<Notices> {
+export async function openNotices(
+  config: NoticesConfig,
+  approvalsKeptMs: number,
+  parts: NoticesParts,
+): Promise<Notices> {
   if (config.routes.length === 0) return { tell: async () => {}, close: async () => {} };
   const spool: Spool = await openSpool(config.directory);
   const { routes, link } = { routes: noticeRoutes(config), link: config.link };
-  return startNotices({ ...parts, spool, deliver: networkDelivery(parts.clock) }, { routes, link });
+  return startNotices({ ...parts, spool, deliver: networkDelivery(parts.clock) }, { routes, link, approvalsKeptMs });
+}
+
+/** Whether anything is ever written to a requester. */
+export function tellsRequesters({ routes }: NoticesConfig): boolean {
+  return routes.some(({ channel }) => isToRequester(channel));
 }
 
 export function networkDelivery(clock: Clock): Deliver {

@@ -58,7 +58,7 @@ export interface Metrics {
   streamHoldBack(characters: number): void;
   auditPending(records: number, bytes: number): void;
   /** What became of a notice about an approval: one attempt, or the notice itself. Routes are named by configuration. */
-  notice(route: string, outcome: 'sent' | 'failed' | 'dead' | 'dropped'): void;
+  notice(route: string, outcome: 'sent' | 'failed' | 'dead' | 'dropped' | 'unaddressed'): void;
   noticesWaiting(count: number): void;
   /** How an audit sink does; `deadLetters` counts from the beginning of its life. */
   auditSink(status: AuditSinkStatus): void;

@@ -4,6 +4,7 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, cli, jsonLines } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
+import { type MailServer, startMailServer } from '../support/mail-server.ts';
 import { type Receiver, startReceiver, webhookSecret } from '../support/notices.ts';
 import { type PolicyVariant, policyVariant, withBundle } from '../support/policy-variant.ts';
 import { startTestStack, type TestStack } from '../support/stack.ts';
@@ -15,6 +16,7 @@ let receiver: Receiver;
 /** What the receiver of the second route thinks of it. */
 let isGone = true;
 let gone: Receiver;
+let mailServer: MailServer;
 let policy: PolicyVariant;
 let stack: TestStack;
 let commander: string;
@@ -22,6 +24,7 @@ let config: string;
 beforeAll(async () => {
   receiver = await startReceiver();
   gone = await startReceiver(() => ({ status: isGone ? 410 : 200 }));
+  mailServer = await startMailServer({ secure: false, disabledCommands: ['STARTTLS', 'AUTH'] });
   policy = await policyVariant({ settings: { hold: { break_glass: { groups: ['incident-commanders'] } } } });
   stack = await startTestStack({
     serviceConfig: (yaml) => `${withBundle(policy.bundle)(yaml)}
@@ -35,6 +38,8 @@ notices:
       events: [break_glass]
       title: "{decided_by} forced {model}"
       webhook: { url: "${gone.url}", format: slack }
+    - name: requester
+      email: { host: 127.0.0.1, port: ${mailServer.port}, tls: none, from: countersign@example.com, to_requester: true }
 `,
   });
   commander = await stack.mint({ sub: 'dora', name: 'Dora', groups: ['incident-commanders'] });
@@ -42,7 +47,7 @@ notices:
 });
 afterAll(async () => {
   await stack?.stop();
-  await Promise.all([receiver.close(), gone.close()]);
+  await Promise.all([receiver.close(), gone.close(), mailServer.close()]);
   policy.remove();
 });
 
@@ -94,11 +99,42 @@ describe('notices', () => {
     expect(metrics).toMatch(/countersign_notices_total\{route="hooks",outcome="sent"\} [3-9]/);
   });
 
+  test('by mail to whoever asked, and only to them, when it is decided and when it is taken back', async () => {
+    const asked = async (text: string, claims: Readonly<Record<string, unknown>>): Promise<string> => {
+      const token = await stack.mint({ sub: 'alice', name: 'Alice', groups: ['engineering'], ...claims });
+      const held = await stack.chat(`${risky} ${text}`, { token });
+      await held.arrayBuffer();
+      return held.headers.get('x-countersign-approval') ?? '';
+    };
+    const claims = { email: 'alice@example.com', email_verified: true };
+    const [id, unverified] = [
+      await asked(`Write me. My card is ${card}.`, claims),
+      await asked('Write me not.', { ...claims, email_verified: false }),
+    ];
+    const about = (one: string) => mailServer.mails.filter((mail) => mail.includes(one));
+    await stack.decide('reject', unverified);
+    await isTold(unverified, ['created', 'decided']);
+    await stack.decide('approve', id);
+    await eventually('the approval', () => (about(id).length === 1 ? true : undefined));
+    await stack.decide('revoke', id);
+    await eventually('the revocation', () => (about(id).length === 2 ? true : undefined));
+    expect(about(id).map((mail) => /^Subject: (.*)\r$/m.exec(mail)?.[1])).toEqual([
+      'Your request to scripted-1 was approved',
+      'Your request to scripted-1 was approved, and that was taken back',
+    ]);
+    expect(mailServer.recipients).toEqual([['alice@example.com'], ['alice@example.com']]);
+    expect(mailServer.mails.join('\n')).not.toMatch(/4111|Write me/);
+    expect(about(unverified)).toEqual([]);
+    const shown = await asApprover('get', id, '--json');
+    expect([shown.code, shown.stdout.includes('alice@example.com')]).toEqual([0, false]);
+    expect(receiver.received.some(({ body }) => body.includes('alice@example.com'))).toBe(false);
+  });
+
   test('dry-run prints and sends nothing; test sends', async () => {
     const before = receiver.received.length;
     const env = { COUNTERSIGN_DATA: stack.dataFolder, COUNTERSIGN_JWKS: join(stack.dataFolder, 'jwks.json') };
     const dry = await cli(['notices', 'dry-run', '--config', config, '--json', '--event', 'break_glass'], { env });
-    expect([dry.code, jsonLines(dry.stdout).map(({ route }) => route)]).toEqual([0, ['hooks', 'gone']]);
+    expect([dry.code, jsonLines(dry.stdout).map(({ route }) => route)]).toEqual([0, ['hooks', 'gone', 'requester']]);
     expect(dry.stdout).toContain('Bob Example forced example-1');
     expect(dry.stdout + dry.stderr).not.toContain(webhookSecret);
     expect(receiver.received.length).toBe(before);
@@ -108,8 +144,16 @@ describe('notices', () => {
       [
         { route: 'hooks', sent: true, problem: null },
         { route: 'gone', sent: false, problem: 'status 410' },
+        { route: 'requester', sent: false, problem: 'it goes to the requester: say --to ADDRESS' },
       ],
     ]);
+    const me = ['--route', 'requester', '--to', 'me@example.com', '--event', 'expired', '--json'];
+    const dryToMe = await cli(['notices', 'dry-run', '--config', config, ...me], { env });
+    expect(jsonLines(dryToMe.stdout)).toMatchObject([
+      { to: ['me@example.com'], subject: 'Your request to example-1 expired: nobody decided in time' },
+    ]);
+    const toMe = await cli(['notices', 'test', '--config', config, ...me], { env });
+    expect([toMe.code, mailServer.recipients.at(-1)]).toEqual([0, ['me@example.com']]);
     expect(receiver.received.length).toBe(before + 1);
     const nobody = await cli(['notices', 'test', '--config', config, '--route', 'nobody'], { env });
     expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringMatching(/no route nobody/)]);

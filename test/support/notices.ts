@@ -4,7 +4,7 @@ import { tell } from '../../src/approval/notice/fields.ts';
 import type { Letter } from '../../src/approval/notice/letter.ts';
 import { letterKey } from '../../src/approval/notice/letter.ts';
 import { noticeEvents } from '../../src/approval/notice/notice.ts';
-import type { NoticeRoute, WebhookChannel } from '../../src/approval/notice/route.ts';
+import type { EmailChannel, NoticeRoute, WebhookChannel } from '../../src/approval/notice/route.ts';
 import { defaultText, defaultTitle, parseTemplate, type Template } from '../../src/approval/notice/template.ts';
 import { sampleNotice } from '../../src/main/notice-sample.ts';
 import { startMs } from './approvals.ts';
@@ -30,6 +30,19 @@ export function route(changes: Partial<NoticeRoute> = {}, channel: Partial<Webho
     channel: { kind: 'webhook', url: 'http://127.0.0.1:1/', format: 'json', key: null, ca: null, ...channel },
     ...changes,
   };
+}
+
+/** A route that writes to whoever asked. */
+export function requesterRoute(channel: Partial<EmailChannel> = {}): NoticeRoute {
+  const email = {
+    host: '127.0.0.1',
+    port: 1,
+    tls: 'none',
+    ca: null,
+    login: null,
+    from: 'countersign@example.com',
+  } as const;
+  return route({ name: 'requester', channel: { kind: 'email', ...email, to: 'requester', ...channel } });
 }
 
 /** A letter about the sample approval that was just created. */

@@ -26,6 +26,7 @@ export interface Mail {
   readonly channel: EmailChannel;
   /** RFC 5322 Message-ID, the same over all attempts. */
   readonly messageId: string;
+  readonly to: readonly string[];
   readonly subject: string;
   readonly text: string;
 }
@@ -37,11 +38,13 @@ export interface Transports {
 }
 
 export function createDeliver({ clock, post, mail }: Transports): Deliver {
-  return (route, letter, signal) => {
+  return async (route, letter, signal) => {
     const { channel } = route;
-    return channel.kind === 'webhook'
-      ? post(postOf(route, channel, letter, clock.nowMs()), signal)
-      : mail(mailOf(route, channel, letter), signal);
+    if (channel.kind === 'webhook') return post(postOf(route, channel, letter, clock.nowMs()), signal);
+    const made = mailOf(route, channel, letter);
+    // The route wrote to somebody else when the letter was kept.
+    if (made.to.length === 0) return { kind: 'refused', reason: 'it names nobody to write to' };
+    return mail(made, signal);
   };
 }
 
@@ -55,5 +58,6 @@ export function postOf(route: NoticeRoute, channel: WebhookChannel, letter: Lett
 export function mailOf(route: NoticeRoute, channel: EmailChannel, letter: Letter): Mail {
   const domain = channel.from.replace(/^.*@|>.*$/g, '') || 'countersign.invalid';
   const { subject, text } = emailText(route, letter.told.fields);
-  return { channel, messageId: `<${letter.notice}.${route.name}@${domain}>`, subject, text };
+  const to = channel.to !== 'requester' ? channel.to : letter.to === undefined ? [] : [letter.to];
+  return { channel, messageId: `<${letter.notice}.${route.name}@${domain}>`, to, subject, text };
 }

@@ -54,16 +54,19 @@ export interface Telling {
   readonly link: string | null;
   /** Whether the masked conversation goes along. */
   readonly maskedView: boolean;
+  /** Told to the requester: without the reason of a decision, unless the terms return it. */
+  readonly toRequester?: boolean;
 }
 
 /** The state before, as the caller knows it; null for a new approval. */
-export function tell(notice: Notice, from: string | null, { link, maskedView }: Telling): Told {
+export function tell(notice: Notice, from: string | null, { link, maskedView, toRequester = false }: Telling): Told {
   const { approval, event } = notice;
   const { held, terms } = approval;
   const last = approval.decisions.at(-1);
   const url = link === null ? '' : link.replaceAll('{approval}', encodeURIComponent(approval.id));
   const command = `countersign approvals get ${approval.id}`;
   const view = maskedView ? held.maskedView : '';
+  const isReasonTold = !toRequester || terms.returnReason;
   const data: JsonObject = {
     event,
     approval: approval.id,
@@ -95,7 +98,7 @@ export function tell(notice: Notice, from: string | null, { link, maskedView }: 
       by: { issuer: line(by.issuer), id: line(by.id), display_name: line(by.displayName ?? '') },
       groups: groups.map(line),
       verdict,
-      reason: reason === null ? null : line(reason),
+      reason: reason === null || !isReasonTold ? null : line(reason),
       at: iso(atMs),
     })),
     uses_left: approval.usesLeft,
@@ -131,7 +134,7 @@ export function tell(notice: Notice, from: string | null, { link, maskedView }: 
     groups: list(terms.approverGroups),
     quorum: String(terms.quorum),
     decided_by: last === undefined ? '' : line(last.by.displayName ?? '') || line(last.by.id),
-    decision_reason: line(last?.reason ?? ''),
+    decision_reason: isReasonTold ? line(last?.reason ?? '') : '',
     digest: approval.digest,
     exchange: held.exchange,
     session: line(held.session),

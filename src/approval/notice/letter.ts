@@ -6,6 +6,8 @@ export interface Letter {
   /** Names the letter: the notice and the route. */
   readonly key: string;
   readonly route: string;
+  /** Whom alone it goes to; absent: to whom the route says. Such a letter is never kept beyond `untilMs`. */
+  readonly to?: string;
   /** Id of the notice: what receivers drop repetitions by. */
   readonly notice: string;
   readonly told: Told;
@@ -31,13 +33,14 @@ export function encodeLetter(letter: Letter): string {
 export function decodeLetter(text: string): Letter | null {
   const value = jsonValueOf(text);
   if (!isJsonObject(value)) return null;
-  const { key, route, notice, atMs, untilMs, attempts, nextAtMs, problem, fields, data } = value;
+  const { key, route, notice, atMs, untilMs, attempts, nextAtMs, problem, fields, data, to } = value;
   if (typeof key !== 'string' || typeof route !== 'string' || typeof notice !== 'string') return null;
   if (!isTime(atMs) || !isTime(untilMs) || !isTime(attempts) || !isTime(nextAtMs)) return null;
   if (!isJsonObject(fields) || !isJsonObject(data)) return null;
   return {
     key,
     route,
+    ...(typeof to === 'string' ? { to } : {}),
     notice,
     atMs,
     untilMs,

@@ -6,6 +6,9 @@ export const noticeEvents = ['created', 'decided', 'expired', 'revoked', 'cancel
 /** What people are told of. A consumption and a seat of a quorum that is filled are no news. */
 export type NoticeEvent = (typeof noticeEvents)[number];
 
+/** What a requester is told of unless it is said otherwise: what its own calls and withdrawals have not told it already. */
+export const requesterEvents: readonly NoticeEvent[] = ['decided', 'break_glass', 'expired', 'revoked'];
+
 /** Something that happened to an approval. */
 export interface Notice {
   /** The same for the same transition, however often and by whichever replica it is told: receivers drop what they have seen. */

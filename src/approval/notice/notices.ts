@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { Fault } from '../../lib/fault.ts';
 import type { RandomBytes } from '../../lib/ids.ts';
 import { limits } from '../../lib/limits.ts';
+import { createRateLimiter } from '../../lib/rate-limiter.ts';
 import type { Log, Metrics } from '../../telemetry/telemetry.ts';
 import type { Approval } from '../approval.ts';
 import { type BackOff, backOffMs } from './back-off.ts';
@@ -9,8 +10,8 @@ import type { Deliver, Delivery } from './delivery.ts';
 import { tell } from './fields.ts';
 import type { Spool } from './file-spool.ts';
 import { type Letter, letterKey } from './letter.ts';
-import { noticeOf } from './notice.ts';
-import { type NoticeRoute, wants } from './route.ts';
+import { type Notice, newsMs, noticeOf } from './notice.ts';
+import { isToRequester, type NoticeRoute, wants } from './route.ts';
 
 export interface NoticesDeps {
   readonly spool: Spool;
@@ -25,6 +26,8 @@ export interface NoticesOptions {
   readonly routes: readonly NoticeRoute[];
   /** See `Telling.link`. */
   readonly link: string | null;
+  /** How long an approval is kept after its last deadline: a letter to its requester is not kept longer. Default: 7 days. */
+  readonly approvalsKeptMs?: number;
   /** Attempts before a letter is dead. Default: 12, about three hours. */
   readonly attemptsMax?: number;
   readonly backOff?: BackOff;
@@ -47,13 +50,18 @@ export interface Notices {
 /** Begins to send what is in the spool, and what will be. Nothing of it is on the path of a request. */
 export function startNotices(deps: NoticesDeps, options: NoticesOptions): Notices {
   const { spool, deliver, clock, random, log, metrics } = deps;
-  const { routes, link, attemptsMax = 12, lookMs = 5_000 } = options;
+  const { routes, link, approvalsKeptMs = 7 * newsMs, attemptsMax = 12, lookMs = 5_000 } = options;
   const backOff = options.backOff ?? { firstMs: 5_000, longestMs: 3_600_000 };
   /** When each letter in the queue is due, and where it goes. */
   const waiting = new Map<string, { readonly nextAtMs: number; readonly route: string }>();
   const underWay = new Map<string, Promise<void>>();
   const busy = new Map<string, number>();
   const closing = new AbortController();
+  const toRequesters = createRateLimiter(
+    clock,
+    { burst: limits.noticesToOneAtOnceMax, perSecond: limits.noticesToOnePerHourMax / 3_600 },
+    limits.noticeRequestersMax,
+  );
   let alarm: NodeJS.Timeout | undefined;
   let isFailing = false;
 
@@ -122,16 +130,21 @@ export function startNotices(deps: NoticesDeps, options: NoticesOptions): Notice
   };
 
   const bury = async (letter: Letter, problem: string): Promise<void> => {
+    metrics.notice(letter.route, 'dead');
+    log.error('a notice could not be delivered', { approval: letter.told.fields.approval, reason: problem });
+    // A person's address is not kept for somebody to look at.
+    if (letter.to === undefined) await keepDead(letter, problem);
+    await spool.remove('queue', letter.key);
+    waiting.delete(letter.key);
+  };
+
+  const keepDead = async (letter: Letter, problem: string): Promise<void> => {
     const buried = await spool.keys('dead');
     // The oldest make room: bounded, and what is dead has been reported once already.
     for (const key of buried.slice(0, Math.max(0, buried.length + 1 - limits.noticesKeptMax))) {
       await spool.remove('dead', key);
     }
     await spool.put('dead', { ...letter, problem });
-    await spool.remove('queue', letter.key);
-    waiting.delete(letter.key);
-    metrics.notice(letter.route, 'dead');
-    log.error('a notice could not be delivered', { approval: letter.told.fields.approval, reason: problem });
   };
 
   /** Finds letters of a process before, and those that were put back. */
@@ -151,6 +164,30 @@ export function startNotices(deps: NoticesDeps, options: NoticesOptions): Notice
   const complain = (thrown: unknown): void => {
     if (!isFailing) log.error('the directory of notices failed', { reason: Fault.from(thrown).message });
     isFailing = true;
+  };
+
+  /** Null: by this route there is nobody to write to, or too much was written to that person. */
+  const letterOf = (route: NoticeRoute, notice: Notice, before: Approval | null): Letter | null => {
+    const { approval, id, atMs } = notice;
+    const toRequester = isToRequester(route.channel);
+    const to = approval.held.requesterEmail;
+    if (toRequester && (to === undefined || toRequesters.take(to, 1) !== null)) {
+      metrics.notice(route.name, to === undefined ? 'unaddressed' : 'dropped');
+      return null;
+    }
+    const forgottenAtMs = Math.max(approval.pendingUntilMs, approval.grantUntilMs ?? 0) + approvalsKeptMs;
+    return {
+      key: letterKey(id, route.name),
+      route: route.name,
+      ...(toRequester && to !== undefined ? { to } : {}),
+      notice: id,
+      told: tell(notice, before?.state ?? null, { link, maskedView: route.maskedView, toRequester }),
+      atMs,
+      untilMs: toRequester ? Math.min(notice.untilMs, forgottenAtMs) : notice.untilMs,
+      attempts: 0,
+      nextAtMs: atMs,
+      problem: null,
+    };
   };
 
   const keep = async (letter: Letter): Promise<void> => {
@@ -174,17 +211,11 @@ export function startNotices(deps: NoticesDeps, options: NoticesOptions): Notice
   void look();
   return {
     tell: async (approval, before) => {
-      const nowMs = clock.nowMs();
-      const notice = noticeOf(approval, before, nowMs);
+      const notice = noticeOf(approval, before, clock.nowMs());
       if (notice === null) return;
       const letters = routes
         .filter((route) => wants(route, notice))
-        .map(({ name, maskedView }): Letter => {
-          const told = tell(notice, before?.state ?? null, { link, maskedView });
-          const { id, atMs, untilMs } = notice;
-          const times = { atMs, untilMs, nextAtMs: nowMs, attempts: 0 };
-          return { key: letterKey(id, name), route: name, notice: id, told, ...times, problem: null };
-        });
+        .flatMap((route) => letterOf(route, notice, before) ?? []);
       if (letters.length === 0) return;
       await Promise.all(letters.map(keep));
       pump();

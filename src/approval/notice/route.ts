@@ -35,7 +35,15 @@ export interface EmailChannel {
   readonly ca: string | null;
   readonly login: { readonly user: string; readonly password: string } | null;
   readonly from: string;
-  readonly to: readonly string[];
+  /** `requester`: whoever asked, where its token names an address; others hear nothing by this route. */
+  readonly to: readonly string[] | 'requester';
+}
+
+/** Whether what goes by this channel is for the requester alone. */
+export function isToRequester(
+  channel: { readonly kind: 'webhook' } | Pick<EmailChannel, 'kind' | 'to'>,
+): boolean {
+  return channel.kind === 'email' && channel.to === 'requester';
 }
 
 /** Whether the route is told of it. */

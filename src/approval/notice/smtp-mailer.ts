@@ -7,7 +7,7 @@ import type { Delivery, Mail } from './delivery.ts';
  * server that offers none is refused. A reply of 5xx to the mail is final (RFC 5321 section 4.2.1), everything else is worth another try.
  */
 export async function mailOnce(mail: Mail, timeoutMs: number, signal: AbortSignal): Promise<Delivery> {
-  const { host, port, tls, ca, login, from, to } = mail.channel;
+  const { host, port, tls, ca, login, from } = mail.channel;
   const transport = createTransport({
     host,
     port,
@@ -29,9 +29,11 @@ export async function mailOnce(mail: Mail, timeoutMs: number, signal: AbortSigna
   try {
     deadline.signal.throwIfAborted();
     const { messageId, subject, text } = mail;
+    // As objects: a text would be read as a list of addresses.
+    const to = mail.to.map((address) => ({ name: '', address }));
     // RFC 3834: nobody's holiday reply is wanted.
     const headers = { 'Auto-Submitted': 'auto-generated' };
-    await Promise.race([transport.sendMail({ from, to: [...to], messageId, subject, text, headers }), stopped]);
+    await Promise.race([transport.sendMail({ from, to, messageId, subject, text, headers }), stopped]);
     return { kind: 'sent' };
   } catch (thrown) {
     return judged(thrown);

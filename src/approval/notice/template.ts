@@ -31,5 +31,10 @@ export function parseTemplate(text: string): Result<Template, string> {
 /** What is said when nothing else is configured. */
 export const defaultTitle = 'A request of {requester} to {model} {what}';
 
+export const requesterTitle = 'Your request to {model} {what}';
+
+export const requesterText =
+  'Once it is approved, the same request passes when it is sent again unchanged, until the grant ends. See {command}';
+
 export const defaultText =
   'Rules: {rules}. Found: {findings}. May decide: {quorum} of {groups}, until {pending_until}. See {command}';

@@ -11,6 +11,10 @@ describe('codec', () => {
   test.each([
     { name: 'pending', approval: pending },
     { name: 'approved', approval: step.ok ? step.value : pending },
+    {
+      name: 'whose requester is written to',
+      approval: { ...pending, held: held({ requesterEmail: 'rita@example.com' }) },
+    },
   ])('reads what it wrote: $name', ({ approval }) => {
     expect(decodeApproval(encodeApproval(approval))).toEqual(approval);
   });

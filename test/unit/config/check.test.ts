@@ -182,7 +182,8 @@ identity:
         tenant_claim: tid
         display_name: [email]
         owners: owners
-        actor: null
+        email: 'email',
+          actor: null
         keep: [department]
         service: [{ claim: gty, equals: cc }, { claim: sub, equals_claim: azp }, { claim: sub, starts_with: 'svc:' }]
 `);

@@ -5,11 +5,13 @@ import { noticeEvents } from '../../../src/approval/notice/notice.ts';
 import { checkConfig } from '../../../src/config/check.ts';
 import { webhookSecret } from '../../support/notices.ts';
 
+/** Requesters have addresses only where there are tokens. */
+const identity = 'identity: { issuers: [{ issuer: "https://idp.example.com", audiences: [a] }] }';
 const page = readFileSync(new URL('../../../docs/notices.md', import.meta.url), 'utf8');
 
 test('its configuration is right', () => {
   const [, yaml = ''] = /```yaml\n(.*?)```/s.exec(page) ?? [];
-  const { config, problems } = checkConfig(`policy: { bundle: b }\n${yaml}`, '/etc/countersign.yaml', {
+  const { config, problems } = checkConfig(`policy: { bundle: b }\n${identity}\n${yaml}`, '/etc/countersign.yaml', {
     env: { NOTICE_SECRET: webhookSecret, SLACK_WEBHOOK_URL: 'https://hooks.example.com/services/x' },
     readText: () => 'a password\n',
     kindOf: (path) => (path === '/etc/b' ? 'file' : 'missing'),
@@ -19,6 +21,7 @@ test('its configuration is right', () => {
     ['siem', 'webhook'],
     ['on-call', 'webhook'],
     ['security', 'email'],
+    ['requester', 'email'],
   ]);
 });
 

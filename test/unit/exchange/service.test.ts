@@ -308,6 +308,25 @@ test('sealed blocks that policy has left out, of a request and of its streamed a
   ]);
 });
 
+test('the address of the caller is in no record, sealed or not, and in nothing that Envoy is handed', async () => {
+  const recorded: AuditEntry[] = [];
+  const email = 'jane@corp.example';
+  const subject = { ...anonymous, authenticated: true, kind: 'human' as const, id: 'jane', email };
+  const allow: Decision = { ...maskAll, redact: [] };
+  const service = createExchangeService({
+    ...deps(recorded),
+    authenticator: { authenticate: async () => ok(subject) },
+    pdp: { current: () => ({ revision: 'sha256:00', evaluate: () => allow, decide: () => allow }) },
+  });
+  const body = Buffer.from(JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello' }] }));
+  const asked = { ...head, path: '/v1/chat/completions' };
+  const verdict = await service.request(asked, body, { ...options, canRewrite: false }, new AbortController().signal);
+  if (verdict.kind === 'reply') throw new Error('it is allowed');
+  const caller = recorded.map(({ bodies }) => bodies['caller']?.bytes.toString()).join();
+  expect([JSON.parse(caller).id, JSON.stringify(verdict.handover)]).toEqual(['jane', expect.stringContaining('jane')]);
+  expect(`${caller}${JSON.stringify([recorded, verdict.handover])}`).not.toContain(email);
+});
+
 test('facts come in the order of canonical JSON, so that no record has to sort them', async () => {
   const recorded: AuditEntry[] = [];
   const busy: Decision = {

@@ -1,18 +1,19 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Approval } from '../../../../src/approval/approval.ts';
 import { backOffMs } from '../../../../src/approval/notice/back-off.ts';
-import { createDeliver, type Delivery, type Transports } from '../../../../src/approval/notice/delivery.ts';
+import { createDeliver, type Delivery, type Mail, type Transports } from '../../../../src/approval/notice/delivery.ts';
 import { openSpool, type Spool } from '../../../../src/approval/notice/file-spool.ts';
 import { postOnce } from '../../../../src/approval/notice/http-post.ts';
 import { type Notices, type NoticesOptions, startNotices } from '../../../../src/approval/notice/notices.ts';
 import type { NoticeRoute } from '../../../../src/approval/notice/route.ts';
-import { create, expire } from '../../../../src/approval/state-machine.ts';
+import { approve, create, expire, reject } from '../../../../src/approval/state-machine.ts';
 import { limits } from '../../../../src/lib/limits.ts';
 import { silentLog } from '../../../../src/telemetry/telemetry.ts';
-import { handClock, held, scratch, startMs, terms } from '../../../support/approvals.ts';
+import { actor, handClock, held, scratch, startMs, terms } from '../../../support/approvals.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { letter, type Receiver, route, startReceiver } from '../../../support/notices.ts';
+import { letter, type Receiver, requesterRoute, route, startReceiver } from '../../../support/notices.ts';
 
 const random = (size: number) => Buffer.alloc(size);
 const pending = create('a', 'digest', held(), terms(), startMs);
@@ -40,13 +41,22 @@ interface Stand {
 
 function stand(
   routes: readonly NoticeRoute[],
-  options: Partial<NoticesOptions> & { readonly post?: Transports['post']; readonly spool?: Spool } = {},
+  options: Partial<NoticesOptions> & {
+    readonly post?: Transports['post'];
+    readonly mail?: Transports['mail'];
+    readonly spool?: Spool;
+  } = {},
 ): Stand {
   const clock = handClock();
   const counted: string[] = [];
   let waiting = 0;
-  const { post = (one, signal) => postOnce(one, 2_000, signal), spool: other = spool, ...rest } = options;
-  const deliver = createDeliver({ clock, post, mail: async () => ({ kind: 'sent' }) });
+  const { spool: other = spool, ...given } = options;
+  const {
+    post = (one, signal) => postOnce(one, 2_000, signal),
+    mail = async () => ({ kind: 'sent' }),
+    ...rest
+  } = given;
+  const deliver = createDeliver({ clock, post, mail });
   const notices = startNotices(
     {
       spool: other,
@@ -195,6 +205,133 @@ describe('delivery', () => {
     await at.notices.close();
     // Not failures: they are there for the next start.
     expect([await spool.keys('queue').then((keys) => keys.length), await spool.keys('dead')]).toEqual([20, []]);
+  });
+});
+
+describe('to the requester', () => {
+  const email = 'rita@example.com';
+  const asked = (id: string, to: string | undefined = email, returnReason = true) =>
+    create(id, id, held(to === undefined ? {} : { requesterEmail: to }), terms({ returnReason }), startMs);
+  const rejected = (asked: Approval): Approval => {
+    const step = reject(asked, { by: actor('ada'), reason: 'not on a Friday', atMs: startMs });
+    if (!step.ok) throw new Error(step.error.kind);
+    return step.value;
+  };
+  const collected = () => {
+    const mails: Mail[] = [];
+    const mail: Transports['mail'] = async (one) => {
+      mails.push(one);
+      return { kind: 'sent' };
+    };
+    return { mails, mail };
+  };
+
+  test('goes to the one who asked, and to nobody else', async () => {
+    const { mails, mail } = collected();
+    const at = stand([requesterRoute()], { mail });
+    for (const [id, to] of [
+      ['a', email],
+      ['b', 'ruth@example.com'],
+      ['c', undefined],
+    ] as const) {
+      const before = create(id, id, held(to === undefined ? {} : { requesterEmail: to }), terms(), startMs);
+      await at.notices.tell(rejected(before), before);
+    }
+    await counts(at, 3);
+    expect([...at.counted].sort()).toEqual(['requester sent', 'requester sent', 'requester unaddressed']);
+    expect(mails.map(({ to }) => to)).toEqual([[email], ['ruth@example.com']]);
+  });
+
+  test.each([
+    { returnReason: true, want: true },
+    { returnReason: false, want: false },
+  ])('the reason of the decision, where the rule returns it: $returnReason', async ({ returnReason, want }) => {
+    const { mails, mail } = collected();
+    const at = stand([requesterRoute()], { mail });
+    const before = asked('a', email, returnReason);
+    await at.notices.tell(rejected(before), before);
+    await counts(at, 1);
+    expect(mails.map(({ text }) => text.includes('not on a Friday'))).toEqual([want]);
+  });
+
+  test('nothing of it is in the queue when it was sent, nor among the dead when it was not', async () => {
+    const at = stand([requesterRoute()], {
+      mail: async () => ({ kind: 'refused', reason: 'SMTP reply 550' }),
+    });
+    const before = asked('a');
+    await at.notices.tell(rejected(before), before);
+    expect(await counts(at, 2)).toEqual(['requester failed', 'requester dead']);
+    await eventually('an empty queue', () => (at.waiting() === 0 ? true : undefined));
+    expect([await spool.keys('queue'), await spool.keys('dead')]).toEqual([[], []]);
+  });
+
+  test('no longer than the approval is kept, however much longer it would be news', async () => {
+    let failed = 0;
+    const mail: Transports['mail'] = async () => {
+      failed += 1;
+      return { kind: 'failed', reason: 'ECONNREFUSED', retryAfterMs: null };
+    };
+    const keptMs = 3_600_000;
+    const at = stand(
+      [requesterRoute(), requesterRoute({ to: [email] })].map((one, index) => ({ ...one, name: `r${index}` })),
+      {
+        mail,
+        approvalsKeptMs: keptMs,
+      },
+    );
+    const before = asked('a');
+    await at.notices.tell(rejected(before), before);
+    await eventually('both tried', () => (failed === 2 ? true : undefined));
+    const letters = await eventually('both kept', async () => {
+      const found = await Promise.all(['msg_a_2.r0', 'msg_a_2.r1'].map((key) => spool.read('queue', key)));
+      return found.every((one) => one?.attempts === 1) ? found : undefined;
+    });
+    expect(letters.map((one) => one?.to)).toEqual([email, undefined]);
+    at.clock.move(before.pendingUntilMs + keptMs - startMs);
+    await eventually('it is over', async () =>
+      (await spool.keys('queue')).join() === 'msg_a_2.r1' ? true : undefined,
+    );
+    expect([failed >= 3, await spool.keys('dead')]).toEqual([true, []]);
+  });
+
+  test('one requester is written so often and no more, and others are written all the same', async () => {
+    const { mails, mail } = collected();
+    const at = stand([requesterRoute()], { mail });
+    const most = limits.noticesToOneAtOnceMax;
+    const tell = async (id: string, to = email) => {
+      const before = asked(id, to);
+      await at.notices.tell(rejected(before), before);
+    };
+    for (let n = 0; n <= most; n += 1) await tell(`a${n}`);
+    await tell('b', 'ruth@example.com');
+    await counts(at, most + 2);
+    expect(at.counted.filter((one) => one === 'requester dropped')).toHaveLength(1);
+    at.clock.move(60_000);
+    await tell('later');
+    await counts(at, most + 3);
+    expect(mails.filter(({ to }) => to[0] === email)).toHaveLength(most + 1);
+    expect(mails.filter(({ to }) => to[0] === 'ruth@example.com')).toHaveLength(1);
+  });
+
+  test('a letter from when the route wrote to somebody else is for nobody', async () => {
+    const { mails, mail } = collected();
+    const at = stand([requesterRoute()], { mail });
+    await spool.put('queue', letter({ key: 'msg_a_1.requester', route: 'requester' }));
+    expect(await counts(at, 2)).toEqual(['requester failed', 'requester dead']);
+    expect([mails, (await spool.read('dead', 'msg_a_1.requester'))?.problem]).toEqual([
+      [],
+      'it names nobody to write to',
+    ]);
+  });
+
+  test('its address is in no field and no fact, whatever the route', async () => {
+    const hooks = await receiver();
+    const at = stand([{ ...route({}, { url: hooks.url }), maskedView: true }]);
+    const granted = approve(asked('a'), { by: actor('ada'), reason: null, atMs: startMs });
+    if (!granted.ok) throw new Error(granted.error.kind);
+    await at.notices.tell(granted.value, asked('a'));
+    await counts(at, 1);
+    expect(hooks.received.map(({ body }) => body.includes(email))).toEqual([false]);
   });
 });
 

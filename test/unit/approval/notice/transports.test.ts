@@ -1,14 +1,15 @@
 import { once } from 'node:events';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import type { SMTPServerOptions } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Delivery, mailOf } from '../../../../src/approval/notice/delivery.ts';
 import { postOnce } from '../../../../src/approval/notice/http-post.ts';
 import type { EmailChannel } from '../../../../src/approval/notice/route.ts';
 import { mailOnce } from '../../../../src/approval/notice/smtp-mailer.ts';
 import { type Certified, createAuthority } from '../../../support/certificates.ts';
-import { letter, route, startReceiver } from '../../../support/notices.ts';
+import { type MailServer, startMailServer } from '../../../support/mail-server.ts';
+import { letter, requesterRoute, route, startReceiver } from '../../../support/notices.ts';
 
 const never = new AbortController().signal;
 const authority = createAuthority('test authority');
@@ -78,6 +79,19 @@ describe('mail', () => {
     expect(messageId(second)).toBe(messageId(first));
   });
 
+  test('to the requester alone, whose address is one address whatever it looks like', async () => {
+    const { port, mails, recipients } = await mailServer({ ...certified, secure: false });
+    const to = "o'neil+llm@example.com";
+    const { channel } = requesterRoute({ port, tls: 'starttls', ca, login });
+    if (channel.kind !== 'email') throw new Error('a route by mail');
+    const mail = mailOf(requesterRoute(), channel, letter({ to }));
+    expect(await mailOnce(mail, 5_000, never)).toEqual({ kind: 'sent' });
+    const twice = { ...mail, to: ['rita@example.com, eve@example.com'] };
+    expect(await mailOnce(twice, 5_000, never)).toMatchObject({ kind: expect.stringMatching(/failed|refused/) });
+    expect(recipients).toEqual([[to]]);
+    expect(mails[0]).toContain(`\r\nTo: ${to}\r\n`);
+  });
+
   test('arrives over TLS from the first byte', async () => {
     const { port, mails } = await mailServer({ ...certified, secure: true });
     expect(await send({ port, tls: 'implicit', ca, login })).toEqual({ kind: 'sent' });
@@ -129,34 +143,10 @@ function send(to: Pick<EmailChannel, 'port' | 'tls' | 'ca' | 'login'>, timeoutMs
   return mailOnce(mailOf(route({ channel }), channel, letter()), timeoutMs, never);
 }
 
-async function mailServer(
-  options: SMTPServerOptions,
-): Promise<{ readonly port: number; readonly mails: readonly string[]; logins(): number }> {
-  const mails: string[] = [];
-  let logins = 0;
-  const server = new SMTPServer({
-    authOptional: true,
-    onAuth: ({ username }, _session, done) => {
-      logins += 1;
-      done(null, { user: username });
-    },
-    onData: (stream, _session, done) => {
-      let mail = '';
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        mail += text;
-      });
-      stream.on('end', () => {
-        mails.push(mail);
-        done();
-      });
-    },
-    ...options,
-  });
-  server.on('error', () => {});
-  server.listen(0, '127.0.0.1');
-  await once(server.server, 'listening');
-  cleanups.push(() => new Promise<void>((resolve) => server.close(() => resolve())));
-  return { port: (server.server.address() as AddressInfo).port, mails, logins: () => logins };
+async function mailServer(options: SMTPServerOptions): Promise<MailServer> {
+  const server = await startMailServer(options);
+  cleanups.push(server.close);
+  return server;
 }
 
 function messageId(mail: string): string {
