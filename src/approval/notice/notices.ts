@@ -130,12 +130,12 @@ export function startNotices(deps: NoticesDeps, options: NoticesOptions): Notice
   };
 
   const bury = async (letter: Letter, problem: string): Promise<void> => {
-    metrics.notice(letter.route, 'dead');
-    log.error('a notice could not be delivered', { approval: letter.told.fields.approval, reason: problem });
     // A person's address is not kept for somebody to look at.
     if (letter.to === undefined) await keepDead(letter, problem);
     await spool.remove('queue', letter.key);
     waiting.delete(letter.key);
+    metrics.notice(letter.route, 'dead');
+    log.error('a notice could not be delivered', { approval: letter.told.fields.approval, reason: problem });
   };
 
   const keepDead = async (letter: Letter, problem: string): Promise<void> => {
