@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok } from '../lib/result.ts';
+import { type Log, silentLog } from '../telemetry/telemetry.ts';
 import type { Approval } from './approval.ts';
 import {
   approve,
@@ -24,6 +25,8 @@ import type { ApprovalTable, Keeping, Unsettled } from './table.ts';
 export interface RecordedStoreDeps {
   readonly clock: Clock;
   readonly onTransition: OnTransition;
+  /** Told what the store does by itself and could not do. Default: nobody. */
+  readonly log?: Pick<Log, 'warn'>;
 }
 
 export interface RecordedStoreOptions {
@@ -53,7 +56,7 @@ export function createRecordedStore(
   deps: RecordedStoreDeps,
   options: RecordedStoreOptions = {},
 ): ApprovalStore {
-  const { clock, onTransition } = deps;
+  const { clock, onTransition, log = silentLog } = deps;
   const { retentionMs = 7 * 24 * 3_600_000, orphanAfterMs = 10_000, contentionMs = 2_000 } = options;
 
   // Later than any use can be and still be unsettled: a sweep settles before it forgets.
@@ -69,15 +72,27 @@ export function createRecordedStore(
 
   const used: Approval[] = [];
   const settling = new Set<Promise<void>>();
+  let isSettling = true;
   /** As many as the table lets be under way: what it refuses is left to a sweep, like what fails. */
   const settleUsed = (): void => {
     for (const approval of used.splice(0)) {
       const done = settle(approval)
-        .catch(() => undefined)
+        .then(() => {
+          isSettling = true;
+        }, leftToSweep(approval.id))
         .finally(() => settling.delete(done));
       settling.add(done);
     }
   };
+  /** Once an outage: what comes after the first is the same story, as many times as there are uses. */
+  const leftToSweep =
+    (approval: string) =>
+    (thrown: unknown): void => {
+      const { code, message } = Fault.from(thrown);
+      if (isSettling)
+        log.warn('uses of grants are not settled: a sweep will do it', { approval, code, reason: message });
+      isSettling = false;
+    };
   const settleLater = (approval: Approval): void => {
     // Behind whatever goes on with the use that was taken.
     if (used.push(approval) === 1) setImmediate(settleUsed);

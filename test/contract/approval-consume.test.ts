@@ -8,8 +8,10 @@ import { openRedisTable } from '../../src/approval/redis-store.ts';
 import { isForced } from '../../src/approval/state-machine.ts';
 import type { ApprovalStore, OnTransition } from '../../src/approval/store.ts';
 import type { ApprovalTable } from '../../src/approval/table.ts';
-import { silentLog } from '../../src/telemetry/telemetry.ts';
-import { actor, type HandClock, handClock, held, scratch, terms } from '../support/approvals.ts';
+import { Fault } from '../../src/lib/fault.ts';
+import { type LogFields, silentLog } from '../../src/telemetry/telemetry.ts';
+import { actor, type HandClock, handClock, held, scratch, startMs, terms } from '../support/approvals.ts';
+import { eventually } from '../support/eventually.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
 let redis: RedisServer;
@@ -150,6 +152,44 @@ describe.each(implementations)('a use of a grant: $name', ({ open }) => {
     expect(recorded).toEqual([consumed]);
     expect(await table.read('a')).toBeNull();
     expect(await table.unsettled(clock.nowMs(), clock.nowMs(), 10)).toEqual([]);
+  });
+
+  test('that is left to a sweep is told to operators, once an outage, and says nothing of what was asked', async () => {
+    const table = await open();
+    let isAway = true;
+    const settle = async (...[after, keeping, nowMs]: Parameters<ApprovalTable['settle']>): Promise<void> => {
+      if (isAway && after.version > 2) throw new Fault('approval_unavailable', 'Redis did not answer within 2000 ms');
+      await table.settle(after, keeping, nowMs);
+    };
+    const lines: (readonly [string, LogFields | undefined])[] = [];
+    const log = { warn: (event: string, fields?: LogFields) => void lines.push([event, fields]) };
+    const onTransition = async () => {};
+    const store = createRecordedStore(
+      { ...table, settle, close: async () => {} },
+      { clock: handClock(), onTransition, log },
+    );
+    await opened(store, 5);
+    await store.approve('a', ada);
+    const use = async () => {
+      expect((await store.consume('a')).ok).toBe(true);
+      await new Promise(setImmediate);
+    };
+    await use();
+    await use();
+    const line = [
+      'uses of grants are not settled: a sweep will do it',
+      { approval: 'a', code: 'approval_unavailable', reason: 'Redis did not answer within 2000 ms' },
+    ] as const;
+    expect(lines).toEqual([line]);
+    isAway = false;
+    await use();
+    await eventually('it is settled', async () =>
+      (await table.changes(0, 10))[0]?.at === startMs + 2 ? true : undefined,
+    );
+    isAway = true;
+    await use();
+    expect(lines).toEqual([line, line]);
+    await store.close();
   });
 
   test('nobody waits for what follows, but the end of the store does', async () => {
