@@ -25,6 +25,20 @@ export function maySee(subject: Subject, approval: Approval, auditorGroups: read
   );
 }
 
+/**
+ * The approval as this caller may read it: where the terms do not return reasons, who asked for it does not read those of others, unless
+ * as an auditor.
+ */
+export function asSeenBy(subject: Subject, approval: Approval, auditorGroups: readonly string[]): Approval {
+  if (approval.terms.returnReason || !isOwn(subject, approval)) return approval;
+  if (subject.groups.some((group) => auditorGroups.includes(group))) return approval;
+  const isTheirs = ({ issuer, id }: Person) => issuer === subject.issuer && id === subject.id;
+  return {
+    ...approval,
+    decisions: approval.decisions.map((made) => (isTheirs(made.by) ? made : { ...made, reason: null })),
+  };
+}
+
 /** Whether the caller asked for it, or it was asked for on the caller's behalf. */
 export function isOwn(subject: Subject, approval: Approval): boolean {
   const { requester, onBehalfOf } = approval.held;

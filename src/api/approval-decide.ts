@@ -2,29 +2,29 @@ import { status } from '@grpc/grpc-js';
 import type { Approval } from '../approval/approval.ts';
 import type { ApprovalStore, Intent, Outcome } from '../approval/store.ts';
 import {
+  type Approval as ApprovalMessage,
   type BatchOutcome,
   type DecideBatchRequest,
   type DecideBatchResponse,
   Verdict,
 } from '../gen/countersign/approval/v1/approval.ts';
 import type { Subject } from '../identity/subject.ts';
-import type { Clock } from '../lib/clock.ts';
 import { sha256Hex } from '../lib/hash.ts';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { RpcStatus } from '../rpc/status.ts';
 import type { Metrics } from '../telemetry/telemetry.ts';
 import { actorOf } from './approval-access.ts';
-import { approvalMessage } from './approval-message.ts';
 import { refusalToStatus, requestIdReused } from './approval-status.ts';
 import { invalid } from './caller.ts';
 
 export interface DecidingDeps {
   readonly store: ApprovalStore;
-  readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'approvalConflict'>;
   /** The approval, if the caller may know of it. */
   readonly visible: (subject: Subject, id: string) => Promise<Result<Approval, RpcStatus>>;
+  /** What the caller reads of an approval. */
+  readonly shown: (subject: Subject, approval: Approval) => ApprovalMessage;
   /** What a thrown thing is as a status; logs it. */
   readonly faulted: (thrown: unknown) => RpcStatus;
 }
@@ -47,7 +47,7 @@ export interface Deciding {
 
 /** The calls that decide: who may see the approval may try, and the state machine says whether it may. */
 export function createDeciding(deps: DecidingDeps): Deciding {
-  const { store, clock, metrics, visible, faulted } = deps;
+  const { store, metrics, visible, shown, faulted } = deps;
   const decide: Readonly<Record<Verb, (id: string, intent: Intent) => Promise<Outcome>>> = {
     approve: store.approve,
     reject: store.reject,
@@ -120,7 +120,7 @@ export function createDeciding(deps: DecidingDeps): Deciding {
       .then((seen) => (seen.ok ? decideOne(subject, verb, id, reason, key) : seen))
       .catch((thrown: unknown) => err(faulted(thrown)));
     if (decided.ok) {
-      return { id, outcome: { $case: 'approval', value: approvalMessage(decided.value, clock.nowMs()) } };
+      return { id, outcome: { $case: 'approval', value: shown(subject, decided.value) } };
     }
     const { code, details } = decided.error;
     return { id, outcome: { $case: 'refusal', value: { status: code, details } } };

@@ -3,6 +3,7 @@ import type { Approval, ApprovalState } from '../approval/approval.ts';
 import { mayDecide } from '../approval/state-machine.ts';
 import type { ApprovalStore } from '../approval/store.ts';
 import {
+  type Approval as ApprovalMessage,
   Direction,
   type GetByRequestRequest,
   type GetByRequestResponse,
@@ -16,13 +17,15 @@ import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { RpcStatus } from '../rpc/status.ts';
 import { actorOf, isOwn, maySee } from './approval-access.ts';
-import { approvalMessage, stateFilter, stateMessages } from './approval-message.ts';
+import { stateFilter, stateMessages } from './approval-message.ts';
 import { invalid, isId } from './caller.ts';
 
 export interface ListingDeps {
   readonly store: Pick<ApprovalStore, 'list' | 'byExchange' | 'byDigest'>;
   readonly clock: Clock;
   readonly auditorGroups: readonly string[];
+  /** What the caller reads of an approval. */
+  readonly shown: (subject: Subject, approval: Approval) => ApprovalMessage;
 }
 
 const pageSizeDefault = 50;
@@ -49,9 +52,8 @@ export async function listApprovals(
     after: request.pageToken === '' ? null : request.pageToken,
   });
   const counted = request.withCounts ? await countByState(deps.store, matches) : null;
-  const nowMs = deps.clock.nowMs();
   return ok({
-    approvals: page.approvals.map((approval) => approvalMessage(approval, nowMs)),
+    approvals: page.approvals.map((approval) => deps.shown(subject, approval)),
     nextPageToken: page.next ?? '',
     counts: counted?.counts ?? [],
     countsTruncated: counted?.isTruncated ?? false,
@@ -66,7 +68,7 @@ export async function listByRequest(
 ): Promise<Result<GetByRequestResponse, RpcStatus>> {
   const accepts = (approval: Approval) => isOwn(subject, approval);
   const shown = (found: readonly Approval[]) =>
-    ok({ approvals: found.map((approval) => approvalMessage(approval, deps.clock.nowMs())) });
+    ok({ approvals: found.map((approval) => deps.shown(subject, approval)) });
   if (by === undefined) {
     const query = { state: 'pending', accepts, pageSize: limits.approvalPageMax, after: null } as const;
     return shown((await deps.store.list(query)).approvals);

@@ -8,6 +8,7 @@ import {
 import type { Approval } from '../approval/approval.ts';
 import type { ApprovalStore } from '../approval/store.ts';
 import type {
+  Approval as ApprovalMessage,
   ApprovalServiceServer,
   GetByRequestRequest,
   ListRequest,
@@ -22,7 +23,7 @@ import { createRateLimiter, type RateLimit } from '../lib/rate-limiter.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { faultToStatus, type RpcStatus } from '../rpc/status.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
-import { maySee } from './approval-access.ts';
+import { asSeenBy, maySee } from './approval-access.ts';
 import { createDeciding, type DecisionRequest, type Verb } from './approval-decide.ts';
 import { listApprovals, listByRequest } from './approval-list.ts';
 import { approvalMessage } from './approval-message.ts';
@@ -101,12 +102,16 @@ export function createApprovalService(
     return err({ code: status.NOT_FOUND, details: 'not_found' });
   };
 
-  const listing = { store, clock, auditorGroups };
-  const deciding = createDeciding({ store, clock, metrics, visible, faulted });
+  /** What the caller reads of it. */
+  const shown = (subject: Subject, approval: Approval): ApprovalMessage =>
+    approvalMessage(asSeenBy(subject, approval, auditorGroups), clock.nowMs());
+
+  const listing = { store, clock, auditorGroups, shown };
+  const deciding = createDeciding({ store, metrics, visible, shown, faulted });
   const decision = (verb: Verb) =>
     unary(async (subject: Subject, request: DecisionRequest) => {
       const decided = await deciding.one(subject, verb, request);
-      return decided.ok ? ok({ approval: approvalMessage(decided.value, clock.nowMs()) }) : decided;
+      return decided.ok ? ok({ approval: shown(subject, decided.value) }) : decided;
     });
 
   const openWatch = async (call: ServerWritableStream<WatchRequest, WatchResponse>): Promise<RpcStatus | null> => {
@@ -129,7 +134,7 @@ export function createApprovalService(
     try {
       await watchApprovals(call, {
         store,
-        clock,
+        shown: (approval) => shown(caller.value, approval),
         id: id === '' ? null : id,
         accepts,
         resumeToken,
@@ -163,7 +168,7 @@ export function createApprovalService(
   return {
     get: unary(async (subject: Subject, request: { readonly id: string }) => {
       const seen = await visible(subject, request.id);
-      return seen.ok ? ok({ approval: approvalMessage(seen.value, clock.nowMs()) }) : seen;
+      return seen.ok ? ok({ approval: shown(subject, seen.value) }) : seen;
     }),
     list: unary((subject: Subject, request: ListRequest) => listApprovals(listing, subject, request)),
     getByRequest: unary((subject: Subject, request: GetByRequestRequest) => listByRequest(listing, subject, request)),

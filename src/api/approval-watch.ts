@@ -2,14 +2,18 @@ import { once } from 'node:events';
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { Approval } from '../approval/approval.ts';
 import type { ApprovalStore } from '../approval/store.ts';
-import { Change, type WatchRequest, type WatchResponse } from '../gen/countersign/approval/v1/approval.ts';
-import type { Clock } from '../lib/clock.ts';
+import {
+  type Approval as ApprovalMessage,
+  Change,
+  type WatchRequest,
+  type WatchResponse,
+} from '../gen/countersign/approval/v1/approval.ts';
 import { limits } from '../lib/limits.ts';
-import { approvalMessage } from './approval-message.ts';
 
 export interface Watched {
   readonly store: ApprovalStore;
-  readonly clock: Clock;
+  /** What the watcher reads of an approval. */
+  readonly shown: (approval: Approval) => ApprovalMessage;
   /** Null: all that `accepts` lets through. */
   readonly id: string | null;
   readonly accepts: (approval: Approval) => boolean;
@@ -30,11 +34,11 @@ export async function watchApprovals(
   call: ServerWritableStream<WatchRequest, WatchResponse>,
   watched: Watched,
 ): Promise<void> {
-  const { store, clock, id, accepts, signal, pollMs } = watched;
+  const { store, shown, id, accepts, signal, pollMs } = watched;
   const bell = createBell(store, id, signal);
 
   const send = async (change: Change, approval: Approval | undefined, resumeToken: string): Promise<void> => {
-    const message = approval === undefined ? undefined : approvalMessage(approval, clock.nowMs());
+    const message = approval === undefined ? undefined : shown(approval);
     if (!call.write({ change, approval: message, resumeToken })) await drained(call, signal);
   };
   const sendIfAccepted = async (change: Change, approval: Approval | null, resumeToken: string): Promise<void> => {

@@ -49,7 +49,7 @@ export function addReadingCommands(approvals: Command): void {
     .option('--model <model>', 'only those for this model')
     .option('--session <session>', 'only those of this session')
     .option('--requester <id>', 'only those of this requester')
-    .option('--direction <direction>', 'request or response')
+    .option('--direction <direction>', 'request, response or reveal (of sealed texts, to an auditor)')
     .option('--since <when>', 'only those created since: 90m, 12h, 7d, or a time such as 2026-01-31T12:00:00Z')
     .option('--before <when>', 'only those created before')
     .option('--limit <n>', 'at most this many', '50')
@@ -162,7 +162,8 @@ function directionFrom(name: string | undefined): Direction {
   if (name === undefined) return Direction.DIRECTION_UNSPECIFIED;
   if (name === 'request') return Direction.DIRECTION_REQUEST;
   if (name === 'response') return Direction.DIRECTION_RESPONSE;
-  throw new CliError('--direction is request or response.', exitCodes.usage);
+  if (name === 'reveal') return Direction.DIRECTION_REVEAL;
+  throw new CliError('--direction is request, response or reveal.', exitCodes.usage);
 }
 
 function timeFrom(option: string, text: string | undefined): Date | undefined {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { listApprovals } from '../../../src/api/approval-list.ts';
+import { approvalMessage } from '../../../src/api/approval-message.ts';
+import type { Approval } from '../../../src/approval/approval.ts';
 import { create } from '../../../src/approval/state-machine.ts';
 import type { ApprovalStore, ListQuery } from '../../../src/approval/store.ts';
 import { ListRequest, State } from '../../../src/gen/countersign/approval/v1/approval.ts';
@@ -26,7 +28,8 @@ test('counts say when there was more than is looked at', async () => {
     byExchange: async () => null,
     byDigest: async () => null,
   };
-  const deps = { store, clock: handClock(), auditorGroups: [] };
+  const shown = (_subject: Subject, one: Approval) => approvalMessage(one, startMs);
+  const deps = { store, clock: handClock(), auditorGroups: [], shown };
   const page = await listApprovals(deps, ada, ListRequest.fromPartial({ withCounts: true }));
   expect(page.ok && [page.value.counts, page.value.countsTruncated]).toEqual([
     [{ state: State.STATE_PENDING, count: 1 }],

@@ -52,7 +52,7 @@ const authenticator: Authenticator = {
 let directory: ReturnType<typeof scratch>;
 let clock: HandClock;
 let store: ApprovalStore;
-let audit: { failure: Fault | null };
+let audit: { failure: Fault | null; recorded: string[] };
 let draining: AbortController;
 let server: Server;
 let client: ApprovalServiceClient;
@@ -60,10 +60,11 @@ let client: ApprovalServiceClient;
 beforeEach(async () => {
   directory = scratch('service');
   clock = handClock();
-  audit = { failure: null };
+  audit = { failure: null, recorded: [] };
   draining = new AbortController();
-  const onTransition = async () => {
+  const onTransition = async ({ id, state, version }: { id: string; state: string; version: number }) => {
     if (audit.failure !== null) throw audit.failure;
+    audit.recorded.push(`${id} ${state} ${version}`);
   };
   store = await createLevelStore({ directory: directory.directory, contentionMs: 20 }, { clock, onTransition });
   server = new Server();
@@ -396,6 +397,56 @@ describe('approval service', () => {
     });
   });
 
+  describe('a decision call that is replayed, word for word and with its token', () => {
+    const calls = [
+      { verb: 'approve', who: 'ada', first: null, later: null },
+      { verb: 'approve', who: 'ada', first: null, later: 'revoke' },
+      { verb: 'reject', who: 'ada', first: null, later: null },
+      { verb: 'cancel', who: 'rita', first: null, later: null },
+      { verb: 'revoke', who: 'ada', first: 'approve', later: null },
+      { verb: 'breakGlass', who: 'olga', first: null, later: 'revoke' },
+    ] as const;
+    const cases = calls.flatMap((call) => ['nonce-1', ''].map((requestId) => ({ ...call, requestId })));
+    test.each(cases)('$verb, then $later, with the nonce "$requestId": decides nothing', async (given) => {
+      const { verb, who, first, later, requestId } = given;
+      await open('a', { breakGlassGroups: ['operations'] });
+      await open('bystander', { breakGlassGroups: ['operations'] });
+      if (first !== null) await decide(first, 'bob', 'a');
+      const call = () =>
+        answer<{ approval: Approval | undefined }>((done) =>
+          client[verb]({ id: 'a', reason: 'why', requestId }, token(who), done),
+        );
+      await call();
+      if (later !== null) await decide(later, 'bob', 'a');
+      const [before, recorded] = [await get('audrey', 'a'), [...audit.recorded]];
+      for (const movedMs of [0, 25 * 3_600_000]) {
+        clock.move(movedMs);
+        const again = await call().catch((error: ServiceError) => error);
+        // With its nonce the answer is the one that the caller may have missed; without, the conflict says who was first.
+        if (requestId !== '') expect(again).toMatchObject({ approval: { decisions: before.decisions } });
+        else
+          expect(again).toMatchObject({
+            details: expect.stringMatching(/^already_resolved: \w+: \w+ by (ada|bob|rita|olga) at/),
+          });
+      }
+      const changing = ({ age: _age, timeLeft: _timeLeft, ...rest }: Approval) => rest;
+      expect(changing(await get('audrey', 'a'))).toEqual(changing(before));
+      expect(audit.recorded).toEqual(recorded);
+      expect(recorded.filter((line) => line.startsWith('bystander'))).toEqual(['bystander pending 1']);
+    });
+
+    test('opens no later request that is the same: its approval is another', async () => {
+      await open('a');
+      await decide('approve', 'ada', 'a', 'why', 'nonce-1');
+      clock.move(3_600_000);
+      await store.sweep();
+      const { held: asked, terms: same, digest } = (await store.get('a')) ?? unreachableApproval();
+      await store.open({ id: 'b', digest, held: asked, terms: same });
+      await decide('approve', 'ada', 'a', 'why', 'nonce-1');
+      expect((await get('ada', 'b')).state).toBe(State.STATE_PENDING);
+    });
+  });
+
   test('a batch decides each for itself, and says how each went', async () => {
     for (const id of ['a', 'b']) await open(id);
     await open('own', { requester: 'ada' });
@@ -467,6 +518,53 @@ describe('approval service', () => {
     await expect(find('rita', { $case: 'digest', value: 'a b' })).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
     });
+  });
+
+  test.each([
+    { name: 'returns reasons', returnReason: true, rita: ['no way', 'taken back'] },
+    { name: 'does not', returnReason: false, rita: ['', ''] },
+  ])('who asked reads the reasons of others where the rule $name; who decides, and auditors, always', async (given) => {
+    const terms = { returnReason: given.returnReason };
+    await open('a', terms);
+    await open('b', terms);
+    await open('auditors-own', { ...terms, requester: 'audrey' });
+    await open('withdrawn', terms);
+    const watch = openWatch('rita', { resumeToken: 'p0' });
+    await decide('reject', 'ada', 'a', 'no way');
+    await decide('approve', 'ada', 'b');
+    await decide('revoke', 'ada', 'b', 'taken back');
+    await decide('reject', 'ada', 'auditors-own', 'no way');
+    expect((await decide('cancel', 'rita', 'withdrawn', 'changed my mind')).decisions).toMatchObject([
+      { reason: 'changed my mind' },
+    ]);
+    const reasonOf = ({ decisions }: Approval) => decisions.at(-1)?.reason;
+    const byGet = async (who: string) => [reasonOf(await get(who, 'a')), reasonOf(await get(who, 'b'))];
+    const byList = async (who: string) => {
+      const { approvals } = await list(who, {});
+      return ['a', 'b'].map((id) => approvals.filter((one) => one.id === id).map(reasonOf)[0]);
+    };
+    const byRequest = async (value: string) => {
+      const by = { $case: 'digest', value } as const;
+      const found = await answer<GetByRequestResponse>((done) => client.getByRequest({ by }, token('rita'), done));
+      return found.approvals.map(reasonOf)[0];
+    };
+    const byWatch = new Map<string, string | undefined>();
+    while (byWatch.size < 3) {
+      const { approval } = await watch.any();
+      if (approval !== undefined && approval.state !== State.STATE_PENDING)
+        byWatch.set(approval.id, reasonOf(approval));
+    }
+    watch.cancel();
+    for (const who of ['ada', 'audrey']) {
+      expect([await byGet(who), await byList(who)]).toEqual([
+        ['no way', 'taken back'],
+        ['no way', 'taken back'],
+      ]);
+    }
+    expect(reasonOf(await get('audrey', 'auditors-own'))).toBe('no way');
+    expect([await byGet('rita'), await byList('rita')]).toEqual([given.rita, given.rita]);
+    expect([await byRequest('a'), await byRequest('b')]).toEqual(given.rita);
+    expect([byWatch.get('a'), byWatch.get('b'), byWatch.get('withdrawn')]).toEqual([...given.rita, 'changed my mind']);
   });
 
   test('a list filters and counts', async () => {
@@ -587,6 +685,10 @@ function shown(response: { approval: Approval | undefined }): Approval {
 function list(who: string, query: Partial<ListRequest>): Promise<ListResponse> {
   const request = ListRequest.fromPartial(query);
   return answer((done) => client.list(request, token(who), done));
+}
+
+function unreachableApproval(): never {
+  throw new Error('it is there');
 }
 
 function many(count: number): string[] {
