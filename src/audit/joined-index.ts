@@ -1,8 +1,9 @@
 import { sha256Hex } from '../lib/hash.ts';
 import type { IndexedRecord, RecordIndex, RecordQuery } from './record-index.ts';
 
-/** A log with its index. */
+/** A log with its index, over all of its shards. */
 export interface IndexedLog {
+  /** The log's own folder, above those of its shards. */
   readonly folder: string;
   readonly index: RecordIndex;
 }

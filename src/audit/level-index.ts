@@ -8,6 +8,7 @@ import { readKept } from './kept.ts';
 import { layout } from './layout.ts';
 import { readRecords } from './read.ts';
 import { fits, type IndexedRecord, type RecordIndex, type RecordQuery, rowOf, termsOf } from './record-index.ts';
+import { placeOf, sequenceOfPlace, shardOfPlace, shardsIn } from './shards.ts';
 
 type Operation = BatchOperation<ClassicLevel, string, string>;
 
@@ -15,7 +16,7 @@ type Operation = BatchOperation<ClassicLevel, string, string>;
 type Owner = Pick<IndexedRecord, 'tenant' | 'subject'>;
 
 /**
- * The index in an embedded LevelDB, for one process. Keys: `r!<sequence>` row · `i!<id>` sequence · `t!<name>!<hash of value>!<sequence>`
+ * The index in an embedded LevelDB, for one process, over all shards of a log. Keys: `r!<sequence>` row · `i!<id>` sequence · `t!<name>!<hash of value>!<sequence>`
  * · `x!<exchange>` tenant and subject · `next` what the log has next. Nothing is synced: what a crash takes away is read
  * again. It follows the published checkpoint, so it is about a second behind.
  */
@@ -35,9 +36,12 @@ export async function openLevelIndex(directory: string, log: string): Promise<Re
 
   async function catchUp(): Promise<number> {
     // Only what a checkpoint covers: no recovery takes that back.
-    const covered = checkpointSize(nodeFs.read(layout.checkpoint(log)));
+    const shards = shardsIn(nodeFs, log).map(({ number, folder }) => {
+      return { number, folder, covered: checkpointSize(nodeFs.read(layout.checkpoint(folder))) };
+    });
+    const last = shards.at(-1);
     let at = await next();
-    if (at > covered) {
+    if (at > placeOf(last?.number ?? 0, last?.covered ?? 0)) {
       await guarded(() => db.clear());
       at = 0;
     }
@@ -55,14 +59,21 @@ export async function openLevelIndex(directory: string, log: string): Promise<Re
       await guarded(() => db.batch(batch));
     };
     if (at === 0) {
-      for (const kept of await readKept(log)) operations.push(...puts(rowOf(kept)));
+      for (const { folder } of shards) {
+        for (const kept of await readKept(folder)) operations.push(...puts(rowOf(kept)));
+      }
     }
-    for await (const record of readRecords(log, { from: at })) {
-      if (record.sequence >= covered) break;
-      at = record.sequence + 1;
-      operations.push(...puts(await owners.complete(rowOf(record), operations)));
-      records += 1;
-      if (records >= batchRecords) await flush();
+    const indexed = at;
+    for (const { number, folder, covered } of shards) {
+      if (number < shardOfPlace(indexed)) continue;
+      const from = number === shardOfPlace(indexed) ? sequenceOfPlace(indexed) : 0;
+      for await (const record of readRecords(folder, { from })) {
+        if (record.sequence >= covered) break;
+        at = placeOf(number, record.sequence + 1);
+        operations.push(...puts(await owners.complete(rowOf(record), operations)));
+        records += 1;
+        if (records >= batchRecords) await flush();
+      }
     }
     await flush();
     return at;
@@ -73,7 +84,7 @@ export async function openLevelIndex(directory: string, log: string): Promise<Re
     let low = 0;
     let high = await next();
     while (low < high) {
-      const middle = Math.floor((low + high) / 2);
+      const middle = low + Math.floor((high - low) / 2);
       const [found] = await guarded(() => db.values({ gte: `r!${digits(middle)}`, lt: 'r!\uffff', limit: 1 }).all());
       const at: IndexedRecord | null = found === undefined ? null : JSON.parse(found);
       if (at === null || at.wallMs >= ms) high = middle;

@@ -1,10 +1,14 @@
 import type { JsonObject, JsonValue } from '../lib/json.ts';
 import { isJsonObject } from '../lib/json.ts';
 import type { StoredRecord } from './read.ts';
+import { placeOf, shardOfFolder } from './shards.ts';
 
 /** What the index knows of a record without reading it. */
 export interface IndexedRecord {
+  /** Its place among all records of the log: see `placeOf`. Without shards the same as its number. */
   readonly sequence: number;
+  /** Name of the shard that it is in; absent: none. */
+  readonly shard?: string;
   readonly id: string;
   readonly kind: string;
   readonly exchange: string;
@@ -37,7 +41,7 @@ export interface RecordQuery {
   readonly fromMs?: number;
   /** Exclusive. */
   readonly untilMs?: number;
-  /** Sequence numbers: from this one, and only before that one. */
+  /** Places: from this one, and only before that one. */
   readonly from?: number;
   readonly before?: number;
   /** What somebody of this tenant may know of: its records, and those of the log itself. Not of exchanges whose tenant nobody knows. */
@@ -56,7 +60,7 @@ export interface IndexPage {
  * `audit_unavailable` when it cannot be read.
  */
 export interface RecordIndex {
-  /** Takes in what the log has by now. Returns the number of the record that comes next. */
+  /** Takes in what the log has by now. Returns the place of the record that comes next. */
   catchUp(): Promise<number>;
   find(query: RecordQuery): Promise<IndexPage>;
   byId(id: string): Promise<IndexedRecord | null>;
@@ -76,8 +80,10 @@ export function rowOf(record: StoredRecord): IndexedRecord {
   const caller = member(facts, 'caller');
   const decision = member(facts, 'decision');
   const found = [...list(facts['findings']), ...list(facts['masked'])];
+  const shard = shardOfFolder(record.folder);
   return {
-    sequence: record.sequence,
+    sequence: placeOf(shard.number, record.sequence),
+    ...(shard.name === '' ? {} : { shard: shard.name }),
     id: record.id,
     kind: record.kind,
     exchange: record.exchange,

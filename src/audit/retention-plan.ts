@@ -1,12 +1,22 @@
 import type { SegmentHead } from './read.ts';
+import type { Shard } from './shards.ts';
 
-/** Segments of one epoch that lie behind each other, and how old they surely are. */
-export interface AgedSegment extends SegmentHead {
+/** A segment of one of a log's shards. */
+export interface ShardSegment extends SegmentHead {
+  readonly shard: Shard;
+  /** Its last record, where the shard has ended with it. */
+  readonly end?: number;
+}
+
+/** What is known of a segment's age. */
+export interface Aged {
   /** Its last record. */
   readonly last: number;
   /** A time, in milliseconds since the epoch, after which surely nothing was put into it; null: it cannot be told. */
   readonly writtenUntilMs: number | null;
 }
+
+export type AgedSegment = ShardSegment & Aged;
 
 const hourMs = 3_600_000;
 
@@ -15,7 +25,10 @@ const hourMs = 3_600_000;
  * been wrong: the order of the records is not. So no segment counts as older than one before it, and one from the future counts as
  * written before the next one that is not.
  */
-export function agedSegments(heads: readonly SegmentHead[], nowMs: number): readonly AgedSegment[] {
+export function agedSegments<T extends SegmentHead & { readonly end?: number }>(
+  heads: readonly T[],
+  nowMs: number,
+): readonly (T & Aged)[] {
   const hours = heads.map(({ epoch }) => hourOf(epoch));
   let latestMs = 0;
   return heads.slice(0, -1).map((head, index) => {
@@ -26,7 +39,7 @@ export function agedSegments(heads: readonly SegmentHead[], nowMs: number): read
     const startMs = own !== null && own <= nowMs ? latestMs : later;
     return {
       ...head,
-      last: (next?.first ?? head.first) - 1,
+      last: head.end ?? (next?.first ?? head.first) - 1,
       writtenUntilMs: startMs === null ? null : startMs + hourMs,
     };
   });

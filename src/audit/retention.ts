@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Fault } from '../lib/fault.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { err, ok, type Result } from '../lib/result.ts';
@@ -10,7 +10,9 @@ import { keepExplanations } from './kept.ts';
 import { layout } from './layout.ts';
 import { readSegmentHeads } from './read.ts';
 import type { IndexedRecord, RecordIndex, RecordQuery } from './record-index.ts';
-import { type AgedSegment, agedSegments, type HoldScope } from './retention-plan.ts';
+import { type AgedSegment, agedSegments, type HoldScope, type ShardSegment } from './retention-plan.ts';
+import { placeOf, type Shard, shardAt, shardNumber, shardOfPlace, shardsIn } from './shards.ts';
+import { readPublished } from './sinks/log-tail.ts';
 import type { SteadyClock } from './steady-clock.ts';
 import type { SubjectKeys } from './subject-keys.ts';
 
@@ -36,6 +38,7 @@ export type Erased =
 export interface Expired {
   readonly epochs: number;
   readonly segments: number;
+  readonly shards: number;
 }
 
 /**
@@ -63,7 +66,7 @@ export interface RetentionDeps {
   readonly index: RecordIndex;
   readonly subjects: SubjectKeys;
   readonly time: SteadyClock;
-  /** The first record that somebody has yet to read: a sink that is behind. */
+  /** Place of the first record that somebody has yet to read: a sink that is behind. */
   readonly neededFrom: () => number;
   readonly observe: Log;
   /** Called before each step that changes something, with its name: tests end the process there. */
@@ -74,6 +77,8 @@ export interface RetentionLimits {
   /** Null: for ever. */
   readonly bodiesMs: number | null;
   readonly metadataMs: number | null;
+  /** What is left of an ended shard, leaves and proofs, so long after its last records have expired. */
+  readonly shardsMs: number | null;
 }
 
 interface Deferred {
@@ -113,7 +118,7 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
     isLoaded = true;
   }
 
-  async function replay({ kind, id, facts }: IndexedRecord): Promise<void> {
+  async function replay({ kind, id, facts, shard: inShard = '' }: IndexedRecord): Promise<void> {
     if (facts === null) return;
     switch (kind) {
       case 'hold':
@@ -131,7 +136,10 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
         return;
       case 'expire':
         for (const epoch of texts(facts['epochs'])) await destroyEpoch(epoch);
-        for (const { first, last } of rangesOf(facts['segments'])) await removeSegment(first, last);
+        if (facts['class'] === 'shard') await removeShard(basename(text(facts['log'])));
+        for (const { first, last } of rangesOf(facts['segments'])) {
+          await removeSegment(facts['log'] === undefined ? inShard : basename(text(facts['log'])), first, last);
+        }
         return;
       default:
         return;
@@ -141,7 +149,8 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
   async function expire(): Promise<Expired> {
     await index.catchUp();
     const nowMs = await time.nowMs();
-    const heads = await readSegmentHeads(directory);
+    const shards = shardsIn(fs, directory);
+    const heads = await headsOf(shards);
     const aged = agedSegments(heads, nowMs);
     const due = (keptMs: number | null): readonly AgedSegment[] =>
       keptMs === null
@@ -154,20 +163,86 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
       for (const epoch of epochs) await destroyEpoch(epoch);
     }
     const segments = await dueSegments(due(limits.metadataMs));
-    if (segments.length > 0) {
-      const ranges: JsonObject[] = [];
-      for (const { first, last } of segments) {
-        step('keep explanations');
-        const kept = await keepExplanations(fs, directory, first, last);
-        ranges.push({ first: String(first), last: String(last), kept });
-      }
-      await put('expire', { class: 'metadata', segments: ranges, kept_ms: limits.metadataMs });
-      for (const { first, last } of segments) await removeSegment(first, last);
+    for (const shard of shards) {
+      const here = segments.filter((segment) => segment.shard.number === shard.number);
+      if (here.length > 0) await expireSegments(shard, here, shards.length > 1);
     }
-    if (epochs.length + segments.length > 0) {
+    const dropped = limits.shardsMs === null ? 0 : await expireShards(nowMs - limits.shardsMs);
+    if (epochs.length + segments.length + dropped > 0) {
       deps.observe.info('audit records expired', { count: segments.length, file: directory });
     }
-    return { epochs: epochs.length, segments: segments.length };
+    return { epochs: epochs.length, segments: segments.length, shards: dropped };
+  }
+
+  /** `isOneOfSeveral`: the record that says so may be in another shard, and has to name this one. */
+  async function expireSegments(
+    shard: Shard,
+    segments: readonly AgedSegment[],
+    isOneOfSeveral: boolean,
+  ): Promise<void> {
+    const ranges: JsonObject[] = [];
+    for (const { first, last } of segments) {
+      step('keep explanations');
+      const kept = await keepExplanations(fs, shard.folder, first, last);
+      ranges.push({ first: String(first), last: String(last), kept });
+    }
+    const log = isOneOfSeveral || shard.name !== '' ? { log: logName(shard) } : {};
+    await put('expire', { class: 'metadata', ...log, segments: ranges, kept_ms: limits.metadataMs });
+    for (const { first, last } of segments) await removeSegment(shard.name, first, last);
+  }
+
+  /** Shards whose last records expired before then, the oldest first: what explains the absence of others goes after these. */
+  async function expireShards(beforeMs: number): Promise<number> {
+    let dropped = 0;
+    const expiries = await index.ofKinds(['expire']);
+    for (const shard of shardsIn(fs, directory).slice(0, -1)) {
+      const log = logName(shard);
+      const last = expiries.findLast(({ facts }) => facts?.['class'] === 'metadata' && facts['log'] === log);
+      const isEmpty = fs.list(layout.segments(shard.folder)).length === 0;
+      const isRead = deps.neededFrom() >= placeOf(shard.number + 1, 0);
+      if (shard.name === '' || !isEmpty || !isRead || last === undefined || last.wallMs > beforeMs) break;
+      if (await speaksOfOpen(shard)) break;
+      const checkpoint = fs.read(layout.checkpoint(shard.folder))?.toString() ?? '';
+      await put('expire', { class: 'shard', log, checkpoint, kept_ms: limits.shardsMs });
+      await removeShard(shard.name);
+      dropped += 1;
+    }
+    return dropped;
+  }
+
+  /** Whether a hold or a deferred erasure that stands was ordered in this shard. */
+  async function speaksOfOpen(shard: Shard): Promise<boolean> {
+    for (const id of [...holds.keys(), ...deferred.keys()]) {
+      const row = await index.byId(id);
+      if (row === null || shardOfPlace(row.sequence) === shard.number) return true;
+    }
+    return false;
+  }
+
+  async function removeShard(name: string): Promise<void> {
+    const shard = shardAt(directory, name);
+    if (shard.number === 0 || fs.identify(shard.folder) === null) return;
+    step('remove shard');
+    await fs.removeTree(shard.folder);
+    await fs.syncDirectoryLater(layout.shards(directory));
+  }
+
+  function logName({ folder }: Shard): string {
+    return fs.read(layout.verifierKey(folder))?.toString().split('+')[0] ?? '';
+  }
+
+  /** The segments of all shards, in order. */
+  async function headsOf(shards: readonly Shard[]): Promise<ShardSegment[]> {
+    const all: ShardSegment[] = [];
+    for (const shard of shards) {
+      const heads = await readSegmentHeads(shard.folder);
+      const isOver = shard !== shards.at(-1);
+      const end = isOver ? ((await readPublished(shard.folder))?.size ?? 0) - 1 : undefined;
+      for (const [i, head] of heads.entries()) {
+        all.push({ ...head, shard, ...(end !== undefined && i === heads.length - 1 ? { end } : {}) });
+      }
+    }
+    return all;
   }
 
   /** Epochs all of whose segments are due and not held, whose key is still there. */
@@ -192,7 +267,7 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
     const needed = Math.min(deps.neededFrom(), await index.catchUp());
     const found: AgedSegment[] = [];
     for (const segment of due) {
-      if (found.length >= perLeafMax || segment.last >= needed) break;
+      if (found.length >= perLeafMax || placeOf(segment.shard.number, segment.last) >= needed) break;
       // The key goes first: a segment whose texts can still be opened is held, or not due.
       if (fs.read(layout.epoch(directory, segment.epoch)) !== null) continue;
       if (!(await anyHeld([segment]))) found.push(segment);
@@ -202,8 +277,9 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
 
   async function anyHeld(segments: readonly AgedSegment[]): Promise<boolean> {
     for (const scope of holds.values()) {
-      for (const { first, last } of segments) {
-        if (await exists({ ...scope, from: first, before: last + 1, limit: 1 })) return true;
+      for (const { shard, first, last } of segments) {
+        const [from, before] = [placeOf(shard.number, first), placeOf(shard.number, last) + 1];
+        if (await exists({ ...scope, from, before, limit: 1 })) return true;
       }
     }
     return false;
@@ -281,15 +357,16 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
     }
   }
 
-  async function removeSegment(first: number, last: number): Promise<void> {
-    const path = layout.segment(directory, first);
+  async function removeSegment(name: string, first: number, last: number): Promise<void> {
+    const shard = shardAt(directory, shardNumber(name) === null ? '' : name);
+    const path = layout.segment(shard.folder, first);
     if (fs.identify(path) !== null) {
       step('remove segment');
       fs.remove(path);
       await fs.syncDirectoryLater(dirname(path));
     }
     step('forget rows');
-    await index.forget(first, last);
+    await index.forget(placeOf(shard.number, first), placeOf(shard.number, last));
   }
 
   function whenLoaded<T>(act: () => Promise<T>): Promise<T> {

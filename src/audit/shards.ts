@@ -44,6 +44,11 @@ export function shardAt(directory: string, name: string): Shard {
   };
 }
 
+/** The shard that lies in a folder. */
+export function shardOfFolder(folder: string): Shard {
+  return homeOf(folder) === folder ? { number: 0, folder, name: '' } : shardAt(homeOf(folder), basename(folder));
+}
+
 /** The name of a shard's log. */
 export function shardOrigin(origin: string, { name }: Pick<Shard, 'name'>): string {
   return name === '' ? origin : `${origin}/${name}`;

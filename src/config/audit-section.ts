@@ -30,10 +30,18 @@ export type KekConfig =
 export interface RetentionConfig {
   readonly metadataMs: number | null;
   readonly bodiesMs: number | null;
+  /** What is left of an ended shard, after the last of its records has expired. */
+  readonly shardsMs: number | null;
   readonly checkMs: number;
   readonly settleMs: number;
   /** High-risk in the sense of the EU AI Act, whose Articles 19 and 26(6) ask for six months of logs at least. */
   readonly isHighRisk: boolean;
+}
+
+/** When the log goes on in a new shard. */
+export interface ShardConfig {
+  readonly byMonth: boolean;
+  readonly recordsMax: number | null;
 }
 
 /** Who must agree to a reveal, and for how long that holds. */
@@ -79,6 +87,10 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
       retention: retentionSection()
         .prefault({})
         .meta({ description: 'How long what is kept. Expiry destroys keys and whole files, and is itself on record.' }),
+      shard: shardSection().prefault({}).meta({
+        description:
+          'When the log goes on in a new shard: a log of its own in `shards/`, linked with the one before, that can be archived or expire as a whole. Everything that reads takes them as one.',
+      }),
       sinks: sinksSection(base).default([]).meta({
         description: 'Where copies of the record go. They are sent from the log; no request waits for them.',
       }),
@@ -111,6 +123,7 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
         previousKeyFiles: given.previous_key_files,
         ageRecipients: given.age_recipients,
         retention: given.retention,
+        shard: given.shard,
       }),
     );
 }
@@ -206,6 +219,21 @@ function ageRecipients(): z.ZodType<readonly string[], string[]> {
   return distinct(z.string().regex(/^age1[0-9a-z]{50,2000}$/, 'must be an age recipient, age1…'), 16);
 }
 
+/** Both without effect as they are by default: one log for ever. */
+function shardSection(): z.ZodType<ShardConfig, object> {
+  return z
+    .strictObject({
+      by: z.enum(['none', 'month']).default('none').meta({
+        description:
+          'With `month`, a new one with the first record of each month (UTC). A log that was begun without shards ends at the next start.',
+      }),
+      max_records: z.int().min(1_000).max(100_000_000_000).nullable().default(null).meta({
+        description: 'A new one after about so many records, too. Null: they are not counted.',
+      }),
+    })
+    .transform(({ by, max_records }): ShardConfig => ({ byMonth: by === 'month', recordsMax: max_records }));
+}
+
 /** How long records and what is sealed in them are kept. */
 function retentionSection(): z.ZodType<RetentionConfig, object> {
   const kept = (description: string) =>
@@ -217,6 +245,9 @@ function retentionSection(): z.ZodType<RetentionConfig, object> {
     .strictObject({
       metadata: kept('How long records are kept: who asked, what was decided, commitments.'),
       bodies: kept('How long sealed texts can be opened: prompts, answers, names.'),
+      shards: kept(
+        'How long what is left of an ended shard, its leaves and proofs, is kept after the last of its records has expired. The next shard keeps its last checkpoint.',
+      ),
       check: duration('1s', '1d').prefault('1h').meta({ description: 'How often what is due is looked for.' }),
       settle: duration('0s', '30d').prefault('48h').meta({
         description:
@@ -228,9 +259,10 @@ function retentionSection(): z.ZodType<RetentionConfig, object> {
       }),
     })
     .transform(
-      ({ metadata, bodies, check, settle, high_risk_ai }): RetentionConfig => ({
+      ({ metadata, bodies, shards, check, settle, high_risk_ai }): RetentionConfig => ({
         metadataMs: metadata,
         bodiesMs: bodies,
+        shardsMs: shards,
         checkMs: check,
         settleMs: settle,
         isHighRisk: high_risk_ai,

@@ -9,7 +9,7 @@ import type { TrustedIssuer } from '../identity/jwt-authenticator.ts';
 import type { JwksOptions } from '../identity/keys.ts';
 import type { TokenHeader } from '../identity/token-header.ts';
 import type { LogLevel } from '../telemetry/pino-log.ts';
-import type { KekConfig, RetentionConfig, RevealConfig } from './audit-section.ts';
+import type { KekConfig, RetentionConfig, RevealConfig, ShardConfig } from './audit-section.ts';
 import type { Secret } from './secret.ts';
 
 /**
@@ -193,4 +193,5 @@ export interface AuditConfig {
   readonly previousKeyFiles: readonly string[];
   readonly ageRecipients: readonly string[];
   readonly retention: RetentionConfig;
+  readonly shard: ShardConfig;
 }

@@ -13,7 +13,7 @@ import { byHome, logsIn } from '../audit/logs.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import type { RecordIndex } from '../audit/record-index.ts';
 import { createRetention } from '../audit/retention.ts';
-import { shardsIn } from '../audit/shards.ts';
+import { placeOf, shardAt, shardNumber, shardsIn } from '../audit/shards.ts';
 import { readPosition } from '../audit/sinks/cursor.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import { createSteadyClock } from '../audit/steady-clock.ts';
@@ -93,7 +93,7 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
       log: deps.log,
       gate: deps.gate,
       observe: deps.observe,
-      read: ({ row, folder }) => readRecordAt(folder, row.segment, row.offset),
+      read: ({ row, folder }) => readRecordAt(shardAt(folder, row.shard ?? '').folder, row.segment, row.offset),
       prove,
       verifierKeyOf: ({ folder }) => readFileSync(layout.verifierKey(folder), 'utf8').trim(),
       verify: () => verifyAll(directory, config.audit.readFrom),
@@ -156,9 +156,12 @@ async function verifyAll(directory: string, readFrom: string | null): Promise<re
   return verifyInThread(homes.flatMap((home) => shardsIn(nodeFs, home).map(({ folder }) => folder)));
 }
 
-/** The first record that one of the sinks has yet to deliver. */
+/** Place of the first record that one of the sinks has yet to deliver. */
 function neededFrom(config: Config['audit']): number {
-  const places = sinkSpecs(config).map(({ name }) => readPosition(nodeFs, config.sinkDirectory, name)?.next ?? 0);
+  const places = sinkSpecs(config).map(({ name }) => {
+    const { shard = '', next } = readPosition(nodeFs, config.sinkDirectory, name) ?? { next: 0 };
+    return placeOf(shardNumber(shard) ?? 0, next);
+  });
   return Math.min(Number.MAX_SAFE_INTEGER, ...places);
 }
 

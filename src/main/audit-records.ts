@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { logsIn } from '../audit/logs.ts';
 import type { StoredRecord } from '../audit/read.ts';
+import { homeOf, shardOfFolder } from '../audit/shards.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { CliError, exitCodes, printable } from './output.ts';
 
@@ -37,13 +38,14 @@ export function originOf(record: StoredRecord): string {
   return text(record.manifest['origin']);
 }
 
-/** A record on one line. `logs`: the folders that are read; where there are several each line says which one it is from. */
+/** A record on one line. `logs`: the folders that are read; where they are of several logs each line says which one it is from. */
 export function recordLine(record: StoredRecord, logs: readonly string[]): string {
+  const homes = [...new Set(logs.map(homeOf))];
   return printable(
     [
       timeOf(record),
-      ...(logs.length > 1 ? [logName(record.folder, logs)] : []),
-      String(record.sequence).padStart(6),
+      ...(homes.length > 1 ? [logName(homeOf(record.folder), homes)] : []),
+      numberOf(record).padStart(6),
       record.kind.padEnd(8),
       record.exchange || '-',
       summary(record.facts),
@@ -51,6 +53,12 @@ export function recordLine(record: StoredRecord, logs: readonly string[]): strin
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** Its number, in a shard behind the shard's own: `3:48211`. */
+function numberOf({ folder, sequence }: StoredRecord): string {
+  const { number } = shardOfFolder(folder);
+  return number === 0 ? String(sequence) : `${number}:${sequence}`;
 }
 
 /** A log's folder below the one that they have in common. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { layout } from '../audit/layout.ts';
 import { logsIn } from '../audit/logs.ts';
 import type { StoredRecord } from '../audit/read.ts';
+import { baseOrigin, homeOf } from '../audit/shards.ts';
 import type { Config } from '../config/config.ts';
 import { Fault } from '../lib/fault.ts';
 import type { JsonObject } from '../lib/json.ts';
@@ -83,8 +84,9 @@ export function addAuditReplayCommand(audit: Command): void {
 
 /** Of copied logs the one that the configuration names: what is opened goes on record there. */
 function ownOf(logs: readonly string[], origin: string): string {
-  const own = logs.find((log) => readFileSync(layout.verifierKey(log), 'utf8').startsWith(`${origin}+`));
-  if (own !== undefined) return own;
+  const nameOf = (log: string): string => readFileSync(layout.verifierKey(log), 'utf8').split('+')[0] ?? '';
+  const own = logs.find((log) => baseOrigin(nameOf(log)) === origin);
+  if (own !== undefined) return homeOf(own);
   throw new CliError(`There is no copy of the log ${origin}: that access would go on record nowhere.`, exitCodes.usage);
 }
 

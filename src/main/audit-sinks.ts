@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { nodeFs } from '../audit/fs-port.ts';
+import { shardAt } from '../audit/shards.ts';
 import { readPosition } from '../audit/sinks/cursor.ts';
 import { deadLetterPath } from '../audit/sinks/dead-letters.ts';
-import { readPublished } from '../audit/sinks/log-tail.ts';
+import { readLater, readPublished } from '../audit/sinks/log-tail.ts';
 import type { Config } from '../config/config.ts';
 import { formatProblems } from '../config/problem.ts';
 import { createPooledRandom } from '../lib/ids.ts';
@@ -20,27 +21,40 @@ export function addAuditSinkCommands(audit: Command, version: () => string): voi
     .option('--json', 'as JSON')
     .action(async (options: { config: string; json?: boolean }) => {
       const { audit: config } = await configFrom(options.config);
-      const published = (await readPublished(config.directory))?.size ?? 0;
-      const rows = sinkSpecs(config).map(({ name, format, target }) => {
+      const states = sinkSpecs(config).map(async ({ name, format, target }) => {
         const position = readPosition(nodeFs, config.sinkDirectory, name);
+        const { shard = '', next } = position ?? { next: 0 };
+        const published = (await readPublished(shardAt(config.directory, shard).folder))?.size ?? 0;
+        const later = await readLater(config.directory, shard);
         return {
           sink: name,
           kind: target.kind,
           format: target.kind === 's3' ? 'segments' : format,
-          delivered: position?.next ?? 0,
-          lag_records: Math.max(0, published - (position?.next ?? 0)),
+          shard,
+          delivered: next,
+          lag_records: Math.max(0, published - next) + later,
           checkpoint: position?.checkpoint ?? 0,
           dead_letters: position?.deadLetters ?? 0,
           dead_letter_file: deadLetterPath(config.sinkDirectory, name),
         };
       });
+      const rows = await Promise.all(states);
       if (options.json) {
         for (const row of rows) printJson(row);
         return;
       }
-      const header = ['SINK', 'KIND', 'FORMAT', 'NEXT RECORD', 'LAG', 'LAST CHECKPOINT', 'DEAD LETTERS'];
+      const header = ['SINK', 'KIND', 'FORMAT', 'SHARD', 'NEXT RECORD', 'LAG', 'LAST CHECKPOINT', 'DEAD LETTERS'];
       const cells = rows.map((row) =>
-        [row.sink, row.kind, row.format, row.delivered, row.lag_records, row.checkpoint, row.dead_letters].map(String),
+        [
+          row.sink,
+          row.kind,
+          row.format,
+          row.shard || '-',
+          row.delivered,
+          row.lag_records,
+          row.checkpoint,
+          row.dead_letters,
+        ].map(String),
       );
       printLine(rows.length === 0 ? 'There is no sink in audit.sinks.' : table(header, cells));
     });

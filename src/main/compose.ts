@@ -115,6 +115,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     random,
     newId,
     observe: { log, metrics },
+    shard: config.audit.shard,
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { openFileLog } from '../audit/file-log.ts';
 import { readLogs } from '../audit/logs.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
+import { homeOf } from '../audit/shards.ts';
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
@@ -22,7 +23,7 @@ export interface ReplayRequest {
   readonly reason: string;
   /** Another policy than the recorded ones; null: each record's own. */
   readonly policyFile: string | null;
-  /** Folders of the logs to read, the configuration's own among them. */
+  /** Folders of the logs to read, the configuration's own among them; all shards of each. */
   readonly logs: readonly string[];
   fits(record: StoredRecord): boolean;
 }
@@ -57,11 +58,13 @@ export async function* decideRecords(
   const other = request.policyFile === null ? null : await loadFile(request.policyFile);
   try {
     const facts = { purpose: 'replay', reason: request.reason, policy: other?.pinned.revision ?? 'recorded' };
-    const { sequence } = await log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });
+    const { id: access } = await log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });
     const startNs = systemClock.nowNs();
+    let isAccessSeen = false;
     for await (const record of readLogs(request.logs)) {
       // What other writers put on record meanwhile is of the next replay.
-      const isLater = record.folder === directory ? BigInt(record.sequence) >= sequence : record.wallNs > startNs;
+      isAccessSeen ||= record.id === access;
+      const isLater = homeOf(record.folder) === directory ? isAccessSeen : record.wallNs > startNs;
       if (isLater) continue;
       if (record.kind === 'intent') intents.add(record);
       const isAnswer = isAnswerDecided(record);
@@ -69,7 +72,7 @@ export async function* decideRecords(
       if (!(isAnswer || isDecided(record)) || !request.fits(record)) continue;
       try {
         const intent = isAnswer ? await intentAt(place) : record;
-        const policy = other ?? (await recorded(intent, policies, join(intent.folder, 'policies')));
+        const policy = other ?? (await recorded(intent, policies, join(homeOf(intent.folder), 'policies')));
         const bodies = await openBodies(record.folder, record, keys);
         const result = isAnswer
           ? await decideAnswerAgain(

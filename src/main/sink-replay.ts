@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { nodeFs } from '../audit/fs-port.ts';
 import type { AuditKeys } from '../audit/keys.ts';
-import { readRecords } from '../audit/read.ts';
+import { readRecords, type StoredRecord } from '../audit/read.ts';
+import { shardsIn } from '../audit/shards.ts';
 import { backOffMs } from '../audit/sinks/back-off.ts';
 import { createRenderer, type Product } from '../audit/sinks/format.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
@@ -24,6 +26,16 @@ export interface ReplayRange {
   readonly keys: Pick<AuditKeys, 'unwrap'> | null;
 }
 
+async function* publishedRecords(directory: string): AsyncGenerator<StoredRecord> {
+  for (const { folder } of shardsIn(nodeFs, directory)) {
+    const covered = (await readPublished(folder))?.size ?? 0;
+    for await (const record of readRecords(folder)) {
+      if (record.sequence >= covered) break;
+      yield record;
+    }
+  }
+}
+
 /** Sends what was put on record within the range to a sink, until it has it; interrupted by SIGINT. */
 export async function replayTo(spec: SinkSpec, range: ReplayRange): Promise<{ delivered: number; dead: number }> {
   const { config, product } = range;
@@ -42,7 +54,6 @@ export async function replayTo(spec: SinkSpec, range: ReplayRange): Promise<{ de
   const renderer = createRenderer(spec.format, spec.projection, product, config.origin);
   const readPrompt =
     range.keys === null ? null : createSentPromptReader(config.directory, spec.promptBytesMax, range.keys);
-  const covered = (await readPublished(config.directory))?.size ?? 0;
   const random = createPooledRandom();
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
@@ -68,8 +79,7 @@ export async function replayTo(spec: SinkSpec, range: ReplayRange): Promise<{ de
   try {
     let batch: SinkEvent[] = [];
     let bytes = 0;
-    for await (const record of readRecords(config.directory)) {
-      if (record.sequence >= covered) break;
+    for await (const record of publishedRecords(config.directory)) {
       // Also those outside of the range: an outcome is told with what its intent said.
       const isMeant = record.wallNs >= range.from && record.wallNs < range.to;
       const events = renderer.record(record, isMeant ? await readPrompt?.(record) : null);

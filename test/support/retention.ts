@@ -5,6 +5,7 @@ import { nodeFs } from '../../src/audit/fs-port.ts';
 import { openLevelIndex } from '../../src/audit/level-index.ts';
 import type { RecordIndex } from '../../src/audit/record-index.ts';
 import { createRetention, type Order, type Retention } from '../../src/audit/retention.ts';
+import type { ShardRule } from '../../src/audit/shards.ts';
 import { createSteadyClock } from '../../src/audit/steady-clock.ts';
 import { openSubjectKeys, type SubjectKeys, sealForSubjects } from '../../src/audit/subject-keys.ts';
 import { createPooledRandom, createUuidV7 } from '../../src/lib/ids.ts';
@@ -38,13 +39,15 @@ export interface RetentionStackOptions {
   readonly clock: ManualClock;
   readonly bodiesMs?: number | null;
   readonly metadataMs?: number | null;
+  readonly shardsMs?: number | null;
+  readonly shard?: ShardRule;
   readonly settleMs?: number;
   readonly onStep?: (step: string) => void;
   readonly neededFrom?: () => number;
 }
 
 export async function openRetentionStack(options: RetentionStackOptions): Promise<RetentionStack> {
-  const { directory, clock, bodiesMs = 30 * dayMs, metadataMs = 90 * dayMs, settleMs = 0 } = options;
+  const { directory, clock, bodiesMs = 30 * dayMs, metadataMs = 90 * dayMs, shardsMs = null, settleMs = 0 } = options;
   const random = createPooledRandom();
   const keys = testKeys();
   const log = await openFileLog({
@@ -58,6 +61,7 @@ export async function openRetentionStack(options: RetentionStackOptions): Promis
     limits: { freeBytesMin: 0, checkpointIntervalMs: 5 },
     // No thread: it would take most of the time of a test.
     startWriter: inlineWriter(nodeFs),
+    ...(options.shard ? { shard: options.shard } : {}),
   });
   const subjects = await openSubjectKeys({ directory, keys, random, cachedMax: 100 });
   const index = await openLevelIndex(join(directory, 'index'), directory);
@@ -73,7 +77,7 @@ export async function openRetentionStack(options: RetentionStackOptions): Promis
       observe: silentLog,
       ...(options.onStep ? { onStep: options.onStep } : {}),
     },
-    { bodiesMs, metadataMs },
+    { bodiesMs, metadataMs, shardsMs },
   );
   const sealing = sealForSubjects(log, subjects);
   await covered(log);

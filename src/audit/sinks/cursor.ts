@@ -3,8 +3,10 @@ import { Fault } from '../../lib/fault.ts';
 import { createTurns } from '../../lib/turns.ts';
 import { type FsPort, replaceFile } from '../fs-port.ts';
 
-/** How far a sink has got: everything below `next` is delivered or a dead letter. */
+/** How far a sink has got: everything below `next` is delivered or a dead letter, and so are the shards before. */
 export interface Position {
+  /** Name of the log's shard that the other numbers are about; absent: the log itself, which has none. */
+  readonly shard?: string;
   /** Number of the next record. */
   readonly next: number;
   /** Records under the last checkpoint that was delivered. */
@@ -28,13 +30,16 @@ export function readPosition(fs: FsPort, directory: string, sink: string): Posit
   const path = cursorPath(directory, sink);
   const bytes = fs.read(path);
   if (bytes === null) return null;
-  const match = /^\{"v":1,"next":(\d{1,15}),"checkpoint":(\d{1,15}),"dead_letters":(\d{1,15})\}\n$/.exec(
-    bytes.toString(),
-  );
+  const match =
+    /^\{"v":1,"next":(\d{1,15}),"checkpoint":(\d{1,15}),"dead_letters":(\d{1,15})(?:,"shard":"([0-9-]{14})")?\}\n$/.exec(
+      bytes.toString(),
+    );
   if (match === null) {
     throw new Fault('audit_unavailable', `${path} is no cursor: remove it to send everything again`);
   }
-  return { next: Number(match[1]), checkpoint: Number(match[2]), deadLetters: Number(match[3]) };
+  const [, next, checkpoint, deadLetters, shard] = match;
+  const numbers = { next: Number(next), checkpoint: Number(checkpoint), deadLetters: Number(deadLetters) };
+  return shard === undefined ? numbers : { ...numbers, shard };
 }
 
 /**
@@ -50,7 +55,8 @@ export async function openCursor(fs: FsPort, directory: string, sink: string): P
   async function write(): Promise<void> {
     const now = position;
     if (now === written) return;
-    const text = `{"v":1,"next":${now.next},"checkpoint":${now.checkpoint},"dead_letters":${now.deadLetters}}\n`;
+    const shard = now.shard === undefined ? '' : `,"shard":"${now.shard}"`;
+    const text = `{"v":1,"next":${now.next},"checkpoint":${now.checkpoint},"dead_letters":${now.deadLetters}${shard}}\n`;
     await replaceFile(fs, cursorPath(directory, sink), Buffer.from(text));
     written = now;
   }

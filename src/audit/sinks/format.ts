@@ -49,9 +49,11 @@ export function createRenderer(format: Format, projection: Projection, product: 
       });
     },
     checkpoint: (note, size, timeNs) => {
-      const rendered = renderCheckpoint(format, { note, size, timeNs, origin }, product);
-      const id = `checkpoint/${origin}/${size}`;
-      return event(rendered, { id, origin, sequence: size, kind: 'checkpoint', action: '', timeNs, trace: null });
+      // Of a shard it is the shard's.
+      const log = /^(\S+)\n\d+\n/.exec(note)?.[1] ?? origin;
+      const rendered = renderCheckpoint(format, { note, size, timeNs, origin: log }, product);
+      const id = `checkpoint/${log}/${size}`;
+      return event(rendered, { id, origin: log, sequence: size, kind: 'checkpoint', action: '', timeNs, trace: null });
     },
   };
 }

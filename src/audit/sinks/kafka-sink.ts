@@ -1,4 +1,5 @@
 import { Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
+import { baseOrigin } from '../shards.ts';
 import { type Delivery, delivered, type Sink, type SinkEvent } from './sink.ts';
 
 export interface KafkaOptions {
@@ -15,7 +16,7 @@ export interface KafkaOptions {
 }
 
 /**
- * Kafka, one message an event: key is the origin, so that a log stays in order within its partition; headers are those of
+ * Kafka, one message an event: key is the origin, so that a log stays in order within its partition, shard after shard; headers are those of
  * CloudEvents' Kafka binding, `ce_id` is what consumers drop duplicates by. All in-sync replicas must have a batch
  * (`acks: -1`; set `min.insync.replicas` on the topic), one batch is in flight, and the client's own retries and its
  * idempotent mode are off: the shipper repeats, ids tell.
@@ -71,7 +72,7 @@ export function createKafkaSink(options: KafkaOptions): Sink {
 
 function message(event: SinkEvent) {
   return {
-    key: event.origin,
+    key: baseOrigin(event.origin),
     value: event.json,
     headers: {
       ce_specversion: '1.0',

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { nodeFs } from '../fs-port.ts';
 import { layout } from '../layout.ts';
 import { type ReadOptions, readRecords, type StoredRecord } from '../read.ts';
+import { shardAt, shardsIn } from '../shards.ts';
 
 /** The last published checkpoint: what it covers, and the signed note itself. */
 export interface PublishedCheckpoint {
@@ -15,7 +17,23 @@ export async function readPublished(directory: string): Promise<PublishedCheckpo
   return note === null || size === undefined ? null : { size: Number(size), note };
 }
 
-/** A log read from a place on, as far as it is published. */
+/** How many records are published in the shards that follow this one. */
+export async function readLater(home: string, shard: string | undefined): Promise<number> {
+  const { number: own } = shardAt(home, shard ?? '');
+  let later = 0;
+  for (const { number, folder } of shardsIn(nodeFs, home)) {
+    if (number > own) later += (await readPublished(folder))?.size ?? 0;
+  }
+  return later;
+}
+
+/** A place in a log; `shard` as in `Position`. */
+export interface LogPlace {
+  readonly shard?: string;
+  readonly next: number;
+}
+
+/** A log read from a place on, as far as it is published, from shard to shard. */
 export interface LogTail {
   /**
    * The next record that the published checkpoint covers, or null when `until` (monotonic, as `performance.now`) has come
@@ -24,8 +42,8 @@ export interface LogTail {
   next(untilMs: number, isLast: () => boolean): Promise<StoredRecord | null>;
   /** Puts the last record back. */
   putBack(record: StoredRecord): void;
-  /** What the checkpoint covers, as far as it was seen. */
-  covered(): number;
+  /** What the checkpoint of this shard covers, as far as it was seen; 0 when another one is being read. */
+  covered(shard: string | undefined): number;
   close(): Promise<void>;
 }
 
@@ -33,14 +51,16 @@ export interface LogTail {
  * Follows a log from the record `from` on. Only records under a signed checkpoint are given: they are durable, their place
  * is final, and no recovery can take them back.
  */
-export function openLogTail(directory: string, from: number, pollMs: number): LogTail {
+export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTail {
   const stop = new AbortController();
-  const options: ReadOptions = { from, follow: true, signal: stop.signal, pollMs };
-  const records = readRecords(directory, options);
+  let shard = shardAt(home, from.shard ?? '');
+  let directory = shard.folder;
+  let turned = new AbortController();
+  let records = readRecords(directory, { ...optionsNow(), from: from.next });
   let pending: Promise<IteratorResult<StoredRecord, void>> | null = null;
   let held: StoredRecord | null = null;
   let covered = 0;
-  let given = from;
+  let given = from.next;
 
   async function next(untilMs: number, isLast: () => boolean): Promise<StoredRecord | null> {
     for (;;) {
@@ -52,12 +72,36 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
       }
       if (held !== null || given >= covered) covered = (await readPublished(directory))?.size ?? covered;
       if (held !== null && held.sequence < covered) continue;
+      if (held === null && given >= covered && (await turnOver())) continue;
       const leftMs = untilMs - performance.now();
       if (stop.signal.aborted || leftMs <= 0 || (isLast() && given >= covered)) return null;
       const pauseMs = Math.min(leftMs, pollMs);
       if (held !== null || given >= covered) await pause(pauseMs, stop.signal);
       else await read(pauseMs);
     }
+  }
+
+  function optionsNow(): ReadOptions {
+    return { follow: true, signal: AbortSignal.any([stop.signal, turned.signal]), pollMs };
+  }
+
+  /** Goes on in the next shard once that has a published record: then nothing more comes to this one. */
+  async function turnOver(): Promise<boolean> {
+    const following = shardsIn(nodeFs, home).find(({ number }) => number > shard.number);
+    if (following === undefined || ((await readPublished(following.folder))?.size ?? 0) === 0) return false;
+    covered = (await readPublished(directory))?.size ?? covered;
+    if (given < covered) return true;
+    turned.abort();
+    await pending?.catch(() => undefined);
+    await records.return(undefined);
+    pending = null;
+    turned = new AbortController();
+    shard = following;
+    directory = following.folder;
+    records = readRecords(directory, optionsNow());
+    covered = 0;
+    given = 0;
+    return true;
   }
 
   /** Waits for the next record, but no longer than that. */
@@ -80,7 +124,7 @@ export function openLogTail(directory: string, from: number, pollMs: number): Lo
       held = record;
       given = record.sequence;
     },
-    covered: () => covered,
+    covered: (name) => ((name ?? '') === shard.name ? covered : 0),
     close: async () => {
       stop.abort();
       // Nobody waits for that record any more, whatever became of reading it.

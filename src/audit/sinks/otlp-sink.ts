@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { baseOrigin } from '../shards.ts';
 import { json, member, post } from './http-post.ts';
 import { type Delivery, delivered, type Sink, type SinkEvent } from './sink.ts';
 
@@ -54,7 +55,7 @@ function exportRequest(events: readonly SinkEvent[], options: OtlpOptions): stri
         attributes: keyValues({
           'service.name': 'countersign',
           'service.version': version,
-          'service.instance.id': origin,
+          'service.instance.id': baseOrigin(origin),
           'host.name': host,
         }),
       },

@@ -3,6 +3,7 @@ import { Fault } from '../../lib/fault.ts';
 import type { RandomBytes } from '../../lib/ids.ts';
 import type { FsPort } from '../fs-port.ts';
 import { layout, segmentFirst } from '../layout.ts';
+import { type Shard, shardAt, shardOrigin, shardsIn } from '../shards.ts';
 import { backOffMs } from './back-off.ts';
 import { openCursor } from './cursor.ts';
 import { pause, readPublished } from './log-tail.ts';
@@ -30,7 +31,8 @@ export interface SegmentShipperOptions {
 /**
  * Copies a log's segments, which hold ciphertext and manifests, to an object store: each once it is closed (by size, by
  * hour, or by the end of a run) and covered by the checkpoint, and the checkpoint itself every minute and at the end. Keys
- * are `<origin>/segments/<file>` and `<origin>/checkpoints/<size>`. Its cursor counts records, as every sink's does.
+ * are `<origin>/segments/<file>` and `<origin>/checkpoints/<size>`, of a shard under its own name. Its cursor counts records, as every
+ * sink's does.
  */
 export async function startSegmentShipper(options: SegmentShipperOptions): Promise<Shipper> {
   const { name, limits, fs, nowMs } = options;
@@ -60,32 +62,52 @@ export async function startSegmentShipper(options: SegmentShipperOptions): Promi
 
   /** One segment that is closed and covered; false when there is none. */
   async function shipClosed(): Promise<boolean> {
-    const published = await readPublished(options.log);
+    const { shard, following } = await place();
+    const published = await readPublished(shard.folder);
     state.published = published?.size ?? 0;
     const firsts = fs
-      .list(layout.segments(options.log))
+      .list(layout.segments(shard.folder))
       .map(segmentFirst)
       .filter((first) => first !== null)
       .sort((a, b) => a - b);
+    // A shard that has ended is closed, its last segment too.
+    if (following !== null) firsts.push(state.published);
     const { next } = cursor.position();
     const index = firsts.findIndex((first, i) => first >= next || (firsts[i + 1] ?? 0) > next);
     const first = firsts[index];
-    const following = firsts[index + 1];
-    if (first === undefined || following === undefined || following > state.published) return false;
-    const path = layout.segment(options.log, first);
+    const end = firsts[index + 1];
+    if (first === undefined || end === undefined || end > state.published) {
+      return following !== null && next >= state.published && (await turnTo(following));
+    }
+    const path = layout.segment(shard.folder, first);
     const bytes = await readFile(path);
     state.sinceMs ??= nowMs();
     state.bytes = bytes.length;
     if (!(await put(`segments/${path.split('/').at(-1)}`, bytes, 'application/octet-stream'))) return false;
     state.sinceMs = null;
     state.bytes = 0;
-    cursor.move({ next: following });
+    cursor.move({ next: end });
+    return true;
+  }
+
+  /** The shard that the cursor is in, and the one that follows, once that has a published record. */
+  async function place(): Promise<{ readonly shard: Shard; readonly following: Shard | null }> {
+    const shard = shardAt(options.log, cursor.position().shard ?? '');
+    const following = shardsIn(fs, options.log).find(({ number }) => number > shard.number) ?? null;
+    const hasBegun = following !== null && ((await readPublished(following.folder))?.size ?? 0) > 0;
+    return { shard, following: hasBegun ? following : null };
+  }
+
+  async function turnTo(following: Shard): Promise<boolean> {
+    await shipCheckpoint();
+    if (abort.signal.aborted) return false;
+    cursor.move({ shard: following.name, next: 0, checkpoint: 0 });
     return true;
   }
 
   async function shipCheckpoint(): Promise<void> {
     checkpointDueMs = performance.now() + limits.checkpointMs;
-    const published = await readPublished(options.log);
+    const published = await readPublished(shardAt(options.log, cursor.position().shard ?? '').folder);
     if (published === null || published.size <= cursor.position().checkpoint) return;
     const key = `checkpoints/${String(published.size).padStart(16, '0')}`;
     if (await put(key, Buffer.from(published.note), 'text/plain')) cursor.move({ checkpoint: published.size });
@@ -99,7 +121,8 @@ export async function startSegmentShipper(options: SegmentShipperOptions): Promi
       const timer = setTimeout(giveUp, limits.deadlineMs);
       abort.signal.addEventListener('abort', giveUp, { once: true });
       try {
-        await options.store.put(`${options.origin}/${key}`, bytes, mediaType, deadline.signal);
+        const origin = shardOrigin(options.origin, { name: cursor.position().shard ?? '' });
+        await options.store.put(`${origin}/${key}`, bytes, mediaType, deadline.signal);
         state.failing = null;
         state.delivered += 1;
         return true;

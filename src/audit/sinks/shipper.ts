@@ -2,10 +2,11 @@ import { Fault } from '../../lib/fault.ts';
 import type { RandomBytes } from '../../lib/ids.ts';
 import type { FsPort } from '../fs-port.ts';
 import type { StoredRecord } from '../read.ts';
+import { shardAt, shardOfFolder } from '../shards.ts';
 import { backOffMs } from './back-off.ts';
 import { type Cursor, openCursor } from './cursor.ts';
 import { type DeadLetters, openDeadLetters } from './dead-letters.ts';
-import { openLogTail, pause, readPublished } from './log-tail.ts';
+import { openLogTail, pause, readLater, readPublished } from './log-tail.ts';
 import { type Sends, sendAll } from './send.ts';
 import type { ReadSentPrompt, SentPrompt } from './sent-prompt.ts';
 import type { Sink, SinkEvent } from './sink.ts';
@@ -93,7 +94,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   const { name, limits, renderer, nowMs } = options;
   const cursor = await openCursor(options.fs, options.state, name);
   const letters = openDeadLetters(options.state, name, limits.deadLetterBytesMax);
-  const tail = openLogTail(options.log, cursor.position().next, limits.pollMs);
+  const tail = openLogTail(options.log, cursor.position(), limits.pollMs);
   const abort = new AbortController();
   const state = {
     delivered: 0,
@@ -126,6 +127,11 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     for (;;) {
       const batch = await nextBatch();
       if (batch.records > 0) {
+        if (batch.shard !== (cursor.position().shard ?? '')) {
+          // The last word on the shard before.
+          if (!(await sendCheckpoint())) return;
+          cursor.move({ shard: batch.shard, next: 0, checkpoint: 0 });
+        }
         state.oldestNs = batch.oldestNs;
         state.bytesEach = batch.bytes / batch.records;
         for (const event of batch.oversize) await sends.onDead(event, `larger than ${limits.eventBytesMax} bytes`);
@@ -141,7 +147,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
 
   async function sendCheckpoint(): Promise<boolean> {
     checkpointDueMs = performance.now() + limits.checkpointMs;
-    const published = await readPublished(options.log);
+    const published = await readPublished(shardAt(options.log, cursor.position().shard ?? '').folder);
     if (published === null || published.size <= cursor.position().checkpoint) return true;
     const event = renderer.checkpoint(published.note, published.size, BigInt(nowMs()) * 1_000_000n);
     if (!(await sendAll([event], sends))) return false;
@@ -155,6 +161,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       oversize: [],
       records: 0,
       bytes: 0,
+      shard: cursor.position().shard ?? '',
       next: cursor.position().next,
       oldestNs: null,
     };
@@ -162,6 +169,15 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     for (;;) {
       const record = await tail.next(untilMs, () => isDraining);
       if (record === null) return batch;
+      const shard = shardOfFolder(record.folder).name;
+      if (batch.shard !== shard) {
+        if (batch.records > 0) {
+          tail.putBack(record);
+          return batch;
+        }
+        batch.shard = shard;
+        batch.next = 0;
+      }
       const prompt = await promptOf(record);
       if (prompt === 'later') {
         tail.putBack(record);
@@ -202,11 +218,14 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     }
   }
 
-  let published = 0;
+  let published = { shard: '', size: 0, later: 0 };
   const flushing = setInterval(() => {
-    void readPublished(options.log).then((head) => {
-      published = head?.size ?? published;
-    });
+    const { shard = '' } = cursor.position();
+    void Promise.all([readPublished(shardAt(options.log, shard).folder), readLater(options.log, shard)]).then(
+      ([head, later]) => {
+        published = { shard, size: head?.size ?? 0, later };
+      },
+    );
     cursor.flush().catch((thrown: unknown) => {
       state.failing = `its cursor cannot be written: ${Fault.from(thrown).message}`;
     });
@@ -230,8 +249,9 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   let stopping: Promise<void> | null = null;
   return {
     status: () => {
-      const { next, deadLetters } = cursor.position();
-      const lagRecords = Math.max(0, published - next, tail.covered() - next);
+      const { shard = '', next, deadLetters } = cursor.position();
+      const seen = published.shard === shard ? published : { size: 0, later: 0 };
+      const lagRecords = Math.max(0, seen.size - next, tail.covered(shard) - next) + seen.later;
       const oldestMs = state.oldestNs === null ? null : Number(state.oldestNs / 1_000_000n);
       return {
         sink: name,
@@ -259,7 +279,9 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   };
 }
 
+/** Records of one shard. */
 interface Batch {
+  shard: string;
   readonly events: SinkEvent[];
   readonly oversize: SinkEvent[];
   records: number;

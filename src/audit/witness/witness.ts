@@ -3,6 +3,7 @@ import { createTurns } from '../../lib/turns.ts';
 import { type FsPort, replaceFile } from '../fs-port.ts';
 import { isConsistent, proofHashesMax } from '../verify-merkle.ts';
 import { checkSignature, type NoteKey, parseSignedCheckpoint, type SignedCheckpoint } from '../verify-note.ts';
+import { keyFor, logOfShard } from '../verify-place.ts';
 import { sha256 } from '../verify-problems.ts';
 import type { WitnessKey } from './witness-key.ts';
 
@@ -23,7 +24,7 @@ export interface WitnessOptions {
   /** Where the last cosigned checkpoint of each log is kept: one small file a log. */
   readonly directory: string;
   readonly key: WitnessKey;
-  /** The logs that are witnessed; an origin may have several keys. */
+  /** The logs that are witnessed, and with each its shards, which sign by its key; an origin may have several keys. */
   readonly logs: readonly NoteKey[];
   readonly nowMs: () => number;
 }
@@ -37,16 +38,17 @@ export const witnessRequestBytesMax = 65_536;
  * a fork. It needs no trust in the log, and keeps nothing of its content.
  */
 export function createWitness(options: WitnessOptions): Witness {
-  /** By origin, so no more than there are logs: comparing and persisting are one step. */
+  /** By log, so no more than there are: comparing and persisting are one step. */
   const turns = new Map(options.logs.map(({ name }) => [name, createTurns(null)]));
 
   async function addCheckpoint(body: string): Promise<WitnessAnswer> {
     const request = parseRequest(body);
     if (request === null) return plain(400, 'malformed request');
     const { checkpoint } = request;
-    const inTurn = turns.get(checkpoint.origin);
+    // Shards of a log take their turns with it.
+    const inTurn = turns.get(checkpoint.origin) ?? turns.get(logOfShard(checkpoint.origin));
     if (inTurn === undefined) return plain(404, 'unknown log');
-    const keys = options.logs.filter(({ name }) => name === checkpoint.origin);
+    const keys = options.logs.flatMap((key) => keyFor([key], checkpoint.origin) ?? []);
     if (!keys.some((key) => checkSignature(checkpoint, key).kind === 'signed'))
       return plain(403, 'not signed by the log');
     if (request.oldSize > checkpoint.size) return plain(400, 'the old size is larger than the checkpoint');

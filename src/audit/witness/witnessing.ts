@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { Fault } from '../../lib/fault.ts';
-import { type FsPort, replaceFile } from '../fs-port.ts';
+import { type FsPort, nodeFs, replaceFile } from '../fs-port.ts';
+import { shardsIn } from '../shards.ts';
 import { pause, readPublished } from '../sinks/log-tail.ts';
 import type { TrustedWitness } from '../verify-trust.ts';
-import { type Asked, createWitnessClient } from './witness-client.ts';
+import { type Asked, createWitnessClient, type WitnessClient } from './witness-client.ts';
 
 export interface WitnessStatus {
   readonly witness: string;
@@ -22,6 +23,7 @@ export interface Witnessing {
 }
 
 export interface WitnessingOptions {
+  /** The log's own folder. Of its shards the last one is witnessed, once the one before is to its end. */
   readonly directory: string;
   readonly witnesses: readonly TrustedWitness[];
   readonly fs: FsPort;
@@ -45,9 +47,10 @@ export function witnessedPath(directory: string): string {
  * they are enough. A witness that is away or lies holds up nothing here: its lag tells, and that of the quorum.
  */
 export function startWitnessing(options: WitnessingOptions): Witnessing {
-  const { directory, witnesses, nowMs, quorum = 1 } = options;
+  const { witnesses, nowMs, quorum = 1 } = options;
   const stop = new AbortController();
-  const clients = witnesses.map((witness) => ({ witness, client: createWitnessClient(directory, witness) }));
+  let directory = lastTwoShards(options.directory)[0] ?? options.directory;
+  let clients = clientsFor(directory);
   const states = new Map(
     witnesses.map(({ name }) => [name, { atMs: null as number | null, failing: null as string | null }]),
   );
@@ -58,7 +61,28 @@ export function startWitnessing(options: WitnessingOptions): Witnessing {
   let kept = '';
   let wholeAtMs = nowMs();
 
+  function clientsFor(folder: string): { witness: TrustedWitness; client: WitnessClient }[] {
+    return witnesses.map((witness) => ({ witness, client: createWitnessClient(folder, witness) }));
+  }
+
   async function round(): Promise<void> {
+    if (!(await isToMove())) return roundAt();
+    const last = lastTwoShards(options.directory).at(-1) ?? directory;
+    // What the shard ended with is cosigned before the next one is turned to.
+    await roundAt();
+    if ((await readPublished(directory))?.note !== kept) return;
+    directory = last;
+    clients = clientsFor(directory);
+    await roundAt();
+  }
+
+  /** Whether a later shard has a published record, so that nothing more comes to this one. */
+  async function isToMove(): Promise<boolean> {
+    const last = lastTwoShards(options.directory).at(-1) ?? directory;
+    return last !== directory && ((await readPublished(last))?.size ?? 0) > 0;
+  }
+
+  async function roundAt(): Promise<void> {
     const beganMs = nowMs();
     const published = await readPublished(directory);
     if (published === null || published.note === kept) wholeAtMs = beganMs;
@@ -124,11 +148,30 @@ export function startWitnessing(options: WitnessingOptions): Witnessing {
   };
 }
 
+/** Folders of the last shards that may have to be witnessed: after a crash the end of one and the beginning of the next. */
+function lastTwoShards(home: string): string[] {
+  return shardsIn(nodeFs, home)
+    .slice(-2)
+    .map(({ folder }) => folder);
+}
+
 /**
  * Before a log is opened: whether a witness knows more of it than lies in the directory, which then was rolled back or is
  * a copy of another time. Null: none does, or none that can be reached says so.
  */
 export async function findAhead(
+  directory: string,
+  witnesses: readonly TrustedWitness[],
+  deadlineMs: number,
+): Promise<{ readonly witness: string; readonly size: number } | null> {
+  for (const folder of lastTwoShards(directory)) {
+    const ahead = await findAheadOf(folder, witnesses, deadlineMs);
+    if (ahead !== null) return ahead;
+  }
+  return null;
+}
+
+async function findAheadOf(
   directory: string,
   witnesses: readonly TrustedWitness[],
   deadlineMs: number,
