@@ -167,7 +167,7 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
       const here = segments.filter((segment) => segment.shard.number === shard.number);
       if (here.length > 0) await expireSegments(shard, here, shards.length > 1);
     }
-    const dropped = limits.shardsMs === null ? 0 : await expireShards(nowMs - limits.shardsMs);
+    const dropped = limits.shardsMs === null ? 0 : await expireShards(nowMs - limits.shardsMs, segments);
     if (epochs.length + segments.length + dropped > 0) {
       deps.observe.info('audit records expired', { count: segments.length, file: directory });
     }
@@ -192,13 +192,15 @@ export function createRetention(deps: RetentionDeps, limits: RetentionLimits): R
   }
 
   /** Shards whose last records expired before then, the oldest first: what explains the absence of others goes after these. */
-  async function expireShards(beforeMs: number): Promise<number> {
+  async function expireShards(beforeMs: number, justExpired: readonly AgedSegment[]): Promise<number> {
     let dropped = 0;
     const expiries = await index.ofKinds(['expire']);
     for (const shard of shardsIn(fs, directory).slice(0, -1)) {
       const log = logName(shard);
       const last = expiries.findLast(({ facts }) => facts?.['class'] === 'metadata' && facts['log'] === log);
       const isEmpty = fs.list(layout.segments(shard.folder)).length === 0;
+      // What was put on record a moment ago is not in the index yet.
+      if (justExpired.some((segment) => segment.shard.number === shard.number)) break;
       const isRead = deps.neededFrom() >= placeOf(shard.number + 1, 0);
       if (shard.name === '' || !isEmpty || !isRead || last === undefined || last.wallMs > beforeMs) break;
       if (await speaksOfOpen(shard)) break;

@@ -75,9 +75,6 @@ export async function checkRecords(check: RecordsToCheck): Promise<WalkedRecords
       unfinishedBytes = bytes.length - end;
     else problems.add('frames', `${place} at ${end}`, 'no intact frame stands here');
   }
-  if (state.next < covered) {
-    problems.add('records', 'segments', `they hold ${state.next} records, the checkpoint covers ${covered}`);
-  }
   return {
     open: state.open,
     known: state.known,
@@ -87,19 +84,27 @@ export async function checkRecords(check: RecordsToCheck): Promise<WalkedRecords
     hasBeginning: state.hasBeginning,
     conclude: async (later) => {
       for (const manifest of later) state.absence.explain(manifest);
-      const overdue = await judgeAbsence(check.keys, state, problems);
       const { absence, next, open } = state;
+      // An ended shard may have lost its last records rightly, too; of any other log they are always there.
+      if (next < covered) absence.gap(next, covered - 1);
+      const overdue = await judgeAbsence(check.keys, state, covered, problems);
       const expired = absence.expired();
-      return { count: next - expired, expired, overdue, openIntents: open.size, unfinishedBytes };
+      const isEndLost = next < covered && absence.unexplained().some(({ last }) => last === covered - 1);
+      const count = (isEndLost ? next : Math.max(next, covered)) - expired;
+      return { count, expired, overdue, openIntents: open.size, unfinishedBytes };
     },
   };
 }
 
 /** Returns the keys that should be gone and are not. */
-async function judgeAbsence(keys: string, state: Walk, problems: ProblemList): Promise<string[]> {
-  const { absence } = state;
-  for (const gap of absence.unexplained()) {
-    problems.add('records', 'segments', `records ${gap.first} to ${gap.last} are missing, and no record says why`);
+async function judgeAbsence(keys: string, state: Walk, covered: number, problems: ProblemList): Promise<string[]> {
+  const { absence, next } = state;
+  for (const { first, last } of absence.unexplained()) {
+    const isEnd = next < covered && last === covered - 1;
+    const what = isEnd
+      ? `they hold ${Math.max(first, next)} records, the checkpoint covers ${covered}`
+      : `records ${first} to ${last} are missing, and no record says why`;
+    problems.add('records', 'segments', what);
   }
   for (const lost of absence.lostExplanations()) {
     const what = `records ${lost.first} to ${lost.last} have expired, and what was to be kept of them is not there`;
@@ -121,8 +126,8 @@ function takeLink(manifest: object, state: Walk): void {
   const previous = member(facts, 'previous');
   if (isFirst && kind === 'open' && typeof previous === 'object') state.previous = previous;
   const next = member(facts, 'next');
-  // Nothing stands behind it, so the last word counts.
-  state.following = kind === 'close' && typeof next === 'string' ? next : null;
+  // Nothing stands behind it.
+  if (kind === 'close' && typeof next === 'string') state.following = next;
 }
 
 interface Walk {

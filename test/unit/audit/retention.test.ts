@@ -116,14 +116,14 @@ describe('expiry', () => {
     clock.advance(31 * dayMs);
     await exchange('e-2', 'alice');
     const before = remains(directory);
-    expect(await retention.expire()).toEqual({ epochs: 1, segments: 0 });
+    expect(await retention.expire()).toEqual({ epochs: 1, segments: 0, shards: 0 });
     expect([await opens('e-1'), await opens('e-2')]).toEqual([false, true]);
     expect(remains(directory)).toEqual({ ...before, epochs: before.epochs - 1 });
     expect(await problems()).toEqual([]);
 
     clock.advance(61 * dayMs);
     await exchange('e-3', 'alice');
-    expect(await retention.expire()).toEqual({ epochs: 1, segments: 1 });
+    expect(await retention.expire()).toEqual({ epochs: 1, segments: 1, shards: 0 });
     expect(await findRecords(directory, 'e-1')).toEqual([]);
     expect((await index.find({ exchange: 'e-1', limit: 10 })).records).toEqual([]);
     expect((await index.find({ exchange: 'e-3', limit: 10 })).records).toHaveLength(2);
@@ -159,10 +159,10 @@ describe('expiry', () => {
     clock.advance(100 * dayMs);
     await exchange('e-2', 'bob');
     await covered(log);
-    expect(await retention.expire()).toEqual({ epochs: 0, segments: 0 });
+    expect(await retention.expire()).toEqual({ epochs: 0, segments: 0, shards: 0 });
     expect(await opens('e-1')).toBe(true);
     await retention.release(hold.id, officer);
-    expect(await retention.expire()).toEqual({ epochs: 1, segments: 1 });
+    expect(await retention.expire()).toEqual({ epochs: 1, segments: 1, shards: 0 });
     expect(await problems()).toEqual([]);
   });
 
@@ -172,9 +172,9 @@ describe('expiry', () => {
     await exchange('e-1', 'alice');
     clock.advance(100 * dayMs);
     await exchange('e-2', 'bob');
-    expect(await retention.expire()).toEqual({ epochs: 1, segments: 0 });
+    expect(await retention.expire()).toEqual({ epochs: 1, segments: 0, shards: 0 });
     needed = 1_000;
-    expect(await retention.expire()).toEqual({ epochs: 0, segments: 1 });
+    expect(await retention.expire()).toEqual({ epochs: 0, segments: 1, shards: 0 });
   });
 
   test('a segment that cannot be read stops it: nobody knows what lies there', async () => {
@@ -192,7 +192,7 @@ describe('expiry', () => {
     await expect(retention.expire()).rejects.toMatchObject({ code: 'audit_unavailable' });
     expect(remains(directory)).toEqual(before);
     writeFileSync(path, bytes);
-    expect(await retention.expire()).toEqual({ epochs: 2, segments: 2 });
+    expect(await retention.expire()).toEqual({ epochs: 2, segments: 2, shards: 0 });
   });
 
   test('a hold counts after a restart that nothing told of it', async () => {
@@ -204,7 +204,7 @@ describe('expiry', () => {
     clock.advance(100 * dayMs);
     await second.exchange('e-2', 'bob');
     // What goes is what the second run wrote about itself.
-    expect(await second.retention.expire()).toEqual({ epochs: 1, segments: 1 });
+    expect(await second.retention.expire()).toEqual({ epochs: 1, segments: 1, shards: 0 });
     expect([await opens('e-1'), await problems()]).toEqual([true, []]);
   });
 
@@ -237,15 +237,15 @@ describe('a clock that jumps destroys nothing', () => {
     await first.retention.expire();
     clock.step(step);
     await first.exchange('e-2', 'alice');
-    expect(await first.retention.expire()).toEqual({ epochs: 0, segments: 0 });
+    expect(await first.retention.expire()).toEqual({ epochs: 0, segments: 0, shards: 0 });
     const second = await stack({ settleMs });
     clock.advance(47 * hour);
     await second.exchange('e-3', 'alice');
-    expect(await second.retention.expire()).toEqual({ epochs: 0, segments: 0 });
+    expect(await second.retention.expire()).toEqual({ epochs: 0, segments: 0, shards: 0 });
     clock.step(-step);
     clock.advance(hour);
     await second.exchange('e-4', 'alice');
-    expect(await second.retention.expire()).toEqual({ epochs: 0, segments: 0 });
+    expect(await second.retention.expire()).toEqual({ epochs: 0, segments: 0, shards: 0 });
     expect(await Promise.all(['e-1', 'e-2', 'e-3', 'e-4'].map(opens))).toEqual([true, true, true, true]);
     expect(await problems()).toEqual([]);
   });
@@ -255,7 +255,7 @@ describe('a clock that jumps destroys nothing', () => {
     await exchange('e-1', 'alice');
     clock.advance(31 * dayMs);
     await exchange('e-2', 'alice');
-    expect(await retention.expire()).toEqual({ epochs: 1, segments: 0 });
+    expect(await retention.expire()).toEqual({ epochs: 1, segments: 0, shards: 0 });
   });
 
   test('the steady clock goes on with the monotonic one, over restarts', async () => {
