@@ -235,7 +235,7 @@ function judge(
   const value = running.text.slice(start, matched);
   const found = judgeValue(rule, running, start, matched, value, followed, true);
   if (found !== null || !rule.retry?.test(value)) return found;
-  for (const end of shorterEnds(rule.value(), running.units, start, matched)) {
+  for (const end of shorterEnds(rule, running.units, start, matched)) {
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
     const shorter = judgeValue(rule, running, start, end, running.text.slice(start, end), false, false);
     if (shorter !== null) return shorter;
@@ -268,14 +268,23 @@ function isSupported(rule: CompiledRule, units: Uint16Array, start: number): boo
   return words !== null && hasContext(words, units, start);
 }
 
-/** Ends of the shorter matches, longest first. */
-function shorterEnds(dfa: Dfa, units: Uint16Array, start: number, matched: number): number[] {
+/** Ends of the shorter matches that may pass, longest first. */
+function shorterEnds(rule: CompiledRule, units: Uint16Array, start: number, matched: number): number[] {
+  const dfa = rule.value();
+  const wanted = rule.retryDigits?.(units, start, matched) ?? anyDigits;
   const ends: number[] = [];
   let state = dfa.start;
+  let digits = 0;
+  let isCounted = true;
   for (let at = start; at < matched; at++) {
-    if (state >= dfa.accepting) ends.push(at);
+    if (state >= dfa.accepting && ((wanted >>> Math.min(digits, 31)) & 1) === 1) ends.push(at);
     const unit = units[at] ?? 0;
+    if (unit === hash || unit > 0x40) isCounted = false;
+    else if (isCounted && unit >= 0x30 && unit <= 0x39) digits++;
     state = dfa.next[state + (unit < 0x80 ? (dfa.ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
   }
   return ends.reverse();
 }
+
+const anyDigits = -1;
+const hash = 0x23;

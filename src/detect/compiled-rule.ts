@@ -9,6 +9,7 @@ import type { Match, Rule, Verdict } from './rule.ts';
 export interface CompiledRule {
   readonly rule: Pick<Rule, 'id' | 'entity' | 'score'>;
   readonly retry: RegExp | null;
+  readonly retryDigits: ((units: Uint16Array, start: number, end: number) => number) | null;
   readonly maxLength: number;
   readonly isApart: boolean;
   readonly order: number;

@@ -2,11 +2,18 @@ import { type Anchors, buildAnchors } from './anchors.ts';
 import { contextCharsMax } from './rule.ts';
 
 /** A rule's context words as an automaton. */
-export type ContextWords = Anchors;
+export interface ContextWords extends Anchors {
+  /** Whether each of them has a letter. */
+  readonly haveLetters: boolean;
+}
 
 export function compileContext(words: readonly string[]): ContextWords {
-  return buildAnchors(words.map((anchor) => ({ owner: 0, anchor })));
+  const haveLetters = words.every((word) => [...word].some((char) => char.charCodeAt(0) >= firstLetter));
+  return { ...buildAnchors(words.map((anchor) => ({ owner: 0, anchor }))), haveLetters };
 }
+
+/** Digits and nearly all signs come before it. */
+const firstLetter = 0x41;
 
 /**
  * Whether one of the words stands near a match that begins at `start`. Only words to the left count, so that a stream
@@ -14,8 +21,10 @@ export function compileContext(words: readonly string[]): ContextWords {
  */
 export function hasContext(words: ContextWords, units: Uint16Array, start: number): boolean {
   const { next, shift, symbol, hit, hitFrom, hitLength } = words;
+  const from = nearFrom(units, start);
+  if (words.haveLetters && isWithoutLetters(units, from, start)) return false;
   let state = words.start;
-  for (let at = nearFrom(units, start); at < start; at++) {
+  for (let at = from; at < start; at++) {
     state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
     if (state < hit || isInsideWord(units, at + 1)) continue;
     const to = hitFrom[state - hit + 1] ?? 0;
@@ -26,18 +35,23 @@ export function hasContext(words: ContextWords, units: Uint16Array, start: numbe
   return false;
 }
 
+/** Numbers often stand among numbers. */
+function isWithoutLetters(units: Uint16Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if ((units[at] ?? 0) >= firstLetter) return false;
+  return true;
+}
+
 /** How many words back context is looked for. */
 const contextWordsMax = 6;
 
 function nearFrom(units: Uint16Array, start: number): number {
   const limit = Math.max(0, start - contextCharsMax);
   let words = 0;
-  let at = start;
-  for (; at > limit; at--) {
-    const begins = isSpace(units[at] ?? 0) && !isSpace(units[at - 1] ?? 0);
-    if (begins && ++words > contextWordsMax) break;
+  for (let at = start; at > limit; at--) {
+    // A word ends before each blank that stands behind none.
+    if (isSpace(units[at] ?? 0) && !isSpace(units[at - 1] ?? 0) && ++words > contextWordsMax) return at;
   }
-  return at;
+  return limit;
 }
 
 function isSpace(unit: number): boolean {

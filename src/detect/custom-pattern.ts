@@ -94,6 +94,7 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
   const rule: CompiledRule = {
     rule: { id, entity, score },
     retry: hasBounds ? /^/ : null,
+    retryDigits: null,
     maxLength: limits.customMatchCharsMax,
     isApart: false,
     order: 0,

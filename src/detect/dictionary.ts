@@ -105,6 +105,7 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
     const rule: CompiledRule = {
       rule: { id, entity, score },
       retry: null,
+      retryDigits: null,
       maxLength: entryMax,
       isApart: false,
       order,

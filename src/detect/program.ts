@@ -91,6 +91,7 @@ function compileRule(
   return {
     rule: { id, entity, score },
     retry: rule.retry ?? null,
+    retryDigits: rule.retryDigits ?? null,
     order,
     head: null,
     hasLead: rule.lead !== undefined,

@@ -62,6 +62,11 @@ export interface Rule {
   readonly verifies?: string;
   /** When the longest match fails its check and looks like this, shorter ones are tried. */
   readonly retry?: RegExp;
+  /**
+   * How many digits a shorter match must have to pass its check at all, a bit each: not counted are those behind `#` or a letter. Spares
+   * most of them; absent: any.
+   */
+  readonly retryDigits?: (units: Uint16Array, start: number, end: number) => number;
   /** Words (lower case) that raise the score by `contextBoost` when one stands within `contextCharsMax` to the left. */
   readonly context?: readonly string[];
   /** Of a match that is plausible and has no context; `proven` is 1. */

@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
-import { internationalNumberKind, isAssignedSomewhere } from '../validators/phone.ts';
+import { internationalLengths, internationalNumberKind, isAssignedNational } from '../validators/phone.ts';
 
 const context = [
   ...[
@@ -55,29 +55,38 @@ const northAmerican = /^(?:(?:\+|00)?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. 
 function phoneCheck({ text, units, start, end, value }: Match): Verdict {
   if (isPartOfNumber(units, start)) return 'wrong';
   const { numberEnd, count, run, isOneDigit, isCount } = readNumber(units, start, end);
-  if (count < 6 || (count < 13 && dateOrAddress.test(value))) return 'wrong';
+  if (count < 6 || (count < 13 && mayBeDateOrAddress(value.length - count, run) && dateOrAddress.test(value))) {
+    return 'wrong';
+  }
   const isInternational = opensInternational(units, start);
   if (count > 20 && !isInternational) return run >= 15 || isOneDigit ? 'wrong' : 'doubtful';
-  const isNational = !isInternational && (count === 10 || count === 11);
-  const number = isInternational || isNational ? value.slice(0, numberEnd - start) : '';
-  const digits = number.replace(/\D+/g, '');
   if (isInternational) {
-    const kind = internationalNumberKind(digits.replace(/^00/, ''));
-    if (kind === 'assigned' || (kind === 'possible' && number.includes('+'))) return 'plausible';
-  } else if (isNational) {
-    if (
-      northAmerican.test(number) &&
-      internationalNumberKind(digits.length === 10 ? `1${digits}` : digits) === 'assigned'
-    ) {
-      return 'plausible';
-    }
-    if (/^0[1-9]\d{8,9}$/.test(number) && !isCount && isLikelyTrunkNumber(digits) && !isOtherNumber(text, start))
-      return 'plausible';
+    const kind = internationalNumberKind(units, start, numberEnd);
+    if (kind === 'assigned' || (kind === 'possible' && value.includes('+'))) return 'plausible';
+  } else if (isNationalLength(count)) {
+    const number = value.slice(0, numberEnd - start);
+    // Of eleven digits the first is the calling code.
+    const from = count === 11 ? start + 1 : start;
+    if (northAmerican.test(number) && isAssignedNational(1, units, from, numberEnd)) return 'plausible';
+    // Some country has assigned it, whatever the digits: so say the number plans of those where a zero is dialled first.
+    if (trunkNumber.test(number) && !isCount && !isIsbn10(number) && !isOtherNumber(text, start)) return 'plausible';
   }
   // Too common a word to be context at a distance.
   if (count <= 15 && isToldToCall(text, units, start)) return 'plausible';
   // Two numbers in one run are longer than E.164 allows; fifteen digits and more in one group are no number at all.
   return run >= 15 || isOneDigit || isCount ? 'wrong' : 'doubtful';
+}
+
+const trunkNumber = /^0[1-9]\d{8,9}$/;
+
+/** How many digits a shorter match must have to be a number by itself. */
+function retryDigits(units: Uint16Array, start: number, end: number): number {
+  if (mayBeToldToCall(units, start)) return -1;
+  return opensInternational(units, start) ? internationalLengths(units, start, end) : (1 << 10) | (1 << 11);
+}
+
+function isNationalLength(count: number): boolean {
+  return count === 10 || count === 11;
 }
 
 function isOtherNumber(text: string, start: number): boolean {
@@ -141,13 +150,17 @@ function readNumber(units: Uint16Array, start: number, end: number): NumberRead 
 
 /** Whether a verb that goes with numbers stands right before. */
 function isToldToCall(text: string, units: Uint16Array, start: number): boolean {
+  if (!mayBeToldToCall(units, start)) return false;
+  return /(?:^|\W)(?:call|dial|ring|text):? ?$/i.test(text.slice(Math.max(0, start - 7), start));
+}
+
+/** Whether a word ends there with the last letter of one of those verbs. */
+function mayBeToldToCall(units: Uint16Array, start: number): boolean {
   let at = start - 1;
   if (units[at] === space) at--;
   if (units[at] === colon) at--;
-  // The last letters of those verbs, so that the expression is seldom needed.
   const letter = (units[at] ?? 0) | 0x20;
-  if (letter !== letterL && letter !== letterG && letter !== letterT) return false;
-  return /(?:^|\W)(?:call|dial|ring|text):? ?$/i.test(text.slice(Math.max(0, start - 7), start));
+  return letter === letterL || letter === letterG || letter === letterT;
 }
 
 /** `+`, or `00`, perhaps in a bracket. */
@@ -160,13 +173,14 @@ function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;
 }
 
-function isLikelyTrunkNumber(digits: string): boolean {
-  return !isIsbn10(digits) && isAssignedSomewhere(digits.slice(1));
-}
-
 /** Ten digits with the book's check digit. */
 function isIsbn10(digits: string): boolean {
   return digits.length === 10 && [...digits].reduce((sum, digit, i) => sum + (10 - i) * Number(digit), 0) % 11 === 0;
+}
+
+/** Two or three signs, and no more than a year's digits together. */
+function mayBeDateOrAddress(signs: number, run: number): boolean {
+  return (signs === 2 || signs === 3) && run <= 4;
 }
 
 const dateOrAddress =
@@ -222,6 +236,7 @@ export const phoneRules: readonly Rule[] = [
     after,
     // Only of what is a number by itself: a shorter doubtful one would be a piece of something else.
     retry: /^\(?(?:\+|00|0[1-9]\d{8}|(?:1[-. ])?\(?\d{3}\)?[-. ]?\d{3}[-. ]\d{4})/,
+    retryDigits,
     check: phoneCheck,
     context,
     score: 0.5,

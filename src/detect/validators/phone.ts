@@ -1,42 +1,115 @@
 import metadata from 'libphonenumber-js/max/metadata';
 
 /** Positions in a country's row of the metadata (libphonenumber-js `Metadata`, version 4). */
-const at = { code: 0, general: 2, lengths: 3, trunk: 5, types: 11 } as const;
-
-/**
- * Number plans from libphonenumber's metadata, used as data: one expression a calling code says whether a national number
- * is assigned. (The library's own finder is slow and knows one default country.)
- */
-const plans: ReadonlyMap<string, NumberPlan> = readPlans();
+const column = { code: 0, general: 2, lengths: 3, types: 11 } as const;
 
 interface NumberPlan {
+  /** Numbers of other lengths than `lengths` match nowhere in it. */
   readonly assigned: RegExp;
-  readonly lengths: ReadonlySet<number>;
+  /** A bit for each length that a national number may have. */
+  readonly lengths: number;
 }
 
 /**
- * What libphonenumber's `isValidNumber` and `isPossibleNumber` say of digits that begin with a calling code: assigned, of a
- * possible length, or neither.
+ * Number plans from libphonenumber's metadata, used as data, by calling code: one expression says whether a national number
+ * is assigned. (The library's own finder is slow and knows one default country.)
  */
-export function internationalNumberKind(digits: string): 'assigned' | 'possible' | null {
-  for (let length = 1; length <= 3; length++) {
-    const plan = plans.get(digits.slice(0, length));
-    if (!plan) continue;
-    const national = digits.slice(length);
-    // People write the trunk zero in brackets: +44 (0)20 …
-    const forms = national.startsWith('0') ? [national, national.slice(1)] : [national];
-    if (forms.some((form) => plan.assigned.test(form))) return 'assigned';
-    return forms.some((form) => plan.lengths.has(form.length)) ? 'possible' : null;
+const plans: readonly (NumberPlan | undefined)[] = readPlans();
+
+/**
+ * What libphonenumber's `isValidNumber` and `isPossibleNumber` say of the digits among some units, which begin with a calling
+ * code, perhaps with `00` before it: assigned, of a possible length, or neither.
+ */
+export function internationalNumberKind(
+  units: Uint16Array,
+  start: number,
+  end: number,
+): 'assigned' | 'possible' | null {
+  const number = readNumber(units, start, end);
+  if (number === null || !hasPossibleLength(number)) return null;
+  return isAssignedBy(number.plan, digitsAmong(units, number.from, end)) ? 'assigned' : 'possible';
+}
+
+/** Whether the digits among some units are an assigned number of the plan of a calling code, which is not among them. */
+export function isAssignedNational(code: number, units: Uint16Array, start: number, end: number): boolean {
+  const plan = plans[code];
+  return plan !== undefined && isAssignedBy(plan, digitsAmong(units, start, end));
+}
+
+function isAssignedBy({ assigned }: NumberPlan, national: string): boolean {
+  // People write the trunk zero in brackets: +44 (0)20 …
+  return assigned.test(national) || (national.startsWith('0') && assigned.test(national.slice(1)));
+}
+
+/** How many digits such a number may have in all, a bit each: of others the kind is null. */
+export function internationalLengths(units: Uint16Array, start: number, end: number): number {
+  const number = readNumber(units, start, end);
+  if (number === null) return 0;
+  const { plan, from, isTrunkZero } = number;
+  const plain = plan.lengths << digitsBetween(units, start, from);
+  return isTrunkZero ? plain | (plain << 1) : plain;
+}
+
+interface InternationalNumber {
+  readonly plan: NumberPlan;
+  /** Where the national number begins, and how many digits it has. */
+  readonly from: number;
+  readonly count: number;
+  readonly isTrunkZero: boolean;
+}
+
+function readNumber(units: Uint16Array, start: number, end: number): InternationalNumber | null {
+  let at = nextDigit(units, start, end);
+  if (units[at] === zero) {
+    const second = nextDigit(units, at + 1, end);
+    if (units[second] === zero) at = nextDigit(units, second + 1, end);
   }
-  return null;
+  let code = 0;
+  let plan: NumberPlan | undefined;
+  for (let length = 0; !plan && length < codeDigitsMax && at < end; length++) {
+    code = 10 * code + (units[at] ?? zero) - zero;
+    if (code === 0) return null;
+    plan = plans[code];
+    at = nextDigit(units, at + 1, end);
+  }
+  if (!plan) return null;
+  const isTrunkZero = at < end && units[at] === zero;
+  return { plan, from: at, count: digitsBetween(units, at, end), isTrunkZero };
 }
 
-/** Whether digits with a trunk zero are an assigned mobile or fixed number of some country. */
-export function isAssignedSomewhere(national: string): boolean {
-  return trunkZeroPlans.some((plan) => plan.test(national));
+/** None is the beginning of another, none begins with zero. */
+const codeDigitsMax = 3;
+const zero = 0x30;
+
+function nextDigit(units: Uint16Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && !isDigit(units[at] ?? 0)) at++;
+  return at;
 }
 
-const trunkZeroPlans: readonly RegExp[] = readTrunkZeroPlans();
+function isDigit(unit: number): boolean {
+  return unit >= zero && unit <= 0x39;
+}
+
+function digitsBetween(units: Uint16Array, start: number, end: number): number {
+  let count = 0;
+  for (let at = start; at < end; at++) if (isDigit(units[at] ?? 0)) count++;
+  return count;
+}
+
+function digitsAmong(units: Uint16Array, start: number, end: number): string {
+  let digits = '';
+  for (let at = start; at < end; at++) if (isDigit(units[at] ?? 0)) digits += String.fromCharCode(units[at] ?? 0);
+  return digits;
+}
+
+function hasPossibleLength({ plan, count, isTrunkZero }: InternationalNumber): boolean {
+  return hasLength(plan, count) || (isTrunkZero && hasLength(plan, count - 1));
+}
+
+function hasLength(plan: NumberPlan, length: number): boolean {
+  return length < 32 && ((plan.lengths >>> length) & 1) === 1;
+}
 
 function rows(): readonly (readonly unknown[])[] {
   const tables: Readonly<Record<string, unknown>> = { ...metadata };
@@ -46,35 +119,26 @@ function rows(): readonly (readonly unknown[])[] {
 }
 
 /** Patterns of the kinds of number, or the general one where kinds are not told apart. */
-function patternsOf(row: readonly unknown[], kinds?: number): readonly string[] {
-  const types: unknown = row[at.types];
-  const patterns = (Array.isArray(types) ? types.slice(0, kinds) : [])
+function patternsOf(row: readonly unknown[]): readonly string[] {
+  const types: unknown = row[column.types];
+  const patterns = (Array.isArray(types) ? types : [])
     .map((type: unknown) => (Array.isArray(type) ? type[0] : undefined))
     .filter((pattern) => typeof pattern === 'string' && pattern !== '');
-  return patterns.length > 0 ? patterns : [String(row[at.general])];
+  return patterns.length > 0 ? patterns : [String(row[column.general])];
 }
 
-function readPlans(): Map<string, NumberPlan> {
-  const byCode = new Map<string, { patterns: string[]; lengths: Set<number> }>();
+function readPlans(): (NumberPlan | undefined)[] {
+  const byCode: ({ readonly patterns: Set<string>; lengths: number } | undefined)[] = [];
   for (const row of rows()) {
-    const code = String(row[at.code]);
-    const plan = byCode.get(code) ?? { patterns: [], lengths: new Set() };
-    byCode.set(code, plan);
-    plan.patterns.push(...patternsOf(row));
-    const lengths: unknown = row[at.lengths];
-    if (Array.isArray(lengths)) for (const length of lengths) plan.lengths.add(Number(length));
+    const code = Number(row[column.code]);
+    const plan = byCode[code] ?? { patterns: new Set(), lengths: 0 };
+    byCode[code] = plan;
+    // Countries that share a code share some of their patterns.
+    for (const pattern of patternsOf(row)) plan.patterns.add(pattern);
+    const lengths: unknown = row[column.lengths];
+    if (Array.isArray(lengths)) for (const length of lengths) plan.lengths |= 1 << Number(length);
   }
-  return new Map(
-    [...byCode].map(([code, { patterns, lengths }]) => [
-      code,
-      { assigned: new RegExp(`^(?:${patterns.join('|')})$`), lengths },
-    ]),
+  return Array.from(byCode, (plan) =>
+    plan ? { assigned: new RegExp(`^(?:${[...plan.patterns].join('|')})$`), lengths: plan.lengths } : undefined,
   );
-}
-
-/** Fixed and mobile numbers of the countries where a national number is dialled with a leading zero. */
-function readTrunkZeroPlans(): RegExp[] {
-  return rows()
-    .filter((row) => row[at.trunk] === '0')
-    .map((row) => new RegExp(`^(?:${patternsOf(row, 2).join('|')})$`));
 }

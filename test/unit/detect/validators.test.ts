@@ -5,7 +5,11 @@ import { entropy } from '../../../src/detect/validators/entropy.ts';
 import { isIban, mod97 } from '../../../src/detect/validators/iban.ts';
 import { keccak256Hex } from '../../../src/detect/validators/keccak.ts';
 import { passesLuhn } from '../../../src/detect/validators/luhn.ts';
-import { internationalNumberKind, isAssignedSomewhere } from '../../../src/detect/validators/phone.ts';
+import {
+  internationalLengths,
+  internationalNumberKind,
+  isAssignedNational,
+} from '../../../src/detect/validators/phone.ts';
 import { isPlaceholder } from '../../../src/detect/validators/placeholder.ts';
 import { isNamedAboutSecret, nameBefore } from '../../../src/detect/validators/secret-name.ts';
 import { looksLikePassword, looksRandom, looksScrambled } from '../../../src/detect/validators/secret-shape.ts';
@@ -75,14 +79,25 @@ test.each([
   { digits: '442079460958', want: 'assigned' },
   { digits: '4402079460958', want: 'assigned' },
   { digits: '421123456789', want: 'possible' },
+  { digits: '+44 (0)20 7946 0958', want: 'assigned' },
+  { digits: '0041 44 668 18 00', want: 'assigned' },
+  { digits: '000 41 44 668 18 00', want: null },
   { digits: '999123456789', want: null },
   { digits: '1', want: null },
 ])('$digits is $want', ({ digits, want }) => {
-  expect(internationalNumberKind(digits)).toBe(want);
+  const { units, start, end } = wholeValue(digits);
+  expect(internationalNumberKind(units, start, end)).toBe(want);
+  const count = digits.replace(/\D/g, '').length;
+  expect((internationalLengths(units, start, end) >>> count) & 1).toBe(Number(want !== null));
 });
 
-test('a national number is known without its trunk zero', () => {
-  expect([isAssignedSomewhere('612457898'), isAssignedSomewhere('000000000')]).toEqual([true, false]);
+test('a national number is assigned by the plan of its calling code', () => {
+  const numbers = ['4155552671', '1155552671', '415555267'].map(wholeValue);
+  expect(numbers.map(({ units, start, end }) => isAssignedNational(1, units, start, end))).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 test.each([
