@@ -113,7 +113,8 @@ export function createRecordedStore(
       const stepped = step(row.approval, clock.nowMs());
       if (!stepped.ok) {
         if (stepped.error.kind !== 'due') return stepped;
-        await expireNow(id);
+        // It has waited as long as this call may.
+        if (isLost(await expireNow(id))) break;
         contention.progressed();
         continue;
       }
@@ -135,7 +136,7 @@ export function createRecordedStore(
       const nowMs = clock.nowMs();
       const latest = await table.latest(opening.digest);
       if (latest !== null && isDue(latest.approval, nowMs)) {
-        await expireNow(latest.approval.id);
+        if (isLost(await expireNow(latest.approval.id))) break;
         contention.progressed();
         continue;
       }
@@ -160,7 +161,7 @@ export function createRecordedStore(
       const foreseen = consume(row.approval, clock.nowMs());
       if (!foreseen.ok) {
         if (foreseen.error.kind !== 'due') return foreseen;
-        await expireNow(id);
+        if (isLost(await expireNow(id))) break;
         contention.progressed();
         continue;
       }
@@ -262,6 +263,11 @@ function keepingOf(approval: Approval, keptMs: number): Keeping {
   const grantMs = approval.state === 'pending' ? Math.round(approval.terms.grant.ttlS * 1000) : 0;
   const purgeAtMs = lastMs + grantMs + keptMs;
   return { nextAtMs: deadlineMs(approval) ?? purgeAtMs, purgeAtMs };
+}
+
+/** Another transition is on its way, and its author may be dead: a sweep ends it. */
+function isLost(outcome: Outcome): boolean {
+  return !outcome.ok && outcome.error.kind === 'lost_race';
 }
 
 /** Whether the same call was answered before: then its decision stands on the approval. */

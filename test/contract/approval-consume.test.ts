@@ -5,7 +5,7 @@ import { openLevelTable } from '../../src/approval/level-store.ts';
 import { createRecordedStore } from '../../src/approval/recorded-store.ts';
 import { createRedisClient } from '../../src/approval/redis-client.ts';
 import { openRedisTable } from '../../src/approval/redis-store.ts';
-import { isForced } from '../../src/approval/state-machine.ts';
+import { approve, isForced } from '../../src/approval/state-machine.ts';
 import type { ApprovalStore, OnTransition } from '../../src/approval/store.ts';
 import type { ApprovalTable } from '../../src/approval/table.ts';
 import { Fault } from '../../src/lib/fault.ts';
@@ -215,6 +215,37 @@ describe.each(implementations)('a use of a grant: $name', ({ open }) => {
   });
 });
 
+test.each(implementations)(
+  'who asks again about what is due and was half decided by the dead waits as long as for anything else: $name',
+  async ({ open }) => {
+    const table = await open();
+    let reads = 0;
+    const read = (id: string) => {
+      reads += 1;
+      return table.read(id);
+    };
+    const clock = handClock();
+    const store = createRecordedStore(
+      { ...table, read, close: async () => {} },
+      { clock, onTransition: async () => {} },
+      { contentionMs: 20 },
+    );
+    const asked = await opened(store, 1);
+    const decided = approve(asked, { ...ada, atMs: startMs });
+    if (!decided.ok) throw new Error(decided.error.kind);
+    expect(await table.stage(decided.value, startMs)).toBe(true);
+    clock.move(asked.pendingUntilMs - startMs);
+    reads = 0;
+    await expect(opened(store, 1)).rejects.toMatchObject({ code: 'approval_unavailable' });
+    // So many fit into the time; not as many for each of as many tries.
+    expect(reads).toBeLessThan(12);
+    clock.move(10_000);
+    await store.sweep();
+    // What was decided in time counts, and its grant was not used in time.
+    expect((await opened(store, 1, 'a', 'b')).id).toBe('b');
+  },
+);
+
 test('whoever has seen the grant needs one call of Redis that runs one command, and has its record before the second', async () => {
   const url = redis.url;
   const admin = new Redis(url);
@@ -274,9 +305,9 @@ async function stand(
   return { store: createRecordedStore(table, { clock, onTransition }, { retentionMs }), clock, recorded };
 }
 
-async function opened(store: ApprovalStore, uses: number, id = 'a'): Promise<Approval> {
+async function opened(store: ApprovalStore, uses: number, digest = 'a', id = digest): Promise<Approval> {
   const wanted = terms({ grant: { uses, ttlS: 300 } });
-  return (await store.open({ id, digest: id, held: held(), terms: wanted })).approval;
+  return (await store.open({ id, digest, held: held(), terms: wanted })).approval;
 }
 
 function approvalOf(outcome: Awaited<ReturnType<ApprovalStore['consume']>>): Approval {
