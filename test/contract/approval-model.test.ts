@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Approval } from '../../src/approval/approval.ts';
 import { createLevelStore } from '../../src/approval/level-store.ts';
@@ -37,6 +38,8 @@ afterAll(() => redis.close());
 type Build = (clock: HandClock, onTransition: OnTransition) => Promise<Built>;
 interface Built {
   readonly stores: readonly ApprovalStore[];
+  /** Looks at what lies in the database itself. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -48,6 +51,7 @@ const implementations: readonly { readonly name: string; readonly build: Build }
       const store = await createLevelStore({ directory }, { clock, onTransition });
       return {
         stores: [store],
+        check: async () => {},
         close: async () => {
           await store.close();
           remove();
@@ -65,6 +69,7 @@ const implementations: readonly { readonly name: string; readonly build: Build }
       const stores = await Promise.all([open(), open(), open()]);
       return {
         stores,
+        check: () => checkKeys(options.prefix),
         close: async () => {
           await Promise.all(stores.map((store) => store.close()));
         },
@@ -202,6 +207,7 @@ describe.each(implementations)('approvals match the model: $name', ({ build }) =
         try {
           const real = { stores: built.stores, clock, recorded, ids: [] };
           await fc.asyncModelRun(() => ({ model: new Model(), real }), run);
+          await built.check();
         } finally {
           await built.close();
         }
@@ -234,6 +240,7 @@ describe.each(implementations)('approvals match the model: $name', ({ build }) =
             const succeeded = outcomes.filter(({ what }) => what === 'used').length;
             await checkHistory(recorded, storeOf(built.stores, 1), clock);
             expect(recorded.filter(isConsumption).length).toBe(succeeded);
+            await built.check();
           } finally {
             await built.close();
           }
@@ -243,6 +250,24 @@ describe.each(implementations)('approvals match the model: $name', ({ build }) =
     );
   });
 });
+
+/** Whatever was done: no key without an end, none outside of the slot, none that another run or another program could have. */
+async function checkKeys(prefix: string): Promise<void> {
+  const admin = new Redis(redis.url);
+  try {
+    const keys = await admin.keys('*');
+    const wrong: string[] = [];
+    for (const key of keys) {
+      const ttlMs = await admin.pttl(key);
+      // -2: it has gone in the meantime.
+      if (ttlMs === -1 || !/^model-\d+:\{approval\}:/.test(key)) wrong.push(`${key} ${ttlMs}`);
+    }
+    expect(wrong).toEqual([]);
+    await admin.del(...keys.filter((key) => key.startsWith(prefix)), 'none');
+  } finally {
+    admin.disconnect();
+  }
+}
 
 function stepped(step: Step): Approval {
   if (!step.ok) throw new Error(`the machine refused: ${step.error.kind}`);
