@@ -1,6 +1,7 @@
 import { Fault } from '../lib/fault.ts';
 import type { RandomBytes } from '../lib/ids.ts';
-import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
+import type { SealedBatch } from './batch-sealer.ts';
+import { type Checkpointer, createCheckpointer, packLeaves } from './checkpointer.ts';
 import { type FsPort, replaceFile } from './fs-port.ts';
 import { rawPublicKey } from './keys.ts';
 import { layout } from './layout.ts';
@@ -11,6 +12,8 @@ import type { FromWriter, ToWriter, WriterInit } from './writer-protocol.ts';
 
 export interface WriterHost {
   receive(message: ToWriter): void;
+  /** The next of the batches that are sealed elsewhere, in their order. */
+  receiveSealed(batch: SealedBatch): void;
   /** Lets go of everything, as a crash would. Resolves when nothing is written any more. */
   stop(): Promise<void>;
 }
@@ -31,6 +34,9 @@ export function startWriterHost(
   let watch: NodeJS.Timeout | null = null;
   let isSpaceLow = false;
   let isOver = false;
+  /** Places of batches that are sealed elsewhere, and such batches: whichever comes first waits for the other. */
+  const places: ((batch: SealedBatch) => void)[] = [];
+  const sealed: SealedBatch[] = [];
 
   function fail(fault: Fault, isDamaged: boolean): void {
     if (isOver) return;
@@ -80,7 +86,7 @@ export function startWriterHost(
       onPublished: (size) => post({ kind: 'published', size }),
       onFailure: (error) => fail(Fault.from(error, 'audit_unavailable'), false),
     });
-    publisher.add(recovered.uncovered);
+    publisher.add(packLeaves(recovered.uncovered));
     checkpointer = publisher;
     return createWriter({
       fs,
@@ -95,9 +101,18 @@ export function startWriterHost(
       link: recovered.link,
       openIntents: recovered.nextSequence === 0 ? new Map(init.openIntents) : recovered.openIntents,
       isMoreWaiting,
-      onDurable: (sequence) => post({ kind: 'durable', sequence }),
+      onDurable: (sequence, batches) => post({ kind: 'durable', sequence, batches }),
       onFailure: (fault) => fail(fault, false),
     });
+  }
+
+  function fillPlaces(): void {
+    for (let batch = sealed[0]; batch !== undefined; batch = sealed[0]) {
+      const fill = places.shift();
+      if (fill === undefined) return;
+      sealed.shift();
+      fill(batch);
+    }
   }
 
   function look(): void {
@@ -130,6 +145,10 @@ export function startWriterHost(
         case 'batch':
           writer.commit(Buffer.from(message.batch.buffer, message.batch.byteOffset, message.batch.byteLength));
           return;
+        case 'elsewhere':
+          places.push(writer.reserve());
+          fillPlaces();
+          return;
         case 'close':
           closeWriter(writer).then(
             (openIntents) => {
@@ -141,6 +160,10 @@ export function startWriterHost(
           );
           return;
       }
+    },
+    receiveSealed: (batch) => {
+      sealed.push(batch);
+      fillPlaces();
     },
     stop,
   };

@@ -24,6 +24,8 @@ export interface WriterInit {
 export type ToWriter =
   | { readonly kind: 'epoch'; readonly id: string; readonly key: Uint8Array }
   | { readonly kind: 'batch'; readonly batch: Uint8Array }
+  /** The place of a batch that is sealed elsewhere and comes by itself (`WriterHost.receiveSealed`). */
+  | { readonly kind: 'elsewhere' }
   | { readonly kind: 'close' };
 
 export type FromWriter =
@@ -38,7 +40,8 @@ export type FromWriter =
       readonly checkpointSize: number;
       readonly freeBytes: number;
     }
-  | { readonly kind: 'durable'; readonly sequence: number }
+  /** All records up to this one are on stable storage; of so many batches since it was last told. */
+  | { readonly kind: 'durable'; readonly sequence: number; readonly batches: number }
   | { readonly kind: 'published'; readonly size: number }
   /** Free space fell below the floor, or is above it again. */
   | { readonly kind: 'space'; readonly isLow: boolean; readonly freeBytes: number }
