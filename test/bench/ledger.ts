@@ -14,7 +14,11 @@ import type { AuditEntry, AuditLog, SealedBodySource } from '../../src/audit/ent
 import type { FileLog } from '../../src/audit/file-log.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
 import { openTestLog } from '../support/audit.ts';
+import { aliveByThread, inProbedProcess } from './alive.ts';
+import { startIdleThread, stolenTicks } from './idle-thread.ts';
 import { cpuBetween, threadCpu } from './thread-cpu.ts';
+
+inProbedProcess();
 
 const { values } = parseArgs({
   options: {
@@ -73,6 +77,9 @@ try {
   await load(log, 2, rate);
   const harness = await harnessCpu();
   const acks = ackTimes();
+  const aliveBefore = await aliveByThread();
+  const idle = startIdleThread(seconds);
+  const ticks = stolenTicks();
   const watch = watchLog(log);
   const cpu = process.cpuUsage();
   const threads = threadCpu();
@@ -81,7 +88,10 @@ try {
   const took = (performance.now() - started) / 1000;
   const used = process.cpuUsage(cpu);
   const { eventLoop, busiest, others } = cpuBetween(threads, threadCpu());
+  const ticksAfter = stolenTicks();
+  const idleLate = await idle.stop();
   watch.stop();
+  const aliveAfter = await aliveByThread();
   await log.close();
   const acksMs = acks.all();
   const records = acksMs.length;
@@ -97,12 +107,21 @@ try {
   print('cores', ((used.user + used.system - harness) / took / 1e6).toFixed(2));
   print('ack ms', quantiles(acksMs));
   print('ack ms, median second', quantiles(acks.medianSecond()));
+  print('  asked late by, ms', quantiles(acks.lateness()));
+  print('  an idle thread woke late', quantiles(idleLate));
+  if (ticks !== null && ticksAfter !== null) {
+    const stolen = (100 * (ticksAfter.stolen - ticks.stolen)) / (ticksAfter.all - ticks.all);
+    print('  taken by the host, %', stolen.toFixed(1));
+  }
   print('signed head behind, ms', quantiles(watch.behindMs));
   print('RSS MB, by fifths', fifths(watch.rssMb).join(' '));
   print('  grew in the second half', `${perMinute(watch.rssMb.slice(watch.rssMb.length / 2)).toFixed(1)} MB a minute`);
   print("  event loop's heap, by fifths", fifths(watch.heapMb).join(' '));
   print('  its buffers, by fifths', fifths(watch.buffersMb).join(' '));
+  print('alive MB, before', aliveBefore);
+  print('alive MB, after', aliveAfter);
   print('raw fdatasync ms', quantiles(rawSyncs(join(directory, 'raw'))));
+  if (rate > 0) print('  the same load, raw', quantiles(rawLoad(join(directory, 'raw'))));
 } finally {
   rmSync(directory, { recursive: true });
 }
@@ -158,7 +177,9 @@ function fifths(sample: readonly number[]): string[] {
 }
 
 interface AckTimes {
-  add(ms: number, second: number): void;
+  /** `lateMs`: by how much later than it was due it was asked for. */
+  add(ms: number, second: number, lateMs: number): void;
+  lateness(): readonly number[];
   all(): readonly number[];
   /** Those of the second whose 99th percentile is the median of all: what the run was like but for its bad moments. */
   medianSecond(): readonly number[];
@@ -168,14 +189,17 @@ interface AckTimes {
 function ackTimes(): AckTimes {
   const times = new Float32Array(Math.ceil((rate === 0 ? 20_000 : rate) * (seconds + 1))).fill(-1);
   const secondOf = new Uint16Array(times.length).fill(1);
+  const late = new Float32Array(times.length).fill(-1);
   let count = 0;
   return {
-    add: (ms, second) => {
+    add: (ms, second, lateMs) => {
       times[count] = ms;
+      late[count] = lateMs;
       secondOf[count] = second;
       if (count < times.length) count += 1;
     },
     all: () => [...times.subarray(0, count)],
+    lateness: () => [...late.subarray(0, count)],
     medianSecond: () => {
       const bySecond = Array.from({ length: seconds + 1 }, (): number[] => []);
       for (let i = 0; i < count; i++) bySecond[secondOf[i] ?? 0]?.push(times[i] ?? 0);
@@ -212,11 +236,12 @@ async function load(
     const due = rate === 0 ? sent + 256 - waiting : ((now - start) / 1000) * rate;
     for (; sent < due; sent++) {
       const at = performance.now();
+      const lateMs = rate === 0 ? 0 : at - start - (sent / rate) * 1000;
       waiting += 1;
       const one = log.append(entry(sent)).then(
         () => {
           waiting -= 1;
-          onAck(performance.now() - at, Math.floor((at - start) / 1000));
+          onAck(performance.now() - at, Math.floor((at - start) / 1000), lateMs);
         },
         () => {
           waiting -= 1;
@@ -277,6 +302,29 @@ function rawSyncs(path: string): number[] {
     writeSync(fd, record);
     fdatasyncSync(fd);
     tookMs.push(performance.now() - at);
+  }
+  closeSync(fd);
+  return tookMs;
+}
+
+/** As many bytes a second as the log was offered, in groups of 20 ms at most, by a loop that does nothing else: the disk's own part. */
+function rawLoad(path: string): number[] {
+  const fd = openSync(path, 'w');
+  const record = bodies * bytes + 1_500;
+  const groups = Buffer.alloc(Math.ceil(record * rate * 0.02), 1);
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  const tookMs: number[] = [];
+  const start = performance.now();
+  let sent = 0;
+  for (let now = start; now - start < 5_000; now = performance.now()) {
+    const due = Math.floor(((now - start) / 1000) * rate) - sent;
+    if (due > 0) {
+      writeSync(fd, groups.subarray(0, Math.min(groups.length, due * record)));
+      fdatasyncSync(fd);
+      tookMs.push(performance.now() - now);
+      sent += due;
+    }
+    Atomics.wait(pause, 0, 0, 1);
   }
   closeSync(fd);
   return tookMs;
