@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodeFs } from '../../src/audit/fs-port.ts';
+import { logsIn } from '../../src/audit/logs.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
+import { verifyShards } from '../../src/audit/verify-shards.ts';
 import { bareEntry, openTestLog } from '../support/audit.ts';
 import { inlineWriter } from '../support/audit-fs.ts';
 import { isWholeByTessera } from '../support/tessera.ts';
@@ -41,6 +43,23 @@ describe("Go's checksum database client reads the log", () => {
     expect(problems).toEqual([]);
     expect(verifyByGo(directory)).toEqual({ status: 0, said: `OK ${records} ${head}` });
     expect(isWholeByTessera(directory, records, head)).toBe(true);
+  });
+
+  test('of each shard of a log by itself', async () => {
+    const directory = join(root, 'shards');
+    const shard = { byMonth: false, recordsMax: 200 };
+    const log = await openTestLog(directory, { startWriter: inlineWriter(nodeFs), shard });
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all(Array.from({ length: 150 }, () => log.append(bareEntry('policy'))));
+    }
+    await log.close();
+    const reports = await verifyShards({ folders: await logsIn(directory), optionsOf: () => ({}) });
+    expect(reports.length).toBeGreaterThan(2);
+    for (const { folder, checkpointed, root: head, problems } of reports) {
+      expect(problems).toEqual([]);
+      expect(verifyByGo(folder)).toEqual({ status: 0, said: `OK ${checkpointed} ${head}` });
+      expect(isWholeByTessera(folder, checkpointed, head)).toBe(true);
+    }
   });
 
   test('and refuses one of which a leaf was changed', async () => {
