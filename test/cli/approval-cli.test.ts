@@ -252,6 +252,51 @@ describe('approvals', () => {
     expect((await asApprover('by-request', '--exchange', 'a', '--digest', 'b')).code).toBe(2);
   });
 
+  test('revoke: by who decides, not by who asked, once; alone and in a batch', async () => {
+    const [one, two] = [await holdOne('Revoke one.'), await holdOne('Revoke two.')];
+    const early = await asApprover('revoke', one.id);
+    expect([early.code, early.stderr]).toEqual([4, expect.stringMatching(/not_approved/)]);
+    await stack.decide('approve', one.id);
+    await stack.decide('approve', two.id);
+    const notTheirs = await approvals(stack.tokens.requester, 'revoke', one.id);
+    expect([notTheirs.code, notTheirs.stdout]).toEqual([1, '']);
+    const revoked = await asApprover('revoke', one.id, '--reason', 'a mistake', '--json');
+    expect([revoked.code, jsonLines(revoked.stdout)]).toMatchObject([
+      0,
+      [
+        {
+          id: one.id,
+          state: 'revoked',
+          decisions: [{ verdict: 'approve' }, { verdict: 'revoke', reason: 'a mistake' }],
+        },
+      ],
+    ]);
+    const both = await asApprover('batch', 'revoke', one.id, two.id, '--reason', 'both');
+    expect([both.code, both.stdout]).toEqual([
+      1,
+      expect.stringMatching(
+        new RegExp(`^${one.id} is as it was: already_resolved: revoked.*\n${two.id} is revoked\n$`),
+      ),
+    ]);
+    const retried = await stack.chat(`${risky} Revoke one.`, { extra: { model: 'scripted-1' } });
+    const told = await retried.json();
+    expect([retried.status, told]).toMatchObject([403, { error: { code: 'approval_revoked' } }]);
+    expect(JSON.stringify(told)).toContain('a mistake');
+  });
+
+  test('list: by group, by session, and what auditors wait for', async () => {
+    const { id } = await holdOne('List by group.', 'model-g');
+    const shown = jsonLines((await asApprover('list', '--model', 'model-g', '--json')).stdout)[0];
+    const ids = async (...args: readonly string[]) =>
+      jsonLines((await asApprover('list', '--model', 'model-g', '--json', ...args)).stdout).map((one) => one['id']);
+    expect(await ids('--group', 'production-approvers', '--session', String(shown?.['session']))).toEqual([id]);
+    expect(await ids('--group', 'others')).toEqual([]);
+    expect(await ids('--session', 'another')).toEqual([]);
+    expect(await ids('--direction', 'reveal')).toEqual([]);
+    const wrong = await asApprover('list', '--direction', 'sideways');
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/request, response or reveal/)]);
+  });
+
   test('exit codes tell a refusal from a conflict; a repetition with a request id is neither', async () => {
     const { id } = await holdOne('Exit.');
     const own = await approvals(stack.tokens.requester, 'approve', id);
