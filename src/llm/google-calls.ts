@@ -1,5 +1,5 @@
 import { type JsonNode, memberOf, stringMember } from './json-source.ts';
-import type { NameOf } from './walk.ts';
+import type { NameOf } from './walk-state.ts';
 
 /** Tells the function calls of one stream apart, for the keys of their running arguments. */
 export interface CallNames {

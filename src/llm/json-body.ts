@@ -3,6 +3,7 @@ import { err, ok, type Result } from '../lib/result.ts';
 import type { Sliced } from '../lib/slices.ts';
 import { type Conversation, emptyConversation, type SealedKind, type Segment } from './conversation.ts';
 import type { BodyError, ParsedBody } from './dialect.ts';
+import type { FoundText, Host, Walk } from './found-text.ts';
 import { type Edit, editedParts } from './json-edit.ts';
 import { createJsonParser } from './json-parser.ts';
 import { createJsonBudget, type JsonBudget, type JsonNode } from './json-source.ts';
@@ -10,7 +11,7 @@ import { escaping, isAsciiStyle, jsonString, judgingStyle } from './json-string.
 import { countBlocks, omitBlocks } from './sealed-blocks.ts';
 import type { Shape } from './shape.ts';
 import { decodingUtf8, encodingUtf8 } from './utf8.ts';
-import { type FoundText, type Host, type Walk, walkBody } from './walk.ts';
+import { walkBody } from './walk.ts';
 
 /** What a dialect knows of a body beside its texts. */
 export type Summary = Omit<Conversation, 'segments' | 'uninspected'>;

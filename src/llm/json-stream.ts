@@ -1,10 +1,12 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { BodyError, EventDelta, EventDependent, EventReading, EventText, StreamReader } from './dialect.ts';
+import type { Walk } from './found-text.ts';
 import { parseJson } from './json-parser.ts';
 import type { JsonNode } from './json-source.ts';
 import type { Shape } from './shape.ts';
-import { type NameOf, type Walk, walkEvent } from './walk.ts';
+import { walkEvent } from './walk.ts';
+import type { NameOf } from './walk-state.ts';
 
 /** How a dialect's events name and end their running texts. */
 export interface StreamRules {

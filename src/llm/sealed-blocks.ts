@@ -1,7 +1,7 @@
 import type { OmittedCount, SealedKind } from './conversation.ts';
+import type { SealedBlock, Walk } from './found-text.ts';
 import type { Edit } from './json-edit.ts';
 import type { JsonArrayNode, JsonObjectNode } from './json-source.ts';
-import type { SealedBlock, Walk } from './walk.ts';
 
 /**
  * Takes sealed blocks out of a JSON source. Each takes one comma along: the one before it, with the white space on both sides of that, when
