@@ -22,7 +22,8 @@ interface Slice {
 
 const seconds = Number(option('--seconds') ?? 40);
 const sliceMs = 600;
-const warmUpExchanges = 2_000;
+/** Until then the compiler is still at work on what a service in use has compiled long since. */
+const warmUpExchanges = 8_000;
 const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
 
 await main();
@@ -126,7 +127,6 @@ function eventCost(rows: readonly Record<string, string>[]): string {
   return `an SSE event of 40 characters: ${ours.toFixed(1)} us, no-op ${noop.toFixed(1)} us, x ${(ours / noop).toFixed(2)}`;
 }
 
-/** A compiler that is still at work would be measured too. */
 async function warmUp(subject: Subject, work: Work): Promise<void> {
   for (let done = 0; done < warmUpExchanges; ) {
     const { perSecond } = await slice(subject, work, sliceMs, 16);
