@@ -1,5 +1,5 @@
 import { sha256 } from '../../lib/hash.ts';
-import { keccak256Hex } from './keccak.ts';
+import { keccak256 } from './keccak.ts';
 
 const base58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 const bech32 = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
@@ -89,12 +89,16 @@ export function ethereumAddressKind(value: string): 'proven' | 'plausible' | 'wr
   const digits = value.slice(2);
   const lower = digits.toLowerCase();
   if (digits === lower || digits === digits.toUpperCase()) return 'plausible';
-  const hash = keccak256Hex(lower);
+  keccak256(lower, hash);
   for (let i = 0; i < digits.length; i++) {
     const unit = digits.charCodeAt(i);
+    // Of the digits of the hash, 8 and more stand for a capital: the highest of their four bits. Of a byte's two, the higher comes first.
+    const isCapital = (((hash[i >> 3] ?? 0) >>> (4 * ((i & 7) ^ 1) + 3)) & 1) === 1;
     const isLetter = unit > 0x39;
-    // Of the digits of the hash, 8 and more stand for a capital.
-    if (isLetter && unit < 0x61 !== hash.charAt(i) >= '8') return 'wrong';
+    if (isLetter && unit < 0x61 !== isCapital) return 'wrong';
   }
   return 'proven';
 }
+
+/** As many of its bytes as an address has digits for. Of use during one call only. */
+const hash = new Int32Array(5);

@@ -3,7 +3,7 @@ import { cardKind } from '../../../src/detect/validators/card-brand.ts';
 import { endsInMod11, passesMod1110, passesVerhoeff } from '../../../src/detect/validators/check-digits.ts';
 import { entropy } from '../../../src/detect/validators/entropy.ts';
 import { isIban, mod97 } from '../../../src/detect/validators/iban.ts';
-import { keccak256Hex } from '../../../src/detect/validators/keccak.ts';
+import { keccak256 } from '../../../src/detect/validators/keccak.ts';
 import { passesLuhn } from '../../../src/detect/validators/luhn.ts';
 import {
   internationalLengths,
@@ -47,7 +47,11 @@ describe('check digits', () => {
   });
 
   test('Keccak-256 of the empty text', () => {
-    expect(keccak256Hex('')).toBe('c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470');
+    const digest = new Int32Array(8);
+    keccak256('', digest);
+    expect(Buffer.from(digest.buffer).toString('hex')).toBe(
+      'c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470',
+    );
   });
 
   test.each([
