@@ -173,6 +173,10 @@ describe.each([0, 1])('SDK %i', (index) => {
       expired: 'approval_expired',
     });
     expect(client.tries() - tries).toBe(3);
+    const metrics = await (await fetch(`${stack.http}/metrics`)).text();
+    expect(metrics).toMatch(/^countersign_approval_transitions_total\{state="expired"\} [1-9]/m);
+    expect(metrics).toMatch(/^countersign_approval_decision_seconds_count\{how="expired"\} [1-9]/m);
+    expect(metrics).toMatch(/^countersign_approvals_pending\{age="under_1m"\} \d/m);
   });
 });
 

@@ -54,14 +54,30 @@ describe.each(modes)('holds in $name', ({ name, file, request, response, trailer
   });
   afterAll(() => stack.stop());
 
+  /** One sample of the service's exposition; 0: it is not there. */
+  const metric = async (sample: string): Promise<number> => {
+    const lines = (await (await fetch(`${stack.http}/metrics`)).text()).split('\n');
+    return Number(lines.find((line) => line.startsWith(`${sample} `))?.slice(sample.length + 1) ?? 0);
+  };
+
   test('a request waits, and goes on by itself once somebody agreed', async () => {
     const asked = stack.upstream.seen.length;
     const waiting = stack.chat(`${risky} In ${name}.`);
     const { id } = await stack.pending(`In ${name}.`);
     expect(stack.upstream.seen.length).toBe(asked);
+    expect(await metric('countersign_approval_waiters')).toBe(1);
     await stack.decide('approve', id);
     expect((await waiting).status).toBe(200);
     expect(stack.upstream.seen.length).toBe(asked + 1);
+    await expect(stack.decide('reject', id)).rejects.toThrow(/already_resolved/);
+    const measured = {
+      waiters: await metric('countersign_approval_waiters'),
+      decided: await metric('countersign_approval_decision_seconds_count{how="approved"}'),
+      wakeUps: await metric('countersign_approval_wake_up_seconds_count'),
+      conflicts: await metric('countersign_approval_conflicts_total{code="already_resolved"}'),
+      used: await metric('countersign_approval_transitions_total{state="consumed"}'),
+    };
+    expect(measured).toEqual({ waiters: 0, decided: 1, wakeUps: 1, conflicts: 1, used: 1 });
   });
 
   test('a request that waits is told of the rejection, and why', async () => {
