@@ -5,7 +5,7 @@ import type { RecordView } from './record-view.ts';
 import { inputMessages } from './sent-prompt.ts';
 
 /** The version whose field names these documents use; `gen_ai.*` is beta in it. */
-export const ecsVersion = '9.1.0';
+export const ecsVersion = '9.4.0';
 
 /** A record as an Elastic Common Schema document. No answer, and a prompt only for a sink that asks for it. */
 export function ecsDocument(view: RecordView, product: Product): Rendered {
@@ -23,7 +23,7 @@ export function ecsDocument(view: RecordView, product: Product): Rendered {
       ecs: { version: ecsVersion },
       event: pruned({
         kind: isAlert ? 'alert' : 'event',
-        category: [isExchange ? 'api' : 'configuration'],
+        category: [isExchange ? 'api' : eventCategory(record.kind)],
         type: isExchange ? ['access', isAlert ? 'denied' : 'allowed'] : [eventType(record.kind)],
         action: isExchange && record.kind !== 'approval' ? 'llm.exchange' : `audit.${record.kind}`,
         outcome: isAlert ? 'failure' : 'success',
@@ -66,6 +66,9 @@ export function ecsDocument(view: RecordView, product: Product): Rendered {
           leaf_hash: view.leafHash,
           action: view.action,
           ended: view.ended,
+          // ECS has no field for messages, and maps its finish reasons as nested documents, which would refuse words.
+          finish_reasons: view.finishReasons,
+          prompt: view.prompt === null ? null : inputMessages(view.prompt),
           prompt_truncated: view.prompt?.isTruncated,
           masked: view.masked.map(({ entity, method, count }) => ({ entity, method: method ?? 'none', count })),
         }),
@@ -79,10 +82,14 @@ function genAi(view: RecordView, input: number | null, output: number | null) {
     operation: { name: operationName(view.operation) },
     system: providerOf(view.dialect).name,
     request: pruned({ model: view.model }),
-    response: pruned({ model: view.responseModel, finish_reasons: view.finishReasons }),
+    response: pruned({ model: view.responseModel }),
     usage: pruned({ input_tokens: input, output_tokens: output }),
-    input: view.prompt === null ? null : { messages: inputMessages(view.prompt) },
   });
+}
+
+/** The type that goes with it must be one that ECS expects of the category. */
+function eventCategory(kind: string): string {
+  return kind === 'open' || kind === 'close' ? 'process' : 'configuration';
 }
 
 function eventType(kind: string): string {

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonValue } from '../../lib/json.ts';
+import { ecsVersion } from './ecs.ts';
 import type { CheckpointFacts, Rendered } from './format.ts';
 import type { Projection } from './projection.ts';
 import { object, type RecordView } from './record-view.ts';
@@ -55,7 +56,7 @@ export function plainCheckpoint({ origin, size, note, timeNs }: CheckpointFacts,
   const document = isEcs
     ? {
         '@timestamp': time,
-        ecs: { version: '9.1.0' },
+        ecs: { version: ecsVersion },
         event: {
           kind: 'event',
           category: ['configuration'],

@@ -71,56 +71,10 @@ describe.each(formats)('%s', (format) => {
   });
 });
 
-/** Field names of ECS that are used, by hand from the published field reference: a typo would be a field of nobody's. */
-const ecsFields = new Set(
-  `@timestamp ecs.version event.kind event.category event.type event.action event.outcome event.id event.sequence
-  event.created event.reason event.hash event.duration event.dataset event.module event.provider event.original user.id user.roles
-  group.name organization.id source.ip service.name service.version service.node.name http.request.id
-  http.request.method http.response.status_code url.path url.domain trace.id span.id rule.id rule.name rule.ruleset
-  rule.version related.user gen_ai.operation.name gen_ai.system gen_ai.request.model gen_ai.response.model
-  gen_ai.response.id gen_ai.response.finish_reasons gen_ai.usage.input_tokens gen_ai.usage.output_tokens`.split(/\s+/),
-);
-const ecsKinds = new Set(['event', 'alert']);
-const ecsCategories = new Set(['api', 'configuration']);
-const ecsTypes = new Set(['access', 'allowed', 'denied', 'change', 'deletion', 'start', 'end', 'info']);
-
-test('ECS documents have fields of the schema alone, and what is ours under our own name', () => {
-  for (const { document } of rendered('ecs')) {
-    for (const name of leafNames(document)) {
-      if (!name.startsWith('countersign.')) expect(ecsFields).toContain(name);
-    }
-    const event = document['event'] as { kind: string; category: string[]; type: string[] };
-    expect(ecsKinds).toContain(event.kind);
-    for (const category of event.category) expect(ecsCategories).toContain(category);
-    for (const type of event.type) expect(ecsTypes).toContain(type);
-  }
-});
-
-/** Attribute names of the semantic conventions that are used, by hand from the published registry. */
-const otelAttributes = new Set(
-  `log.record.uid gen_ai.operation.name gen_ai.provider.name gen_ai.request.model gen_ai.request.stream
-  gen_ai.response.model gen_ai.response.id gen_ai.response.finish_reasons gen_ai.response.time_to_first_chunk
-  gen_ai.usage.input_tokens gen_ai.usage.output_tokens gen_ai.conversation.id error.type server.address server.port
-  http.response.status_code user.hash user.roles security_rule.name security_rule.version security_rule.ruleset.name
-  client.address`.split(/\s+/),
-);
-
-test('OpenTelemetry events have the required attributes, known names, and no message', () => {
+test('OpenTelemetry events of exchanges have the required attributes', () => {
   for (const { document, type } of rendered('otel')) {
-    const attributes = document['attributes'] as Record<string, unknown>;
-    for (const name of Object.keys(attributes)) {
-      if (!name.startsWith('countersign.')) expect(otelAttributes).toContain(name);
-    }
     if (type !== 'gen_ai.client.inference.operation.details') continue;
-    expect(attributes).toMatchObject({ 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai' });
+    expect(document['attributes']).toMatchObject({ 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai' });
   }
   expect(rendered('otel').filter(({ type }) => type.startsWith('gen_ai.')).length).toBeGreaterThan(3);
 });
-
-function leafNames(value: object, prefix = ''): string[] {
-  return Object.entries(value).flatMap(([name, member]) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? leafNames(member, `${prefix}${name}.`)
-      : [`${prefix}${name}`],
-  );
-}

@@ -161,7 +161,7 @@ describe('a sink that is given it', () => {
         },
       },
     ],
-    ['ecs', { gen_ai: { input: { messages } }, countersign: { audit: { prompt_truncated: true } } }],
+    ['ecs', { countersign: { audit: { prompt: messages, prompt_truncated: true } } }],
     ['otel', { attributes: { 'gen_ai.input.messages': messages, 'countersign.audit.prompt_truncated': true } }],
     ['record', { prompt_sent: { messages, truncated: true } }],
   ] as const)('%s has it where the schema wants it', (format, want) => {
