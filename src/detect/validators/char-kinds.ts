@@ -16,6 +16,20 @@ export const charKinds = {
   other: 4_096,
 } as const;
 
+/** The letters that get a bit of their own, whatever their case, on top of `lower` or `upper`: one look at a value tells which words it may hold. */
+const letters = 'acdeghlmnoprtuy';
+const firstLetterBit = 13;
+
+/** The bits that a value has if it holds a word of those letters. */
+export function lettersOf(word: string): number {
+  return [...word].reduce((bits, letter) => bits | letterBit(letter), 0);
+}
+
+function letterBit(letter: string): number {
+  const index = letters.indexOf(letter.toLowerCase());
+  return index < 0 ? 0 : 1 << (firstLetterBit + index);
+}
+
 export function charKindsOf(units: Uint16Array, from: number, to: number): number {
   let kinds = 0;
   for (let at = from; at < to; at++) {
@@ -25,7 +39,10 @@ export function charKindsOf(units: Uint16Array, from: number, to: number): numbe
   return kinds;
 }
 
-const kindOfUnit: Uint16Array = Uint16Array.from({ length: 0x80 }, (_, unit) => kindOfAscii(String.fromCharCode(unit)));
+const kindOfUnit: Uint32Array = Uint32Array.from({ length: 0x80 }, (_, unit) => {
+  const char = String.fromCharCode(unit);
+  return kindOfAscii(char) | letterBit(char);
+});
 
 function kindOfAscii(char: string): number {
   if (/[a-z]/.test(char)) return charKinds.lower;

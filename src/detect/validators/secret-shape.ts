@@ -17,7 +17,7 @@ export function looksRandom(whole: Value): boolean {
   const kinds = charKindsOf(units, start, end);
   if (isMadeOfWords(judged, kinds) && !uuid.test(value)) return false;
   if (entropy(judged) < (value.length < 16 ? 2.6 : 2.9)) return false;
-  return !isPlaceholder(judged) && !isReference(value, kinds) && !isAlphabet(value);
+  return !isPlaceholder(judged, kinds) && !isReference(value, kinds) && !isAlphabet(value);
 }
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -134,7 +134,7 @@ export function looksLikePassword(whole: Value, evidence: Evidence): boolean {
   if (!letters && evidence === 'said') return false;
   if (!digits && !symbols && (evidence !== 'quoted' || value.length < 8 || /[\s_]/.test(value))) return false;
   const kinds = own | charKindsOf(units, ownEnd, end);
-  if (isPlaceholder(judged) || isReference(value, kinds) || ordinary.test(value)) return false;
+  if (isPlaceholder(judged, kinds) || isReference(value, kinds) || ordinary.test(value)) return false;
   if (isStructured(value, kinds) && !(evidence === 'quoted' && /^[A-Za-z]+\d{2,}$/.test(value))) return false;
   if (!letters) return evidence === 'quoted' || (digits && !symbols);
   if (evidence !== 'said') return entropy(judged) >= 2;
@@ -189,8 +189,8 @@ function isDotted(value: string): boolean {
 
 /** `camelCase`, `snake_case`, `CONSTANT_CASE`. */
 function isName(value: string, kinds: number): boolean {
-  const { lower, upper, digit, bar } = charKinds;
-  if ((kinds & ~(lower | upper | digit | bar)) !== 0 || (kinds & (upper | bar)) === 0) return false;
+  const { upper, bar } = charKinds;
+  if ((kinds & (symbolKinds | charKinds.wide | charKinds.blank)) !== 0 || (kinds & (upper | bar)) === 0) return false;
   const named = /^(?:[a-z]+(?:[A-Z][a-z0-9]+)+|[A-Za-z]+(?:[_-][A-Za-z]+)+|[A-Z][A-Z0-9_]+)$/.test(value);
   return named && !/\d.*[a-z]/.test(value);
 }
