@@ -24,8 +24,6 @@ export const startThreadWriter: StartWriter = (init, onMessage, onExit) => {
   /** How many were given to each. */
   let toWriter = 0;
   let toHelper = 0;
-  /** Batches that are not durable. */
-  let underWay = 0;
 
   function watched(thread: Worker): Worker {
     ends.push(
@@ -47,7 +45,6 @@ export const startThreadWriter: StartWriter = (init, onMessage, onExit) => {
   }
 
   worker.on('message', (message: FromWriter) => {
-    if (message.kind === 'durable') underWay -= message.batches;
     // It ends by itself then, and who helped it with it.
     if (message.kind === 'closed' || message.kind === 'failed') endHelper();
     onMessage(message);
@@ -55,13 +52,11 @@ export const startThreadWriter: StartWriter = (init, onMessage, onExit) => {
 
   function postBatch(batch: Uint8Array): void {
     const buffer = ownBuffer(batch);
-    // The counts may be of a moment ago: they only say who has less to do.
-    const forWriter = toWriter - Atomics.load(sealed, 0);
-    const forHelper = toHelper - Atomics.load(sealed, 1);
-    const isLarge = batch.length >= helpedBytesMin;
-    if (isLarge && forWriter > 0) startHelper();
-    const isHelped = isLarge && underWay > 0 && forHelper <= forWriter;
-    underWay += 1;
+    // The counts may be of a moment ago: they only say who has less to do. After two thousand million they begin anew.
+    const forWriter = (toWriter - Atomics.load(sealed, 0)) | 0;
+    const forHelper = (toHelper - Atomics.load(sealed, 1)) | 0;
+    const isHelped = batch.length >= helpedBytesMin && forWriter >= unsealedMin && forHelper <= forWriter;
+    if (isHelped) startHelper();
     if (helper !== null && isHelperReady && isHelped) {
       toHelper += 1;
       const message: ToSealer = { kind: 'batch', batch };
@@ -124,6 +119,8 @@ export const startThreadWriter: StartWriter = (init, onMessage, onExit) => {
 
 /** About a millisecond of sealing. To hand over less would cost more than it saves. */
 const helpedBytesMin = 64 * 1024;
+/** As many batches in front of a writer are a backlog. With fewer it is soon done, and a second thread would only take time from others. */
+const unsealedMin = 2;
 
 /** A slice of Node's pool cannot be transferred: posting it throws. */
 function ownBuffer(batch: Uint8Array): ArrayBuffer {

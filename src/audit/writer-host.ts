@@ -101,7 +101,7 @@ export function startWriterHost(
       link: recovered.link,
       openIntents: recovered.nextSequence === 0 ? new Map(init.openIntents) : recovered.openIntents,
       isMoreWaiting,
-      onDurable: (sequence, batches) => post({ kind: 'durable', sequence, batches }),
+      onDurable: (sequence) => post({ kind: 'durable', sequence }),
       onFailure: (fault) => fail(fault, false),
     });
   }

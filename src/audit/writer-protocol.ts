@@ -40,8 +40,7 @@ export type FromWriter =
       readonly checkpointSize: number;
       readonly freeBytes: number;
     }
-  /** All records up to this one are on stable storage; of so many batches since it was last told. */
-  | { readonly kind: 'durable'; readonly sequence: number; readonly batches: number }
+  | { readonly kind: 'durable'; readonly sequence: number }
   | { readonly kind: 'published'; readonly size: number }
   /** Free space fell below the floor, or is above it again. */
   | { readonly kind: 'space'; readonly isLow: boolean; readonly freeBytes: number }

@@ -45,8 +45,8 @@ export interface WriterOptions {
   readonly openIntents: ReadonlyMap<string, string>;
   /** Whether there is something to do while the disk syncs; else the thread waits for it, which costs least. */
   isMoreWaiting(): boolean;
-  /** All records up to and including this one are on stable storage; it was told of so many batches less before. */
-  onDurable(sequence: number, batches: number): void;
+  /** All records up to and including this one are on stable storage. */
+  onDurable(sequence: number): void;
   /** Called at most once; the writer does nothing any more after it. */
   onFailure(fault: Fault): void;
 }
@@ -190,7 +190,7 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   function settle({ batches }: Group): void {
-    options.onDurable(nextSequence - 1, batches.length);
+    options.onDurable(nextSequence - 1);
     // Nobody waits for what comes now.
     for (const batch of batches) {
       for (const { exchange, id } of batch.intents) {
