@@ -15,7 +15,7 @@ import type { FileLog } from '../../src/audit/file-log.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
 import { openTestLog } from '../support/audit.ts';
 import { aliveByThread, inProbedProcess } from './alive.ts';
-import { startIdleThread, stolenTicks } from './idle-thread.ts';
+import { startIdleProcess, stolenTicks } from './idle-process.ts';
 import { cpuBetween, threadCpu } from './thread-cpu.ts';
 
 inProbedProcess();
@@ -78,7 +78,7 @@ try {
   const harness = await harnessCpu();
   const acks = ackTimes();
   const aliveBefore = await aliveByThread();
-  const idle = startIdleThread(seconds);
+  const idle = startIdleProcess();
   const ticks = stolenTicks();
   const watch = watchLog(log);
   const cpu = process.cpuUsage();
@@ -108,7 +108,7 @@ try {
   print('ack ms', quantiles(acksMs));
   print('ack ms, median second', quantiles(acks.medianSecond()));
   print('  asked late by, ms', quantiles(acks.lateness()));
-  print('  an idle thread woke late', quantiles(idleLate));
+  print('  an idle process woke late', quantiles(idleLate));
   if (ticks !== null && ticksAfter !== null) {
     const stolen = (100 * (ticksAfter.stolen - ticks.stolen)) / (ticksAfter.all - ticks.all);
     print('  taken by the host, %', stolen.toFixed(1));
