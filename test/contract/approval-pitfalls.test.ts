@@ -3,7 +3,7 @@ import type { Approval, Gate, GateOutcome } from '../../src/approval/approval.ts
 import { type Fingerprinted, fingerprint } from '../../src/approval/fingerprint.ts';
 import { createGate } from '../../src/approval/gate.ts';
 import { createLevelStore } from '../../src/approval/level-store.ts';
-import { webhookBody } from '../../src/approval/notice/bodies.ts';
+import { emailText, webhookBody } from '../../src/approval/notice/bodies.ts';
 import { tell } from '../../src/approval/notice/fields.ts';
 import { noticeEvents, noticeOf } from '../../src/approval/notice/notice.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
@@ -32,7 +32,7 @@ import {
   startMs,
   terms,
 } from '../support/approvals.ts';
-import { route } from '../support/notices.ts';
+import { requesterRoute, route } from '../support/notices.ts';
 import { saying } from '../support/policy.ts';
 import { type PolicyVariant, policyVariant } from '../support/policy-variant.ts';
 
@@ -190,6 +190,26 @@ test('a requester who may approve: not alone, not as owner, not as the one acted
   for (const who of ['svc', 'rita', 'owen']) {
     const by = actor(who, ['reviewers', 'administrators', 'auditors']);
     expect(await store.approve(approval.id, { by, reason: null })).toMatchObject({ error: { kind: 'own_request' } });
+  }
+});
+
+test('a requester who is asked to approve: it is told what became of its request, by a mail that decides nothing', () => {
+  const toRequester = requesterRoute();
+  const { config } = checkConfig(
+    `policy: { bundle: b }
+identity: { issuers: [{ issuer: "https://idp.example.com", audiences: [a] }] }
+notices: { routes: [{ name: r, email: { host: h, from: c@example.com, to_requester: true } }] }`,
+    '/etc/c.yaml',
+    { env: {}, readText: () => '', kindOf: (path) => (path === '/etc/b' ? 'file' : 'missing') },
+  );
+  expect(config?.notices.routes[0]?.events).toEqual(['decided', 'break_glass', 'expired', 'revoked']);
+  for (const event of config?.notices.routes[0]?.events ?? []) {
+    const { notice, from } = sampleNotice(event, startMs, { group: 'g', rule: 'r' });
+    const { text } = emailText(
+      toRequester,
+      tell(notice, from, { link: null, maskedView: false, toRequester: true }).fields,
+    );
+    expect(text).not.toMatch(/approvals (approve|reject|break-glass)/);
   }
 });
 
