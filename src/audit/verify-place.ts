@@ -16,11 +16,12 @@ export function logOfShard(origin: string): string {
   return shardName.test(basename(origin)) && origin.includes('/') ? dirname(origin) : origin;
 }
 
-/** The key by which a log of this name signs: one of these, or of a shard the one of its log, under the shard's name. Null: none. */
+/** The key by which a log of this name signs: one of these, or of a shard that of its log or of another shard of it. Null: none. */
 export function keyFor(keys: readonly NoteKey[], origin: string): NoteKey | null {
   const own = keys.find(({ name }) => name === origin);
   if (own !== undefined) return own;
-  const log = keys.find(({ name, algorithm }) => algorithm === 'ed25519' && name === logOfShard(origin));
+  if (logOfShard(origin) === origin) return null;
+  const log = keys.find(({ name, algorithm }) => algorithm === 'ed25519' && logOfShard(name) === logOfShard(origin));
   if (log === undefined) return null;
   const encoded = Buffer.concat([Buffer.from(`${origin}\n`), Buffer.of(noteAlgorithms.ed25519), log.raw]);
   return { ...log, name: origin, id: sha256(encoded).subarray(0, 4) };

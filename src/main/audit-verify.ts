@@ -24,7 +24,7 @@ Levels:
 A folder above several logs: each of them is checked, and two logs of one name are told. --key and --since then take several files.
 
 A log in shards: all of them are checked, and that none is missing: each names the next one and the last checkpoint of the one before.
-The key of the log, under its name without a shard's, is good for all of its shards. --elsewhere names one that was moved away.
+A key of the log or of one of its shards is good for all of them. --elsewhere names one that was moved away.
 
 Exit codes: 0 intact, 1 tampered with, 2 wrong usage, 3 it cannot be said: the log, its checkpoint or a key cannot be read.`;
 
@@ -103,6 +103,11 @@ function ofLog(given: ReadonlyMap<string, string>, origin: string, logs: number)
   return logs === 1 && given.size === 1 ? [...given.values()][0] : given.get(origin);
 }
 
+/** The key of a log or of any shard of it is good for all of them. */
+function keyOfLog(keys: Expected['keys'], log: string): string | undefined {
+  return [...keys].find(([name]) => logOfShard(name) === log)?.[1];
+}
+
 function checkAll(
   folders: readonly string[],
   level: VerifyLevel | 5,
@@ -115,7 +120,7 @@ function checkAll(
     elsewhere: new Set(options.elsewhere),
     optionsOf: (folder) => {
       const origin = nameBeside(folder);
-      const key = ofLog(expected.keys, origin, expected.logs) ?? expected.keys.get(logOfShard(origin));
+      const key = ofLog(expected.keys, origin, expected.logs) ?? keyOfLog(expected.keys, logOfShard(origin));
       const since = ofLog(expected.since, origin, expected.logs);
       return {
         level: level === 5 ? 4 : level,
@@ -158,9 +163,11 @@ function overall(reports: readonly CheckedLog[], { keys, since }: Expected): Ove
     problems.push({ check: 'tree', place: folders.join(', '), what: `several logs have the name ${origin}` });
   }
   const isAlone = reports.length === 1;
+  const isOfShards = (name: string): boolean =>
+    keys.has(name) && origins.some((each) => each !== logOfShard(each) && logOfShard(each) === logOfShard(name));
   for (const name of new Set([...keys.keys(), ...since.keys()])) {
     if (isAlone && keys.size <= 1 && since.size <= 1) break;
-    if (!origins.includes(name) && !origins.map(logOfShard).includes(name))
+    if (!origins.includes(name) && !isOfShards(name))
       problems.push({ check: 'tree', place: name, what: 'this log is not there' });
   }
   for (const { origin, folder, key } of reports) {

@@ -39,14 +39,14 @@ export const witnessRequestBytesMax = 65_536;
  */
 export function createWitness(options: WitnessOptions): Witness {
   /** By log, so no more than there are: comparing and persisting are one step. */
-  const turns = new Map(options.logs.map(({ name }) => [name, createTurns(null)]));
+  const turns = new Map(options.logs.map(({ name }) => [logOfShard(name), createTurns(null)]));
 
   async function addCheckpoint(body: string): Promise<WitnessAnswer> {
     const request = parseRequest(body);
     if (request === null) return plain(400, 'malformed request');
     const { checkpoint } = request;
     // Shards of a log take their turns with it.
-    const inTurn = turns.get(checkpoint.origin) ?? turns.get(logOfShard(checkpoint.origin));
+    const inTurn = turns.get(logOfShard(checkpoint.origin));
     if (inTurn === undefined) return plain(404, 'unknown log');
     const keys = options.logs.flatMap((key) => keyFor([key], checkpoint.origin) ?? []);
     if (!keys.some((key) => checkSignature(checkpoint, key).kind === 'signed'))
