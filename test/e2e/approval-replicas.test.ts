@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { type Receiver, startReceiver } from '../support/notices.ts';
@@ -42,6 +43,28 @@ async function ask(
   return { status: answer.status, code: header('code'), approval: header('approval') };
 }
 
+/** Every key with all that it holds, a line each. */
+async function everythingIn(url: string): Promise<readonly string[]> {
+  const client = new Redis(url);
+  try {
+    const lines: string[] = [];
+    for (const key of await client.keys('*')) {
+      const type = await client.type(key);
+      const value =
+        type === 'hash'
+          ? await client.hgetall(key)
+          : type === 'zset'
+            ? await client.zrange(key, '0', '-1', 'WITHSCORES')
+            : await client.get(key);
+      // Whole lines for documents: JSON within JSON would hide quotes.
+      lines.push(`${key} ${typeof value === 'string' ? value : Object.values(value ?? {}).join(' ')}`);
+    }
+    return lines;
+  } finally {
+    client.disconnect();
+  }
+}
+
 const upstreamCalls = (text: string) => stack.upstream.seen.filter(({ body }) => body.includes(text)).length;
 
 test('200 concurrent retries of one approved request over three replicas: exactly one upstream call', async () => {
@@ -82,6 +105,21 @@ test('one hundred identical requests at once, from nothing: one approval', async
   const answers = await Promise.all(Array.from({ length: 100 }, () => ask(`${risky} Together.`)));
   expect(answers.every(({ status, code }) => status === 403 && code === 'approval_pending')).toBe(true);
   expect(new Set(answers.map(({ approval }) => approval)).size).toBe(1);
+});
+
+test('at rest there are masked views and digests: no value of a prompt, none of a reason', async () => {
+  const card = '4111 1111 1111 1111';
+  const headers = { 'x-countersign-reason': `The card ${card} has to go through.` };
+  const held = await stack.chat(`${risky} My card is ${card}. At rest.`, { headers });
+  await held.arrayBuffer();
+  const id = held.headers.get('x-countersign-approval') ?? 'none';
+  await stack.decide('approve', id);
+  const lines = await everythingIn(redis.url);
+  const about = lines.filter((line) => line.includes(id)).join('\n');
+  expect(about).toContain('At rest.');
+  expect(about).toMatch(/The card CREDIT_CARD\w* has to go through/);
+  expect(about).toMatch(/"digest":"[0-9a-f]{64}"/);
+  expect(lines.join('\n')).not.toMatch(/4111/);
 });
 
 test('afterwards: no alarm of Envoy, and each replica’s record is intact', async () => {
