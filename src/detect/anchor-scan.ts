@@ -1,7 +1,6 @@
 import type { CompiledRule } from './compiled-rule.ts';
 import type { Program } from './program.ts';
-import { anchorBit, flagBits, shortBit, sievedMax, sift } from './sieve.ts';
-import { windowClassBits } from './windows.ts';
+import { anchorBit, flagBits, shortBit, siftedMax } from './sieve-machine.ts';
 
 /** Finds, in a text that grows, every place where some rule may begin. */
 export interface AnchorScan {
@@ -19,17 +18,11 @@ export interface AnchorScan {
 export type AtAnchor = (rule: CompiledRule, start: number, end: number, last: boolean) => void;
 
 /**
- * One pass through the sieve, and a closer look where something passes it: an anchor of two units and more is read to its end, for one
- * of one unit, and for a number, the window of four units is looked up.
+ * One pass through the sieve, and a closer look where something passes it: an anchor of two units and more is read to its end; for one
+ * of one unit, and for a number, its gate says which rules to try.
  */
 export function createAnchorScan(
-  {
-    anchors,
-    windows,
-    sieve,
-    rules,
-    numberGates,
-  }: Pick<Program, 'anchors' | 'windows' | 'sieve' | 'rules' | 'numberGates'>,
+  { anchors, sieve, rules, gates }: Pick<Program, 'anchors' | 'sieve' | 'rules' | 'gates'>,
   atAnchor: AtAnchor,
 ): AnchorScan {
   let scanned = 0;
@@ -37,24 +30,21 @@ export function createAnchorScan(
   let openFrom = 0;
 
   function read(units: Uint16Array, last: boolean): void {
+    const { places } = sieve;
     const from = scanned;
     const end = units.length;
     const first = openFrom;
     scanned = end;
     openFrom = end;
-    /** Behind the last two stand not two units yet: what they begin is looked at now, so that it is known to be open. */
-    const edge = end - 2;
-    for (let low = Math.min(first + 2, from + 1); low < end; low += sievedMax) {
-      const found = sift(sieve, units, low, Math.min(end, low + sievedMax));
+    for (let low = Math.min(first, from - 1); low < end; low += siftedMax) {
+      const found = sieve.sift(units, low, Math.min(end, low + siftedMax));
       for (let i = 0; i < found; i++) {
-        const place = sieve.places[i] ?? 0;
-        const start = (place >> flagBits) - 2;
+        const place = places[i] ?? 0;
+        const start = low + (place >> flagBits);
         if ((place & anchorBit) !== 0) atStart(units, start, from, last);
-        if ((place & shortBit) !== 0 && start + 1 >= from && start + 1 < edge) atWindow(units, start + 1, last);
+        if ((place & shortBit) !== 0 && start + 1 >= from) atShort(units, start + 1, last);
       }
     }
-    for (let at = Math.max(first, edge); at < end; at++) atStart(units, at, from, last);
-    for (let at = Math.max(from, edge); at < end; at++) atShort(units, at, allBits, last);
   }
 
   /** Reads the anchors that begin at `start`. Those that end before `from` are known. */
@@ -81,31 +71,14 @@ export function createAnchorScan(
     }
   }
 
-  function atWindow(units: Uint16Array, at: number, last: boolean): void {
-    const { classOf, marks } = windows;
-    let key = at === 0 ? 0 : (classOf[units[at - 1] ?? 0] ?? 0);
-    for (let i = at; i < at + 3; i++) key = (key << windowClassBits) | (classOf[units[i] ?? 0] ?? 0);
-    const mark = marks[key] ?? 0;
-    if (mark !== 0) atShort(units, at, mark, last);
-  }
-
-  function atShort(units: Uint16Array, at: number, bits: number, last: boolean): void {
+  function atShort(units: Uint16Array, at: number, last: boolean): void {
     const unit = units[at] ?? 0;
-    if (isDigit(unit)) {
-      if (at === 0 || !isDigit(units[at - 1] ?? 0)) atNumber(units, at, last);
-      return;
-    }
-    const owners = windows.short.get(unit);
-    if (!owners) return;
-    for (let i = 0; i < owners.length; i++) {
-      const owner = owners[i];
-      if (owner && (bits & owner.bit) !== 0) atAnchor(owner.rule, at, at + 1, last);
-    }
-  }
-
-  function atNumber(units: Uint16Array, at: number, last: boolean): void {
-    for (let i = 0; i < numberGates.length; i++) {
-      const gate = numberGates[i];
+    // Of a number, the first digit counts.
+    if (isDigit(unit) && at > 0 && isDigit(units[at - 1] ?? 0)) return;
+    const own = gates[unit];
+    if (own === undefined) return;
+    for (let i = 0; i < own.length; i++) {
+      const gate = own[i];
       if (!gate) continue;
       for (let bits = gate.rulesAt(units, at); bits !== 0; bits &= bits - 1) {
         const rule = gate.rules[31 - Math.clz32(bits & -bits)];
@@ -127,8 +100,6 @@ export function createAnchorScan(
     },
   };
 }
-
-const allBits = 0xffff;
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;

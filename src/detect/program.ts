@@ -3,25 +3,24 @@ import { type AnchorEntry, type Anchors, buildAnchors, digitRun } from './anchor
 import { type CompiledRule, kindOf, kinds, kindTable, type Reach } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
 import { compileDfa, type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
+import { buildGates, type Gate, type ShortAnchor } from './gate.ts';
 import { literalPrefixes } from './literal-prefix.ts';
-import { buildNumberGates, type NumberGate } from './number-gate.ts';
 import { createRoamer, type Roamer } from './roamer.ts';
 import { compileRoaming } from './roaming-rules.ts';
 import type { Rule } from './rule.ts';
 import { buildSieve, type Sieve } from './sieve.ts';
-import { buildWindows, type Windows } from './windows.ts';
+import { sieveClasses } from './sieve-classes.ts';
+import { buildWindows } from './windows.ts';
 
 /** All rules made ready: what a detector is made of. */
 export interface Program {
   readonly rules: readonly CompiledRule[];
   readonly anchors: Anchors;
-  /** Where the shortest anchors may begin something. */
-  readonly windows: Windows;
   /** Where anything may begin. */
   readonly sieve: Sieve;
   readonly reaches: readonly Reach[];
-  /** The rules that begin at runs of digits. */
-  readonly numberGates: readonly NumberGate[];
+  /** By ASCII unit: of the rules that have it as an anchor, or digits. */
+  readonly gates: readonly (readonly Gate[])[];
   /** What else goes through a text: one for each text. */
   readonly roamers: readonly (() => Roamer)[];
   /** Values that are no findings. */
@@ -65,18 +64,43 @@ export function compileProgram(
     if (anchors.includes(digitRun)) atNumbers.push(owner);
     return compileRule(rule, owner, leadIdOf(rule.lead), anchors, automatonOf);
   });
-  const numbers = compiled.filter(({ order }) => atNumbers.includes(order));
-  const windows = buildWindows(compiled, entries, numbers);
+  const short = shortAnchors(compiled, entries, atNumbers);
+  const classes = sieveClasses(entries);
   return {
     rules: compiled,
     anchors: buildAnchors(entries.filter(({ anchor }) => anchor.length > 1)),
-    numberGates: buildNumberGates(numbers),
-    windows,
-    sieve: buildSieve(entries, windows),
+    gates: buildGates(short),
+    sieve: buildSieve(entries, classes, buildWindows(short, classes)),
     reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
     allow,
     roamers: roamersOf(roaming, lists, rules.length),
   };
+}
+
+/** Anchors of one character, each rule's as one, and numbers. */
+function shortAnchors(
+  rules: readonly CompiledRule[],
+  entries: readonly AnchorEntry[],
+  atNumbers: readonly number[],
+): ShortAnchor[] {
+  return rules.flatMap((rule, owner): ShortAnchor[] => {
+    const own = entries.filter((entry) => entry.owner === owner && entry.anchor.length === 1);
+    const units = new Set(own.flatMap(({ anchor }) => [anchor.toLowerCase(), anchor.toUpperCase()].map(unitOf)));
+    invariant(
+      [...units].every((unit) => unit < 0x80),
+      `an anchor of one character is ASCII (${rule.rule.id})`,
+    );
+    return [
+      ...(units.size > 0 ? [{ rule, units: [...units], isRun: false }] : []),
+      ...(atNumbers.includes(owner) ? [{ rule, units: digits, isRun: true }] : []),
+    ];
+  });
+}
+
+const digits: readonly number[] = [...'0123456789'].map(unitOf);
+
+function unitOf(char: string): number {
+  return char.charCodeAt(0);
 }
 
 function compileRule(

@@ -14,9 +14,9 @@ import {
 } from './attempt.ts';
 import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
+import { isInRow } from './gate.ts';
 import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadEnd } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
-import { isInRow } from './number-gate.ts';
 import type { Program } from './program.ts';
 import { betterOf, byStart, clusterEnd, resolve } from './resolve.ts';
 import { contextCharsMax } from './rule.ts';

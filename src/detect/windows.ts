@@ -1,187 +1,171 @@
-import { invariant } from '../lib/invariant.ts';
-import type { AnchorEntry } from './anchors.ts';
-import { type CompiledRule, headOf, kinds } from './compiled-rule.ts';
-import { type Dfa, dead, statesOf } from './dfa.ts';
+import { type CompiledRule, headOf, kindOf } from './compiled-rule.ts';
+import { type Dfa, dead, symbolsOf } from './dfa.ts';
+import { type ShortAnchor, statesBefore } from './gate.ts';
+import { classBits, classes, edge, type SieveClasses } from './sieve-classes.ts';
 
 /**
- * Where an anchor of one character, or a number, may begin a match: such characters are everywhere, and four code units in a
- * row (the one before, the character, the two behind) rule out nearly all of them with one look-up.
- *
- * A window's key is `class << 12 | class << 8 | class << 4 | class`; class 0 is "no character": the text begins or ends.
+ * Where an anchor of one character, or a number, may begin a match: such characters are everywhere, and what stands around them rules out
+ * nearly all. By place in the window and class (`place << classBits | class`), a bit for each case that has such a unit in that place;
+ * the window passes when all of its units share a bit.
  */
-export interface Windows {
-  /** Class of each code unit, 1 to 15: coarse, so that the table of windows stays in the cache. */
-  readonly classOf: Uint8Array;
-  /** By key: bits of the rules that the second unit may be such an anchor of; `numberBit` where it may begin a number. */
-  readonly marks: Uint16Array;
-  /** The rules with an anchor of one character, by its code unit. */
-  readonly short: ReadonlyMap<number, readonly ShortAnchor[]>;
-}
+export type Windows = Int32Array;
 
-export interface ShortAnchor {
-  readonly rule: CompiledRule;
-  readonly bit: number;
-}
+/** Units of a window: some before the anchor, the anchor, some behind. */
+export const unitsBefore = 3;
+const unitsBehind = 7;
+export const windowUnits: number = unitsBefore + 1 + unitsBehind;
+const casesMax = 32;
 
-export const numberBit = 1;
+/** For each place of a window, bits of the classes that may stand there. */
+type Case = Int32Array;
 
-export const windowClassBits = 4;
-const windowKeyMask = 0xffff;
-const classes = 16;
-const edge = 0;
-
-/** Units of one class are told apart by no rule's neighbours worth the room: digits, hexadecimal letters, other letters, … */
-const members: readonly RegExp[] = [
-  /[0-9]/,
-  /[a-fA-F]/,
-  /[g-zG-Z]/,
-  / /,
-  /\s|\p{Cc}/u,
-  /\./,
-  /-/,
-  /:/,
-  /\//,
-  /"/,
-  /@/,
-  /[+()]/,
-  /_/,
-  /./,
-];
-const wide = 15;
-
-/** Class of each kind of unit (`kindOf`). */
-const classOfKind: Uint8Array = Uint8Array.from({ length: kinds }, (_, kind) =>
-  kind >= 0x80 ? wide : 1 + members.findIndex((member) => member.test(String.fromCharCode(kind))),
-);
-
-const kindsOfClass: readonly (readonly number[])[] = Array.from({ length: classes }, (_, id) =>
-  [...classOfKind.keys()].filter((kind) => classOfKind[kind] === id),
-);
-
-export function buildWindows(
-  rules: readonly CompiledRule[],
-  anchors: readonly AnchorEntry[],
-  atNumbers: readonly CompiledRule[],
-): Windows {
-  const classOf = new Uint8Array(0x10000).fill(wide);
-  classOf.set(classOfKind.subarray(0, 0x80));
-  const marks = new Uint16Array(windowKeyMask + 1);
-  const short = new Map<number, ShortAnchor[]>();
-  const bits = new Map<CompiledRule, number>();
-  for (const { owner, anchor } of anchors) {
-    const rule = rules[owner];
-    if (!rule || anchor.length > 1) continue;
-    for (const unit of new Set([anchor.toLowerCase().charCodeAt(0), anchor.toUpperCase().charCodeAt(0)])) {
-      const bit = bits.get(rule) ?? numberBit << (bits.size + 1);
-      bits.set(rule, bit);
-      short.set(unit, [...(short.get(unit) ?? []), { rule, bit }]);
-      markAround(marks, bit, rule, [unit], classOf[unit] ?? 0, () => true);
-    }
-  }
-  invariant(bits.size < 16, 'at most 15 rules have an anchor of one character');
-  for (const rule of atNumbers) {
-    markAround(marks, numberBit, rule, kindsOfClass[digit] ?? [], digit, (before) => before !== digit);
-  }
-  return { classOf, marks, short };
-}
-
-const digit = 1;
-
-/** Marks what may stand around a rule's anchor, which is one of the units. */
-function markAround(
-  marks: Uint16Array,
-  bit: number,
-  rule: CompiledRule,
-  units: readonly number[],
-  own: number,
-  mayPrecede: (before: number) => boolean,
-): void {
-  const { reach, notBefore } = rule;
-  const dfa = headOf(rule);
-  /** States behind the anchor, by what stood before it: few different ones. */
-  const behind = new Map<string, { readonly states: ReadonlySet<number>; readonly before: number[] }>();
-  for (let before = 0; before < classes; before++) {
-    if (!mayPrecede(before)) continue;
-    const states = new Set<number>();
-    const kindsBefore = kindsOfClass[before] ?? [];
-    if (!reach?.min && (before === edge || kindsBefore.some((kind) => !notBefore?.[kind]))) states.add(dfa.start);
-    const reached = kindsBefore.filter((kind) => reach?.chars[kind]);
-    if (reached.length > 0) for (const state of stepAll(dfa, statesOf(dfa), reached)) states.add(state);
-    const after = stepAll(dfa, states, units);
-    const key = [...after].sort((a, b) => a - b).join();
-    const known = behind.get(key);
-    if (known) known.before.push(before);
-    else behind.set(key, { states: after, before: [before] });
-  }
-  const pairs = pairsBehind(dfa);
-  for (const { states, before } of behind.values()) {
-    const following = pairs.from(states);
-    for (const first of before) {
-      for (let c = 1; c < classes; c++) {
-        const key = (first << (3 * windowClassBits)) | (own << (2 * windowClassBits)) | (c << windowClassBits);
-        for (let d = 1; d < classes; d++)
-          if (((following[c] ?? 0) >> d) & 1) marks[key | d] = (marks[key | d] ?? 0) | bit;
+export function buildWindows(anchors: readonly ShortAnchor[], sieveClasses: SieveClasses): Windows {
+  const windows: Windows = new Int32Array(windowUnits << classBits);
+  const cases = anchors.flatMap((anchor) => casesOf(anchor, sieveClasses));
+  merge(cases).forEach((each, bit) => {
+    each.forEach((held, place) => {
+      for (let id = 0; id < classes; id++) {
+        const at = (place << classBits) | id;
+        if ((held >>> id) & 1) windows[at] = (windows[at] ?? 0) | (1 << bit);
       }
-    }
-  }
+    });
+  });
+  // What has not come yet may be anything.
+  for (let place = unitsBefore + 1; place < windowUnits; place++) windows[(place << classBits) | edge] = -1;
+  return windows;
 }
 
-/** Which pairs of classes may follow while a match goes on from one of an automaton's states, or is over. */
-interface PairsBehind {
-  /** By the class that follows: a bit for each class that may follow that one. */
-  from(states: Iterable<number>): Uint16Array;
+/** Where the pattern of a rule may be, and what may stand before. */
+interface Beginning {
+  readonly states: readonly number[];
+  /** From the unit right before the anchor to the left: bits of classes. */
+  readonly before: readonly number[];
 }
 
-const anyClass = 0xfffe;
-
-function pairsBehind(dfa: Dfa): PairsBehind {
-  const classesOf = new Uint16Array(dfa.width);
-  for (let kind = 0; kind < kinds; kind++) {
-    const bit = 1 << (classOfKind[kind] ?? 0);
-    for (const symbol of kind < 0x80 ? [dfa.ascii[kind] ?? 0] : dfa.wideSymbol) {
-      classesOf[symbol] = (classesOf[symbol] ?? 0) | bit;
-    }
-  }
-  /** By state: bits of the classes that lead on from it. */
-  const known = new Map<number, number>();
-
-  function next(state: number): number {
-    if (state >= dfa.accepting) return anyClass;
-    let bits = known.get(state);
-    if (bits !== undefined) return bits;
-    bits = 0;
-    for (let symbol = 0; symbol < dfa.width; symbol++) {
-      if ((dfa.next[state + symbol] ?? dead) !== dead) bits |= classesOf[symbol] ?? 0;
-    }
-    known.set(state, bits);
-    return bits;
-  }
-
-  return {
-    from: (states) => {
-      const pairs = new Uint16Array(classes);
-      for (const state of states) {
-        if (state >= dfa.accepting) return pairs.fill(anyClass, 1);
-        for (let symbol = 0; symbol < dfa.width; symbol++) {
-          const target = dfa.next[state + symbol] ?? dead;
-          if (target === dead) continue;
-          const behind = next(target);
-          for (let bits = classesOf[symbol] ?? 0; bits !== 0; bits &= bits - 1) {
-            const id = 31 - Math.clz32(bits & -bits);
-            pairs[id] = (pairs[id] ?? 0) | behind;
+function casesOf({ rule, units, isRun }: ShortAnchor, { classOf, members }: SieveClasses): Case[] {
+  const dfa = headOf(rule);
+  const own = bitsOf(units.map((unit) => classOf[unit] ?? 0));
+  const classesOf = symbolClasses(dfa, members);
+  return beginnings(rule, isRun ? own : 0, members).flatMap(({ states, before }) => {
+    const behind = stepAll(dfa, states, units);
+    return splits(dfa, behind, classesOf).map(({ first, states: next }) => {
+      const places: Case = new Int32Array(windowUnits).fill(-1);
+      before.forEach((held, i) => {
+        places[unitsBefore - 1 - i] = held;
+      });
+      places[unitsBefore] = own;
+      places[unitsBefore + 1] = first;
+      let at = next;
+      for (let place = unitsBefore + 2; place < windowUnits && !at.some((state) => state >= dfa.accepting); place++) {
+        let held = 0;
+        const reached = new Set<number>();
+        for (const state of at) {
+          for (let symbol = 0; symbol < dfa.width; symbol++) {
+            const target = dfa.next[state + symbol] ?? dead;
+            if (target === dead) continue;
+            held |= classesOf[symbol] ?? 0;
+            reached.add(target);
           }
         }
+        places[place] = held;
+        at = [...reached];
       }
-      return pairs;
-    },
-  };
+      return places;
+    });
+  });
 }
 
-/** Where units of the kinds lead from any of the states. */
-function stepAll(dfa: Dfa, states: Iterable<number>, kindsMeant: readonly number[]): Set<number> {
-  const symbols = new Set(kindsMeant.flatMap((kind) => (kind < 0x80 ? [dfa.ascii[kind] ?? 0] : [...dfa.wideSymbol])));
+/** At the anchor itself, or behind what may stand before it. */
+function beginnings(rule: CompiledRule, isNone: number, members: SieveClasses['members']): Beginning[] {
+  const { reach, notBefore } = rule;
+  const free = bitsWhere(members, (unit) => notBefore?.[kindOf(unit)] !== 1) | (1 << edge);
+  const found: Beginning[] = [];
+  if (!reach?.min) found.push({ states: [headOf(rule).start], before: [free & ~isNone] });
+  if (reach) {
+    const chars = bitsWhere(members, (unit) => reach.chars[kindOf(unit)] === 1) & ~isNone;
+    const least = Math.max(1, Math.min(reach.min, unitsBefore));
+    const before = Array.from({ length: least }, () => chars);
+    if (reach.min === reach.max && least < unitsBefore) before.push(free);
+    found.push({ states: statesBefore(rule), before });
+  }
+  return found;
+}
+
+/** Where one unit leads from the states, by what it leads to: cases that are told apart by their first unit. */
+function splits(
+  dfa: Dfa,
+  states: readonly number[],
+  classesOf: Int32Array,
+): readonly { readonly first: number; readonly states: readonly number[] }[] {
+  if (states.some((state) => state >= dfa.accepting)) return [{ first: -1, states }];
+  const byTargets = new Map<string, { first: number; readonly states: readonly number[] }>();
+  for (let symbol = 0; symbol < dfa.width; symbol++) {
+    const targets = new Set(states.map((state) => dfa.next[state + symbol] ?? dead));
+    targets.delete(dead);
+    if (targets.size === 0) continue;
+    const sorted = [...targets].sort((a, b) => a - b);
+    const held = byTargets.get(sorted.join()) ?? { first: 0, states: sorted };
+    held.first |= classesOf[symbol] ?? 0;
+    byTargets.set(sorted.join(), held);
+  }
+  return [...byTargets.values()];
+}
+
+/** Few enough cases: those become one that together allow the fewest windows more. */
+function merge(cases: readonly Case[]): readonly Case[] {
+  const left = [...cases];
+  while (left.length > casesMax) {
+    let [best, first, second] = [Number.POSITIVE_INFINITY, 0, 1];
+    for (let i = 0; i < left.length; i++) {
+      for (let k = i + 1; k < left.length; k++) {
+        const cost = mergedSize(left[i], left[k]);
+        if (cost < best) [best, first, second] = [cost, i, k];
+      }
+    }
+    const [absorbed] = left.splice(second, 1);
+    left[first] = (left[first] ?? new Int32Array(windowUnits)).map((held, place) => held | (absorbed?.[place] ?? 0));
+  }
+  return left;
+}
+
+/** How much larger, on a scale of logarithms, two cases are as one. */
+function mergedSize(a: Case | undefined, b: Case | undefined): number {
+  if (!a || !b) return 0;
+  const size = (each: Iterable<number>): number => [...each].reduce((sum, held) => sum + Math.log2(countOf(held)), 0);
+  return size(a.map((held, place) => held | (b[place] ?? 0))) - Math.max(size(a), size(b));
+}
+
+function countOf(bits: number): number {
+  let count = 0;
+  for (let left = bits; left !== 0; left &= left - 1) count++;
+  return count;
+}
+
+function bitsOf(ids: readonly number[]): number {
+  return ids.reduce((bits, id) => bits | (1 << id), 0);
+}
+
+/** Bits of the classes with some unit of which it holds. */
+function bitsWhere(members: SieveClasses['members'], holds: (unit: number) => boolean): number {
+  return members.reduce((bits, units, id) => (units.some(holds) ? bits | (1 << id) : bits), 0);
+}
+
+/** By symbol of an automaton: bits of the classes of its units. */
+function symbolClasses(dfa: Dfa, members: SieveClasses['members']): Int32Array {
+  const classesOf = new Int32Array(dfa.width);
+  members.forEach((units, id) => {
+    for (const symbol of units.flatMap((unit) => symbolsOf(dfa, unit))) {
+      classesOf[symbol] = (classesOf[symbol] ?? 0) | (1 << id);
+    }
+  });
+  return classesOf;
+}
+
+/** Where the units lead from any of the states. */
+function stepAll(dfa: Dfa, states: readonly number[], units: readonly number[]): number[] {
+  const symbols = new Set(units.flatMap((unit) => symbolsOf(dfa, unit)));
   const out = new Set<number>();
   for (const state of states) for (const symbol of symbols) out.add(dfa.next[state + symbol] ?? dead);
   out.delete(dead);
-  return out;
+  return [...out];
 }

@@ -1,23 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { StreamFinding } from '../../../src/detect/finding.ts';
+import type { Gate } from '../../../src/detect/gate.ts';
 import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
-import { anchorBit, shortBit } from '../../../src/detect/sieve.ts';
+import { anchorBit, flagBits, shortBit, siftedMax } from '../../../src/detect/sieve-machine.ts';
 import { promptText } from '../../support/prompt-text.ts';
 
 const program = compileProgram(rules);
-/** Looks at every place, and lets no number pass. */
+/** Looks at every place, and lets everything pass. */
+const everyPlace = Int32Array.from({ length: siftedMax }, (_, i) => (i << flagBits) | anchorBit | shortBit);
 const everywhere: Program = {
   ...program,
-  sieve: { ...program.sieve, flags: program.sieve.flags.map(() => anchorBit | shortBit) },
-  numberGates: program.numberGates.map((gate) => ({ ...gate, rulesAt: () => (1 << gate.rules.length) - 1 })),
-  windows: {
-    ...program.windows,
-    marks: program.windows.marks.map(() => 0xffff),
-  },
+  sieve: { sift: (_, from, to) => to - from, places: everyPlace },
+  gates: program.gates.map(opened),
 };
+
+function opened(gates: readonly Gate[]): Gate[] {
+  return gates.map((gate) => ({ ...gate, rulesAt: () => (1 << gate.rules.length) - 1 }));
+}
 
 function found(from: Program, pieces: readonly string[]): readonly StreamFinding[] {
   const session = createSession(from);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CompiledRule } from '../../../src/detect/compiled-rule.ts';
 import type { Dfa } from '../../../src/detect/dfa.ts';
+import type { Gate } from '../../../src/detect/gate.ts';
 import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules as catalogue } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
@@ -47,19 +48,12 @@ function countWork(program: Program): Program {
   };
   const own = program.rules.map(countRule);
   const byOrder = (rule: CompiledRule): CompiledRule => own[rule.order] ?? rule;
+  const counting = (gates: readonly Gate[]): Gate[] =>
+    gates.map((gate) => ({ ...gate, rules: gate.rules.map(byOrder) }));
   return {
     ...program,
     rules: own,
-    windows: {
-      ...program.windows,
-      short: new Map(
-        [...program.windows.short].map(([unit, owners]) => [
-          unit,
-          owners.map((owner) => ({ ...owner, rule: byOrder(owner.rule) })),
-        ]),
-      ),
-    },
-    numberGates: program.numberGates.map((gate) => ({ ...gate, rules: gate.rules.map(byOrder) })),
+    gates: program.gates.map(counting),
   };
 }
 

@@ -1,15 +1,23 @@
 import { type CompiledRule, headOf, kindOf, kinds } from './compiled-rule.ts';
 import { type Dfa, dead, step } from './dfa.ts';
-import { jointClasses } from './joint-classes.ts';
+import { type JointClasses, jointClasses } from './joint-classes.ts';
+
+/** A rule that may begin around one of some ASCII units: an anchor of one character, or the digits. */
+export interface ShortAnchor {
+  readonly rule: CompiledRule;
+  readonly units: readonly number[];
+  /** Whether the same unit right before rules it out: of a number, only the first digit counts. */
+  readonly isRun: boolean;
+}
 
 /**
- * Ordinary text is full of numbers, and a dozen rules begin at one. They are read as one automaton from the number on, until
- * each of them has matched or can no more: nearly always none is left after a few units.
+ * Ordinary text is full of numbers, colons, dots and quotes, and several rules begin at one. They are read as one automaton from there
+ * on, until each of them has matched or can no more: nearly always none is left after a few units.
  */
-export interface NumberGate {
+export interface Gate {
   /** At most 30: a bit each. */
   readonly rules: readonly CompiledRule[];
-  /** Bits of the rules that may match at the run of digits that begins at `at`, as far as the text goes. */
+  /** Bits of the rules that may match with their anchor (a run of digits, a sign) at `at`, as far as the text goes. */
   rulesAt(units: Uint16Array, at: number): number;
 }
 
@@ -24,9 +32,24 @@ const unknown = 0x7fffffff;
 const edge: number = kinds;
 const startKinds: number = kinds + 1;
 
-export function buildNumberGates(rules: readonly CompiledRule[]): readonly NumberGate[] {
-  const gates: NumberGate[] = [];
-  for (let from = 0; from < rules.length; from += rulesMax) gates.push(createGate(rules.slice(from, from + rulesMax)));
+/** The gates of each ASCII unit. Units with the very same rules share theirs. */
+export function buildGates(anchors: readonly ShortAnchor[]): readonly (readonly Gate[])[] {
+  const classes = jointClasses(anchors.flatMap(({ rule }) => automataOf(rule)));
+  const known = new Map<string, readonly Gate[]>();
+  return Array.from({ length: 0x80 }, (_, unit) => {
+    const rules = anchors.flatMap(({ rule, units }) => (units.includes(unit) ? [rule] : []));
+    const key = rules.map(({ order }) => order).join();
+    const gates = known.get(key) ?? gatesOf(rules, classes);
+    known.set(key, gates);
+    return gates;
+  });
+}
+
+function gatesOf(rules: readonly CompiledRule[], classes: JointClasses): Gate[] {
+  const gates: Gate[] = [];
+  for (let from = 0; from < rules.length; from += rulesMax) {
+    gates.push(createGate(rules.slice(from, from + rulesMax), classes));
+  }
   return gates;
 }
 
@@ -45,9 +68,8 @@ interface Front {
   readonly matched: number;
 }
 
-function createGate(rules: readonly CompiledRule[]): NumberGate {
+function createGate(rules: readonly CompiledRule[], { classOf, units: unitOf }: JointClasses): Gate {
   const reached = rules.map(statesBefore);
-  const { classOf, units: unitOf } = jointClasses(rules.flatMap(automataOf));
   const width = unitOf.length;
   let table = new Int32Array(64 * width).fill(unknown);
   const fronts: Front[] = [];
@@ -110,7 +132,7 @@ function createGate(rules: readonly CompiledRule[]): NumberGate {
 function startOf(units: Uint16Array, at: number): number {
   if (at === 0) return edge;
   const kind = kindOf(units[at - 1] ?? 0);
-  return isInRow(units, at) ? startKinds + kind : kind;
+  return isDigit(units[at] ?? 0) && isInRow(units, at) ? startKinds + kind : kind;
 }
 
 /** Digits, one separator, and the first digit of a match: one of several numbers in a row. */
@@ -141,7 +163,7 @@ function bitsOf(front: Front | undefined): number {
     : 0;
 }
 
-/** Where a rule may be when a number begins behind a character of the kind. */
+/** Where a rule may be when its anchor comes behind a character of the kind. */
 function threadsAt(
   rule: CompiledRule,
   index: number,
@@ -159,7 +181,7 @@ function threadsAt(
 }
 
 /** Where a rule may be behind what may stand before its anchor. */
-function statesBefore(rule: CompiledRule): number[] {
+export function statesBefore(rule: CompiledRule): number[] {
   const { reach } = rule;
   const dfa = headOf(rule);
   const reached = new Set<number>();
@@ -171,10 +193,13 @@ function statesBefore(rule: CompiledRule): number[] {
   return [...reached].sort((a, b) => a - b);
 }
 
-/** Where the ASCII units of a kind lead from a state. */
+/** Where the units of a table of kinds lead from a state. */
 function stepsOver(dfa: Dfa, state: number, chars: Uint8Array): number[] {
   const targets = new Set<number>();
   for (let unit = 0; unit < 0x80; unit++) if (chars[unit] === 1) targets.add(step(dfa, state, unit));
+  if (chars[0x80] === 1 || chars[0x81] === 1) {
+    for (const symbol of dfa.wideSymbol) targets.add(dfa.next[state + symbol] ?? dead);
+  }
   targets.delete(dead);
   return [...targets];
 }
