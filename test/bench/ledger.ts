@@ -2,8 +2,8 @@
  * What a durable record costs: `npm run bench:ledger -- [--rate 2000] [--seconds 10] [--bodies 3] [--bytes 4096]`, or with `--goal` what
  * docs/performance.md asks for: 10,000 records a second of 5 KB on disk each, for a minute.
  * Offers records at a constant rate (0: as many as the log takes with 256 waiting), and prints CPU per record by thread, how long an
- * append took, how far the signed head was behind and how much memory was in use, and beside it what an fdatasync of one such record
- * takes here.
+ * append took, how far the signed head was behind and how much memory was in use and alive, and beside it what the machine takes by itself:
+ * an fdatasync of one such record, the same load written by a loop that does nothing else, and how late a process wakes that only sleeps.
  */
 import { createCipheriv, hash } from 'node:crypto';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
@@ -107,6 +107,7 @@ try {
   print('cores', ((used.user + used.system - harness) / took / 1e6).toFixed(2));
   print('ack ms', quantiles(acksMs));
   print('ack ms, median second', quantiles(acks.medianSecond()));
+  print('  seconds with p99 over 25', acks.secondsOver(25));
   print('  asked late by, ms', quantiles(acks.lateness()));
   print('  an idle process woke late', quantiles(idleLate));
   if (ticks !== null && ticksAfter !== null) {
@@ -183,6 +184,8 @@ interface AckTimes {
   all(): readonly number[];
   /** Those of the second whose 99th percentile is the median of all: what the run was like but for its bad moments. */
   medianSecond(): readonly number[];
+  /** Of how many seconds the 99th percentile is above this. */
+  secondsOver(ms: number): number;
 }
 
 /** All memory that it needs is in use from the start, so that it is no part of what the log is seen to take. */
@@ -191,6 +194,15 @@ function ackTimes(): AckTimes {
   const secondOf = new Uint16Array(times.length).fill(1);
   const late = new Float32Array(times.length).fill(-1);
   let count = 0;
+  /** Those of each second, by their 99th percentile. */
+  function seconds99(): readonly { readonly sample: readonly number[]; readonly at: number }[] {
+    const bySecond = Array.from({ length: seconds + 1 }, (): number[] => []);
+    for (let i = 0; i < count; i++) bySecond[secondOf[i] ?? 0]?.push(times[i] ?? 0);
+    return bySecond
+      .filter((sample) => sample.length > 0)
+      .map((sample) => ({ sample, at: sample.sort((a, b) => a - b)[Math.floor(sample.length * 0.99)] ?? 0 }))
+      .sort((a, b) => a.at - b.at);
+  }
   return {
     add: (ms, second, lateMs) => {
       times[count] = ms;
@@ -200,15 +212,8 @@ function ackTimes(): AckTimes {
     },
     all: () => [...times.subarray(0, count)],
     lateness: () => [...late.subarray(0, count)],
-    medianSecond: () => {
-      const bySecond = Array.from({ length: seconds + 1 }, (): number[] => []);
-      for (let i = 0; i < count; i++) bySecond[secondOf[i] ?? 0]?.push(times[i] ?? 0);
-      const ordered = bySecond
-        .filter((sample) => sample.length > 0)
-        .map((sample) => ({ sample, at: sample.sort((a, b) => a - b)[Math.floor(sample.length * 0.99)] ?? 0 }))
-        .sort((a, b) => a.at - b.at);
-      return ordered[Math.floor(ordered.length / 2)]?.sample ?? [];
-    },
+    medianSecond: () => seconds99()[Math.floor(seconds99().length / 2)]?.sample ?? [],
+    secondsOver: (ms) => seconds99().filter(({ at }) => at > ms).length,
   };
 }
 
