@@ -15,6 +15,8 @@ export interface Dfa {
   /** Lowest code unit of each run of equal symbols from 0x80 on, and those symbols. */
   readonly wideFrom: Uint16Array;
   readonly wideSymbol: Uint8Array;
+  /** The symbol of all units from 0x80 on that share their higher eight bits; `mixed` where they do not share one. */
+  readonly widePage: Uint8Array;
   /** Symbols, that is entries in the row of a state. */
   readonly width: number;
   readonly start: number;
@@ -55,6 +57,14 @@ export function goesOn(dfa: Dfa, state: number, kind: number): boolean {
 
 /** Symbol of a code unit from 0x80 on. */
 export function wideSymbolOf(dfa: Dfa, unit: number): number {
+  const symbol = dfa.widePage[unit >> 8] ?? mixed;
+  return symbol === mixed ? searchWide(dfa, unit) : symbol;
+}
+
+/** No symbol: a pattern has 255 at most. */
+const mixed = 255;
+
+function searchWide(dfa: Pick<Dfa, 'wideFrom' | 'wideSymbol'>, unit: number): number {
   const { wideFrom } = dfa;
   // A rule that has names in many scripts has a hundred runs.
   let low = 0;
@@ -205,10 +215,19 @@ function table(rows: readonly Uint32Array[], accepts: readonly boolean[], initia
     ascii: alphabet.ascii,
     wideFrom: alphabet.wideFrom,
     wideSymbol: alphabet.wideSymbol,
+    widePage: pagesOf(alphabet),
     width: alphabet.size,
     start: place[initial] ?? 0,
     accepting: firstAccepting < 0 ? length : firstAccepting * alphabet.size,
   };
+}
+
+function pagesOf(alphabet: Alphabet): Uint8Array {
+  const pages = Uint8Array.from({ length: 0x100 }, (_, page) => searchWide(alphabet, Math.max(0x80, page << 8)));
+  alphabet.wideFrom.forEach((from, i) => {
+    if (from > 0x80 && (from & 0xff) !== 0 && alphabet.wideSymbol[i] !== pages[from >> 8]) pages[from >> 8] = mixed;
+  });
+  return pages;
 }
 
 interface Alphabet {
