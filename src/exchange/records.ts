@@ -96,7 +96,11 @@ export interface ResponseFacts {
   /** Status of the model's answer; null when there was none. */
   readonly status: number | null;
   readonly contentType: string;
+  /** In which the answer came, and lies here; null: in none that is known. */
+  readonly contentEncoding: string | null;
   readonly decision: Decision | null;
+  /** What the answer was decided by: where another filter had decided about the request, perhaps not what that one had. */
+  readonly policyRevision: string;
   /** The approval of the answer itself, where policy wanted one. */
   readonly approval?: Approval | null;
   readonly found: readonly FindingCount[];
@@ -129,6 +133,7 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
       ...(facts.approval ? { approval: approvalFacts(facts.approval) } : {}),
       bytes: { received: facts.bytesReceived, released: facts.bytesReleased },
       ...(facts.code === null ? {} : { code: facts.code }),
+      ...(facts.contentEncoding === null ? {} : { content_encoding: facts.contentEncoding }),
       content_type: mediaType,
       ...(facts.decision ? { decision: decisionFacts(facts.decision) } : {}),
       ended: facts.ended,
@@ -138,6 +143,7 @@ export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEnt
       ...modelMember(facts.answer),
       ...omittedMember(facts.omitted),
       output_truncated: facts.outputTruncated,
+      ...(facts.decision ? { policy: { revision: facts.policyRevision } } : {}),
       ...(facts.restored.length > 0
         ? { restored: facts.restored.map(({ entity, count }) => ({ count, entity })) }
         : {}),

@@ -4,6 +4,7 @@ import { Fault } from '../lib/fault.ts';
 import { invariant } from '../lib/invariant.ts';
 import { limits } from '../lib/limits.ts';
 import { createAnswerWatch } from '../llm/answer-facts.ts';
+import { isKnownEncoding } from '../llm/content-encoding.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import { createMinter } from '../mask/placeholder.ts';
 import { compilePlan } from '../mask/plan.ts';
@@ -115,6 +116,8 @@ export function createResponsePhase(
           code: refusal?.code ?? null,
           status: head.status,
           contentType,
+          contentEncoding: knownEncoding(head),
+          policyRevision: judged.policy.revision,
           decision: final?.decision ?? decision,
           approval: final?.approval ?? null,
           found,
@@ -192,6 +195,12 @@ export function createResponsePhase(
       return record(refusal ? 'fault' : why);
     },
   };
+}
+
+/** As far as it can be taken off again: what the header says is the provider's, and no text of its own goes on record. */
+function knownEncoding(head: ResponseHead): string | null {
+  const encoding = head.headers.get('content-encoding')?.trim().toLowerCase() ?? '';
+  return encoding !== '' && encoding !== 'identity' && isKnownEncoding(encoding) ? encoding : null;
 }
 
 function partialAnswer(deps: ExchangeDeps, judged: JudgedExchange, contentType: string): PartialAnswer | null {

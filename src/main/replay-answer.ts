@@ -3,7 +3,7 @@ import type { ResponseHead } from '../exchange/exchange.ts';
 import { inspect } from '../exchange/inspect.ts';
 import { readAnswer } from '../exchange/read-answer.ts';
 import { Fault } from '../lib/fault.ts';
-import { isJsonObject } from '../lib/json.ts';
+import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import type { RouteFacts } from '../llm/dialect.ts';
@@ -67,7 +67,7 @@ export async function decideAnswerAgain(
     policyHeaders: config.policy.headers,
     status,
   };
-  const caveats = [...unrecordedParts(policy), ...handoverCaveats(intent.record)];
+  const caveats = [...unrecordedParts(policy), ...handoverCaveats(intent.record, facts)];
   const recorded = object(facts['decision']);
   const first = policy.pinned.evaluate(
     buildPolicyInput({ ...known, conversation: about, scans: [], isComplete: false }),
@@ -97,7 +97,7 @@ export async function decideAnswerAgain(
   }
 
   function headOfAnswer(contentType: string, body: Buffer): ResponseHead {
-    const encoding = encodingOf(body);
+    const encoding = text(facts['content_encoding']) || encodingOf(body);
     const pairs: [string, string][] = [['content-type', contentType]];
     if (encoding !== null) pairs.push(['content-encoding', encoding]);
     return { status: status ?? 200, headers: new Map(pairs) };
@@ -107,12 +107,13 @@ export async function decideAnswerAgain(
 const { bodyBytesMax } = limits;
 
 /** Which filter judged the answer is not on record, but what ext_authz had decided says so itself. */
-function handoverCaveats({ facts }: StoredRecord): string[] {
+function handoverCaveats({ facts }: StoredRecord, outcome: JsonObject): string[] {
   if (facts['final'] !== true) return [];
-  return ['another filter judged the answer: its policy and its time of arrival may be others than on record'];
+  const others = isJsonObject(outcome['policy']) ? 'its time of arrival' : 'its policy and its time of arrival';
+  return [`another filter judged the answer: ${others} may be other than on record`];
 }
 
-/** The answer is on record as it came; its content encoding is not, but two of them begin with a mark (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1). */
+/** Of older records, which do not name it: two encodings begin with a mark (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1). */
 function encodingOf(body: Buffer): 'gzip' | 'zstd' | null {
   if (body.length >= 2 && body.readUInt16BE(0) === 0x1f8b) return 'gzip';
   return body.length >= 4 && body.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : null;

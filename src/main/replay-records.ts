@@ -72,7 +72,9 @@ export async function* decideRecords(
       if (!(isAnswer || isDecided(record)) || !request.fits(record)) continue;
       try {
         const intent = isAnswer ? await intentAt(place) : record;
-        const policy = other ?? (await recorded(intent, policies, join(homeOf(intent.folder), 'policies')));
+        // An answer says itself what it was decided by; older ones do not, and had the same as their request but behind ext_authz.
+        const judged = isAnswer && isJsonObject(record.facts['policy']) ? record : intent;
+        const policy = other ?? (await recorded(judged, policies, join(homeOf(judged.folder), 'policies')));
         const bodies = await openBodies(record.folder, record, keys);
         const result = isAnswer
           ? await decideAnswerAgain(

@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { AuditEntry } from '../../../src/audit/entry.ts';
 import type { OpenedBody, StoredRecord } from '../../../src/audit/read.ts';
@@ -62,6 +62,8 @@ describe('the decision about an answer, taken again', () => {
     { name: 'JSON', type: 'application/json', body: Buffer.from(json) },
     { name: 'a stream', type: 'text/event-stream', body: Buffer.from(stream) },
     { name: 'compressed JSON', type: 'application/json', body: gzipSync(json), encoding: 'gzip' },
+    { name: 'brotli', type: 'application/json', body: brotliCompressSync(json), encoding: 'br' },
+    { name: 'deflate', type: 'application/json', body: deflateSync(json), encoding: 'deflate' },
   ];
   for (const policy of [telling, reading]) {
     test.each(answers)(`$name comes out as it did (${policy.name})`, async (answer) => {
@@ -100,6 +102,19 @@ describe('the decision about an answer, taken again', () => {
       body: Buffer.from(json),
     });
     await expect(replay(intent, outcome, reading)).rejects.toThrow('the answer was not kept');
+  });
+
+  test('a record from before its encoding was named is read by its mark', async () => {
+    const answer = { type: 'application/json', body: gzipSync(json), encoding: 'gzip' };
+    const { intent, outcome } = await exchange(reading, answer);
+    const { content_encoding: named, ...facts } = outcome.record.facts;
+    expect(named).toBe('gzip');
+    expect((await replay(intent, { ...outcome, record: { ...outcome.record, facts } }, reading)).differs).toEqual([]);
+  });
+
+  test('it says what it was decided by', async () => {
+    const { outcome } = await exchange(telling, { type: 'application/json', body: Buffer.from(json) });
+    expect(outcome.record.facts['policy']).toEqual({ revision: expect.any(String) });
   });
 
   test('what ext_authz had judged is told as a caveat', async () => {
