@@ -40,9 +40,7 @@ export interface EmailChannel {
 }
 
 /** Whether what goes by this channel is for the requester alone. */
-export function isToRequester(
-  channel: { readonly kind: 'webhook' } | Pick<EmailChannel, 'kind' | 'to'>,
-): boolean {
+export function isToRequester(channel: { readonly kind: 'webhook' } | Pick<EmailChannel, 'kind' | 'to'>): boolean {
   return channel.kind === 'email' && channel.to === 'requester';
 }
 
