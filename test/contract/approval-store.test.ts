@@ -7,6 +7,7 @@ import type { ApprovalStore, OnTransition, Opening } from '../../src/approval/st
 import { Fault } from '../../src/lib/fault.ts';
 import { noMetrics, silentLog } from '../../src/telemetry/telemetry.ts';
 import { actor, countingIds, type HandClock, handClock, held, scratch, terms } from '../support/approvals.ts';
+import { eventually } from '../support/eventually.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
 /** A store under test and, where the implementation serves several processes, more of them on the same data. */
@@ -302,6 +303,39 @@ describe.each(implementations)('approval store: $name', (implementation) => {
     await other.approve('id-000001', ada);
     expect((await outcome).kind).toBe('granted');
   });
+
+  for (const [verdict, want] of [
+    ['approve', 'granted'],
+    ['reject', 'rejected'],
+  ] as const) {
+    it(`releases the waiters of all replicas by one decision, and none by looking again: ${verdict}`, async (given) => {
+      const replicas = [given.store, await given.another(), await given.another()];
+      let opened = 0;
+      const wakeUps: number[] = [];
+      const observe = { ...noMetrics, approvalWakeUp: (seconds: number) => void wakeUps.push(seconds) };
+      const ids = countingIds();
+      const waiting = replicas.map((store) => {
+        const open: ApprovalStore['open'] = async (opening) => {
+          const done = await store.open(opening);
+          opened += 1;
+          return done;
+        };
+        const gate = createGate(
+          { store: { ...store, open }, clock: given.clock, newId: ids, observe },
+          { pollMs: 600_000 },
+        );
+        const wanted = terms({ waitS: 20, grant: { uses: 3, ttlS: 300 } });
+        return gate.pass('digest', held(), wanted, new AbortController().signal);
+      });
+      await eventually('all wait', () => (opened === replicas.length ? true : undefined));
+      const [pending] = (await given.store.list({ state: 'pending', accepts: () => true, pageSize: 9, after: null }))
+        .approvals;
+      const decider = replicas.at(-1) ?? given.store;
+      expect((await decider[verdict](pending?.id ?? 'none', ada)).ok).toBe(true);
+      expect((await Promise.all(waiting)).map(({ kind }) => kind)).toEqual([want, want, want]);
+      expect(wakeUps).toHaveLength(3);
+    });
+  }
 
   it('hints after the transition is visible, until nobody listens', async ({ store }) => {
     const seen: (string | undefined)[] = [];
