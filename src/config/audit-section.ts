@@ -87,6 +87,10 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
       retention: retentionSection()
         .prefault({})
         .meta({ description: 'How long what is kept. Expiry destroys keys and whole files, and is itself on record.' }),
+      on_failure: z.enum(['refuse', 'allow']).default('refuse').meta({
+        description:
+          '`refuse`: what cannot be recorded does not happen. `allow`: exchanges pass while the record cannot be written, which is recorded at each start, and how many passed as soon as it can be again. Approvals, reveals and erasures never do.',
+      }),
       shard: shardSection().prefault({}).meta({
         description:
           'When the log goes on in a new shard: a log of its own in `shards/`, linked with the one before, that can be archived or expire as a whole. Everything that reads takes them as one.',
@@ -124,6 +128,7 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
         ageRecipients: given.age_recipients,
         retention: given.retention,
         shard: given.shard,
+        allowsUnrecorded: given.on_failure === 'allow',
       }),
     );
 }

@@ -194,4 +194,6 @@ export interface AuditConfig {
   readonly ageRecipients: readonly string[];
   readonly retention: RetentionConfig;
   readonly shard: ShardConfig;
+  /** Whether exchanges pass when they cannot be recorded. */
+  readonly allowsUnrecorded: boolean;
 }

@@ -172,7 +172,25 @@ function audit({ audit, masking, approval }: Config): Complaint[] {
   if (audit.createKeyFile && audit.keyFile === null) {
     found.push(error(['audit', 'create_key_file'], 'has no file to create', 'Name one in audit.key_file.'));
   }
-  const { metadataMs, bodiesMs, isHighRisk } = audit.retention;
+  if (audit.allowsUnrecorded) {
+    found.push(
+      warning(
+        ['audit', 'on_failure'],
+        'lets exchanges pass of which nothing is recorded but their number',
+        'Leave it out where every exchange has to be on record.',
+      ),
+    );
+  }
+  const { metadataMs, bodiesMs, shardsMs, isHighRisk } = audit.retention;
+  if (shardsMs !== null && metadataMs === null) {
+    found.push(
+      error(
+        ['audit', 'retention', 'shards'],
+        'has no effect: shards go after their records, which are kept for ever',
+        'Set audit.retention.metadata, or leave this out.',
+      ),
+    );
+  }
   if (isHighRisk && metadataMs !== null && metadataMs < sixMonthsMs) {
     found.push(
       warning(

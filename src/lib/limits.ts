@@ -75,6 +75,8 @@ export const limits = {
   /** Logs that are read as one, and how many folders deep they may lie. */
   auditLogsMax: 256,
   auditLogsDepthMax: 4,
+  /** Exchanges under way that passed without a record (`audit.on_failure: allow`). */
+  auditUnrecordedMax: 10_000,
   /** Shards of one log; it stays in the last of them. */
   auditShardsMax: 9_000,
   /** Keys of data subjects that stay in memory. */

@@ -8,6 +8,7 @@ import type { RecordedStoreDeps } from '../approval/recorded-store.ts';
 import { createRedisStore } from '../approval/redis-store.ts';
 import type { ApprovalStore } from '../approval/store.ts';
 import { startSweeper } from '../approval/sweeper.ts';
+import { allowUnrecorded, allowUnrecordedEntry } from '../audit/allow-unrecorded.ts';
 import { type FileLog, openFileLog } from '../audit/file-log.ts';
 import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
 import type { Config, Listener } from '../config/config.ts';
@@ -121,7 +122,10 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   opened.add(audit.close);
   const promptsLeave = promptsLeaveEntry(config.audit);
   if (promptsLeave !== null) await audit.append(promptsLeave);
-  const witnesses = openWitnesses(config.audit, audit, clock, { log, metrics });
+  const { allowsUnrecorded } = config.audit;
+  if (allowsUnrecorded) await audit.append(allowUnrecordedEntry);
+  const recorded = allowsUnrecorded ? allowUnrecorded(audit, log, clock.nowMs) : audit;
+  const witnesses = openWitnesses(config.audit, recorded, clock, { log, metrics });
   opened.add(witnesses.close);
   const subjects = await openSubjectKeys({
     directory: config.audit.directory,
@@ -240,7 +244,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   }
   let isStopping = false;
   const http = createHttpEndpoint(
-    { metrics, log, readiness: () => readiness(isStopping, audit, pdp, witnesses) },
+    { metrics, log, readiness: () => readiness(isStopping, audit, pdp, witnesses, allowsUnrecorded) },
     { ...address(config.listen.http), tls: tlsOf(config.listen.http, readTls) },
   );
 
@@ -379,12 +383,13 @@ function readiness(
   audit: FileLog,
   pdp: ReloadingPdp,
   { missing }: Witnesses,
+  allowsUnrecorded: boolean,
 ): { name: string; ready: boolean; reason: string | null }[] {
   const { state, reason } = audit.health();
   const revision = pdp.revision();
   return [
     { name: 'lifecycle', ready: !isStopping, reason: isStopping ? 'stopping' : null },
-    { name: 'audit', ready: state === 'open', reason: state === 'open' ? null : (reason ?? state) },
+    { name: 'audit', ready: state === 'open' || allowsUnrecorded, reason: state === 'open' ? null : (reason ?? state) },
     { name: 'policy', ready: revision !== null, reason: revision === null ? 'no policy is loaded' : null },
     ...(missing === null ? [] : [{ name: 'witnesses', ready: missing() === null, reason: missing() }]),
   ];

@@ -95,6 +95,7 @@ test('the least there can be is right, and everything else has its default', () 
         isHighRisk: false,
       },
       shard: { byMonth: false, recordsMax: null },
+      allowsUnrecorded: false,
     },
     limits: { bodyBytesMax: 16_777_216 },
     gateways: null,
