@@ -4,6 +4,7 @@ import { type CompiledRule, kindOf, kinds, kindTable, type Reach } from './compi
 import { compileContext } from './context.ts';
 import { compileDfa, type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
 import { buildGates, type Gate, type ShortAnchor } from './gate.ts';
+import { createHoldBack, type HoldBack } from './hold-back.ts';
 import { literalPrefixes } from './literal-prefix.ts';
 import { createRoamer, type Roamer } from './roamer.ts';
 import { compileRoaming } from './roaming-rules.ts';
@@ -18,7 +19,7 @@ export interface Program {
   readonly anchors: Anchors;
   /** Where anything may begin. */
   readonly sieve: Sieve;
-  readonly reaches: readonly Reach[];
+  readonly holdBack: HoldBack;
   /** By ASCII unit: of the rules that have it as an anchor, or digits. */
   readonly gates: readonly (readonly Gate[])[];
   /** What else goes through a text: one for each text. */
@@ -71,7 +72,7 @@ export function compileProgram(
     anchors: buildAnchors(entries.filter(({ anchor }) => anchor.length > 1)),
     gates: buildGates(short),
     sieve: buildSieve(entries, classes, buildWindows(short, classes)),
-    reaches: compiled.flatMap(({ reach }) => (reach ? [reach] : [])),
+    holdBack: createHoldBack(compiled.flatMap(({ reach }) => (reach ? [reach] : []))),
     allow,
     roamers: roamersOf(roaming, lists, rules.length),
   };

@@ -45,7 +45,7 @@ const keepChars = contextCharsMax + 16;
  * candidates that such a place touches.
  */
 export function createSession(program: Program): Session {
-  const { reaches, allow } = program;
+  const { holdBack, allow } = program;
   const offsets = createOffsets();
   const running = createRunningText();
   /** Normalised characters that were dropped before `text`. */
@@ -115,10 +115,7 @@ export function createSession(program: Program): Session {
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
   function earliest(except: Attempt | null): number {
     const { units } = running;
-    let place = units.length - anchorScan.openUnits();
-    for (const { holdChars, holdMax } of reaches) {
-      place = Math.min(place, reachBack(units, units.length, holdChars, holdMax));
-    }
+    let place = Math.min(units.length - anchorScan.openUnits(), holdBack(units));
     for (const attempt of open) {
       if (attempt !== except) place = Math.min(place, earliestStart(attempt, units.length));
     }
