@@ -199,7 +199,8 @@ export function startNotices(deps: NoticesDeps, options: NoticesOptions): Notice
     }
     try {
       await within(limits.noticeKeepMs, spool.put('queue', letter));
-      waiting.set(letter.key, { nextAtMs: letter.nextAtMs, route: letter.route });
+      // A look may have found it by now, and tried it: then it waits for its next attempt.
+      if (!waiting.has(letter.key)) waiting.set(letter.key, { nextAtMs: letter.nextAtMs, route: letter.route });
     } catch (thrown) {
       metrics.notice(letter.route, 'dropped');
       complain(thrown);

@@ -140,6 +140,29 @@ describe('delivery', () => {
     expect(new Set(hooks.received.map(({ headers }) => headers['webhook-id']))).toEqual(new Set(['msg_a_1']));
   });
 
+  test('a letter that is found before its author knows that it is kept waits like any other after it failed', async () => {
+    const hooks = await receiver(() => ({ status: 503 }));
+    let release: () => void = () => {};
+    const synced = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow: Spool = {
+      ...spool,
+      put: async (place, one) => {
+        await spool.put(place, one);
+        if (one.attempts === 0) await synced;
+      },
+    };
+    const at = stand([route({}, { url: hooks.url })], { spool: slow });
+    const told = at.notices.tell(pending, null);
+    expect(await counts(at, 1)).toEqual(['hooks failed']);
+    release();
+    await told;
+    await at.notices.tell({ ...pending, id: 'b' }, null);
+    await counts(at, 2);
+    expect(hooks.received.map(({ body }) => JSON.parse(body).data.approval)).toEqual(['a', 'b']);
+  });
+
   test('what fails too often is dead, says why, and can be put back', async () => {
     let status = 500;
     const hooks = await receiver(() => ({ status }));
