@@ -88,7 +88,7 @@ describe('the record of a running service', () => {
       return text.includes('my card is ') ? text : undefined;
     });
     expect(lines).toMatch(
-      /"input":\{"messages":\[\{"role":"user","parts":\[\{"type":"text","content":"my card is CREDIT_CARD_/,
+      /"prompt":\[\{"role":"user","parts":\[\{"type":"text","content":"my card is CREDIT_CARD_/,
     );
     expect(lines).not.toContain('4111');
     const ropa = JSON.parse((await withConfig(['ropa', '--json'])).stdout);
