@@ -16,5 +16,6 @@ export const knownAttacks: readonly string[] = [
   ...['0012.34  ', '12/27 ', '04/2029 ', 'card 4111 1111 1111 1111 exp 12/27 ', 'pay with 4111 1111 1111 1111 12/27 '],
   ...['pw: hunter22x\n', 'alibaba_secret=short', '\ube44\ubc00\ubc88\ud638(Qrl23Db#@)', '\u5bc6\u7801\uff1aQrl23Db#@'],
   ...['0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed ', '1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2\n'],
-  'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp ',
+  ...['bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp ', '(415) 555-0132 ', '+44 (0)20 7946 0958 ', '+1 (415) 555-2671\n'],
+  ...['.PW\ub294r', '\ube44\ubc00\ubc88\ud638(', ':"dis4b1d_secret":', '"~db427k_secret', 'KEY=4'],
 ];
