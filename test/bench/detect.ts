@@ -64,8 +64,8 @@ async function cpuOf(run: () => unknown, calls: number): Promise<number> {
 
 /**
  * Runs until it is steady: for a second, and on until three slices of a tenth of a second differ by less than a twentieth, or for three.
- * The first calls run in the interpreter, and code that was not run for a while is thrown away: a service in use knows neither. Returns
- * how many calls fill a slice.
+ * The first calls run in the interpreter, and code that was not run for a while is thrown away: a service in use knows neither. What takes
+ * longer than a second in one call is taken to be steady. Returns how many calls fill a slice.
  */
 async function warmUp(run: () => unknown, sliceUs = 10_000): Promise<number> {
   const recent: number[] = [];
@@ -75,6 +75,7 @@ async function warmUp(run: () => unknown, sliceUs = 10_000): Promise<number> {
     recent.push(us / calls);
     if (us < warmUs) calls = Math.ceil(calls * Math.min(2, (1.1 * warmUs) / Math.max(us, 1)));
     const last = recent.slice(-3);
+    if (calls === 1 && us > 10 * warmUs) break;
     const isSteady = us >= warmUs && last.length === 3 && Math.max(...last) < 1.05 * Math.min(...last);
     const spent = cpuUs() - begin;
     if (spent > 3_000_000 || (spent > 1_000_000 && isSteady)) break;
