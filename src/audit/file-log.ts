@@ -4,6 +4,7 @@ import type { NewId, RandomBytes } from '../lib/ids.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
 import { createAppendQueue } from './append-queue.ts';
+import type { Ballast } from './ballast.ts';
 import { isAwaited } from './batch.ts';
 import type { AuditEntry, AuditLog, Receipt } from './entry.ts';
 import { createEpochKey, type EpochKey, isEpochOf } from './epoch-keys.ts';
@@ -34,6 +35,8 @@ export interface FileLogOptions {
   readonly limits?: Partial<FileLogLimits>;
   /** When it goes on in a new shard; default: never. */
   readonly shard?: ShardRule;
+  /** Room for its end; default: none is kept. */
+  readonly ballast?: Ballast;
   /** How the writer runs, and the file system for what does not pass through it; tests say otherwise. */
   readonly startWriter?: StartWriter;
   readonly fs?: FsPort;
@@ -53,6 +56,8 @@ export interface FileLogLimits {
   readonly reopenMs: number;
   /** A lock whose holder cannot be seen is taken over when untouched for this long. */
   readonly lockStaleMs: number;
+  /** Ballast is taken so long after the log was opened: what runs for a moment leaves none behind. */
+  readonly ballastAfterMs: number;
 }
 
 export const fileLogLimits: FileLogLimits = {
@@ -65,6 +70,7 @@ export const fileLogLimits: FileLogLimits = {
   checkIntervalMs: 1_000,
   reopenMs: 1_000,
   lockStaleMs: 15_000,
+  ballastAfterMs: 60_000,
 };
 
 export interface FileLogHealth {
@@ -140,6 +146,7 @@ function createFileLog(
   let isFlushDue = false;
   let deadline: NodeJS.Timeout | null = null;
   let reopenTimer: NodeJS.Timeout | null = null;
+  let ballastTimer: NodeJS.Timeout | null = null;
   let reopenMs = limits.reopenMs;
   /** Intents whose callers were told that they are not on record. They may be all the same. */
   const disowned = new Set<string>();
@@ -306,6 +313,7 @@ function createFileLog(
         return;
       case 'space':
         isSpaceLow = message.isLow;
+        if (!isSpaceLow) scheduleBallast();
         observe.log[message.isLow ? 'error' : 'info']('audit free space', {
           bytes: message.freeBytes,
           file: directory,
@@ -372,7 +380,23 @@ function createFileLog(
     reopenTimer.unref();
   }
 
+  /** Later, so that what has just been freed is there to stay. */
+  function scheduleBallast(): void {
+    const { ballast } = options;
+    if (ballast === undefined || ballastTimer !== null || isClosing) return;
+    ballastTimer = setTimeout(() => {
+      ballastTimer = null;
+      if (state === 'open' && !isSpaceLow) void ballast.hold();
+    }, limits.ballastAfterMs);
+    ballastTimer.unref();
+  }
+
+  function dropBallast(): void {
+    if (options.ballast?.dropIfNeeded() === true) observe.log.warn('audit ballast given up', { file: directory });
+  }
+
   async function reopen(): Promise<void> {
+    dropBallast();
     const ready = await openLast();
     if (isClosing) return;
     const why = reason ?? '';
@@ -380,6 +404,7 @@ function createFileLog(
     reason = null;
     reopenMs = limits.reopenMs;
     observe.log.info('audit log open again', { file: directory, count: ready.nextSequence });
+    scheduleBallast();
     const notMade = ready.openIntents.filter(([exchange]) => disowned.has(exchange));
     disowned.clear();
     await Promise.all([
@@ -450,8 +475,10 @@ function createFileLog(
   }
 
   async function start(): Promise<void> {
+    dropBallast();
     const ready = await openLast();
     state = 'open';
+    scheduleBallast();
     const left = findParts(directory, origin, options.keys, new Set(ready.openIntents.map(([exchange]) => exchange)));
     await Promise.all([
       enqueue(openEntry(ready.nextSequence)),
@@ -479,6 +506,8 @@ function createFileLog(
     isClosing = true;
     await parts.close();
     if (reopenTimer !== null) clearTimeout(reopenTimer);
+    if (ballastTimer !== null) clearTimeout(ballastTimer);
+    dropBallast();
     if (state === 'open') {
       await enqueue(ownEntry('close', {})).catch((error: unknown) => {
         observe.log.error('audit log closed without a close entry', {

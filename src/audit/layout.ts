@@ -7,6 +7,8 @@ export const layout = {
   /** The shards of a log that has any; see shards.ts. */
   shards: (directory: string): string => join(directory, 'shards'),
   lock: (directory: string): string => join(directory, 'lock'),
+  /** Room that is kept for the log's end; see ballast.ts. */
+  ballast: (directory: string): string => join(directory, 'ballast'),
   checkpoint: (directory: string): string => join(directory, 'checkpoint'),
   verifierKey: (directory: string): string => join(directory, 'log.vkey'),
   segments: (directory: string): string => join(directory, 'segments'),

@@ -77,6 +77,8 @@ export const limits = {
   auditLogsDepthMax: 4,
   /** Exchanges under way that passed without a record (`audit.on_failure: allow`). */
   auditUnrecordedMax: 10_000,
+  /** Bytes kept for the log's last records, on a disk that somebody else fills. */
+  auditBallastBytes: 67_108_864,
   /** Shards of one log; it stays in the last of them. */
   auditShardsMax: 9_000,
   /** Keys of data subjects that stay in memory. */

@@ -9,7 +9,10 @@ import { createRedisStore } from '../approval/redis-store.ts';
 import type { ApprovalStore } from '../approval/store.ts';
 import { startSweeper } from '../approval/sweeper.ts';
 import { allowUnrecorded, allowUnrecordedEntry } from '../audit/allow-unrecorded.ts';
-import { type FileLog, openFileLog } from '../audit/file-log.ts';
+import { createBallast } from '../audit/ballast.ts';
+import { type FileLog, fileLogLimits, openFileLog } from '../audit/file-log.ts';
+import { nodeFs } from '../audit/fs-port.ts';
+import { layout } from '../audit/layout.ts';
 import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
 import type { Config, Listener } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -117,6 +120,13 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     newId,
     observe: { log, metrics },
     shard: config.audit.shard,
+    ballast: createBallast({
+      fs: nodeFs,
+      path: layout.ballast(config.audit.directory),
+      bytes: limits.auditBallastBytes,
+      spareBytes: fileLogLimits.freeBytesMin,
+      random,
+    }),
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);
