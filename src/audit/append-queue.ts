@@ -53,19 +53,16 @@ interface Waiting {
   reject(fault: Fault): void;
 }
 
-/** About three milliseconds of sealing: whoever waits for an earlier batch, and the signed head, get their turn after it. */
-const batchBytesMax = 256 * 1024;
+/** About fifteen milliseconds of sealing: whoever waits for an earlier batch, and the signed head, get their turn after it. */
+const batchBytesMax = 1024 * 1024;
 /** One with the writer's disk, one that it seals, one on its way: the writer never waits for us, and groups grow with the load. */
-const batchesAtEase = 3;
-/** Under load, so that several threads can seal; none of those beyond is a small one, whose price would be that of a large one. */
-const batchesInFlightMax = 8;
+const batchesInFlightMax = 3;
 
 export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   const { clock, random, newId } = options;
   let builder = createBatchBuilder(createManifestWriter(options));
   let nextSequence = 0;
   let pending: Waiting[] = [];
-  let pendingBytes = 0;
   let bytes = 0;
   const inFlight = createFifo<Waiting>();
   /** Last sequence number of each batch that the writer has. */
@@ -74,7 +71,6 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   function push(entry: AuditEntry): Promise<Receipt> {
     const size = sizeOf(entry);
     bytes += size;
-    pendingBytes += size;
     return new Promise((resolve, reject) => {
       const stamp = { id: newId(), wallNs: clock.nowNs(), monoNs: clock.monoNs() };
       pending.push({ entry, bytes: size, ...stamp, sequence: -1, resolve, reject });
@@ -104,8 +100,7 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   }
 
   function isBatchDue(): boolean {
-    if (batches.length < batchesAtEase) return pending.length > 0;
-    return batches.length < batchesInFlightMax && pendingBytes >= batchBytesMax / 2;
+    return pending.length > 0 && batches.length < batchesInFlightMax;
   }
 
   function takeRecords(epoch: string): void {
@@ -118,7 +113,6 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
     }
     const batch = taken === pending.length ? pending : pending.slice(0, taken);
     pending = taken === pending.length ? [] : pending.slice(taken);
-    pendingBytes -= batchBytes;
     builder.begin(batchBytes);
     for (const waiting of batch) if (addRecord(waiting, epoch)) inFlight.push(waiting);
   }
@@ -155,7 +149,6 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   function rejectAll(fault: Fault): readonly AuditEntry[] {
     const rejected = [...inFlight.clear(), ...pending];
     pending = [];
-    pendingBytes = 0;
     batches = [];
     bytes = 0;
     for (const waiting of rejected) waiting.reject(fault);

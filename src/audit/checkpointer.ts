@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { type FsPort, replaceFile } from './fs-port.ts';
 import { layout } from './layout.ts';
 import { checkpointBody, signNote } from './note.ts';
-import { bundleEntry, hashBytes, type TreeEdge, tilePath, tileWidth } from './tree.ts';
+import { bundleEntry, type TreeEdge, tilePath, tileWidth } from './tree.ts';
 
 /** A durable record's place in the tree. */
 export interface Leaf {
@@ -11,23 +11,9 @@ export interface Leaf {
   readonly hash: Buffer;
 }
 
-/** Those of many records, as bundles and tiles have them. */
-export interface Leaves {
-  /** Entries of a bundle, back to back. */
-  readonly entries: Buffer;
-  readonly hashes: Buffer;
-}
-
-export function packLeaves(leaves: readonly Leaf[]): Leaves {
-  return {
-    entries: Buffer.concat(leaves.map(({ bytes }) => bundleEntry(bytes))),
-    hashes: Buffer.concat(leaves.map(({ hash }) => hash)),
-  };
-}
-
 export interface Checkpointer {
   /** Takes leaves whose records are durable, in order. A checkpoint that covers them follows within the interval. */
-  add(leaves: Leaves): void;
+  add(leaves: readonly Leaf[]): void;
   /** Publishes a checkpoint of the tree as it is. */
   publish(): Promise<void>;
   /** Publishes all that was added, and no more afterwards. */
@@ -65,7 +51,7 @@ interface PendingFile {
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   const { fs, directory, tree } = options;
   let published = options.published;
-  const bundle = createBundle(options.bundle);
+  let bundle = [...options.bundle];
   /** Files of the published tree's right edge. They MUST NOT be written again: a kill in the middle of it would take them away. */
   let edge = pathsOf(tree.size === published ? edgeFiles() : []);
   /** Directories that are there and durable, but for those of partial tiles. */
@@ -79,14 +65,14 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let timer: NodeJS.Timeout | null = null;
   let isStopped = false;
 
-  function add({ entries, hashes }: Leaves): void {
-    let entryAt = 0;
-    for (let at = 0; at < hashes.length; at += hashBytes) {
-      entryAt = bundle.take(entries, entryAt);
-      for (const tile of tree.push(hashes.subarray(at, at + hashBytes))) keepFull(tile.level, tile.index, tile.bytes);
-      if (bundle.width() < tileWidth) continue;
-      keepFull('entries', tree.size / tileWidth - 1, bundle.bytes());
-      bundle.clear();
+  function add(leaves: readonly Leaf[]): void {
+    for (const leaf of leaves) {
+      bundle.push(bundleEntry(leaf.bytes));
+      for (const tile of tree.push(leaf.hash)) keepFull(tile.level, tile.index, tile.bytes);
+      if (bundle.length === tileWidth) {
+        keepFull('entries', tree.size / tileWidth - 1, Buffer.concat(bundle));
+        bundle = [];
+      }
     }
     schedule();
   }
@@ -149,9 +135,9 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       path: layout.tile(directory, tilePath(tile.level, tile.index, tile.bytes.length / 32)),
       bytes: tile.bytes,
     }));
-    if (bundle.width() > 0) {
-      const path = tilePath('entries', Math.floor(tree.size / tileWidth), bundle.width());
-      files.push({ path: layout.tile(directory, path), bytes: bundle.bytes() });
+    if (bundle.length > 0) {
+      const path = tilePath('entries', Math.floor(tree.size / tileWidth), bundle.length);
+      files.push({ path: layout.tile(directory, path), bytes: Buffer.concat(bundle) });
     }
     return files;
   }
@@ -177,43 +163,6 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     },
   };
 }
-
-/** The entries of the right edge, in a buffer that is used again for the next bundle. */
-interface Bundle {
-  /** Takes the entry at `at`. Returns where it ends. */
-  take(entries: Buffer, at: number): number;
-  width(): number;
-  /** A copy. */
-  bytes(): Buffer;
-  clear(): void;
-}
-
-function createBundle(first: readonly Buffer[]): Bundle {
-  let buffer = Buffer.concat(first);
-  let used = buffer.length;
-  let width = first.length;
-  return {
-    take: (entries, at) => {
-      const end = at + 2 + entries.readUInt16BE(at);
-      if (used + end - at > buffer.length) {
-        const larger = Buffer.allocUnsafeSlow(Math.max(used + end - at, buffer.length * 2, leastBundleBytes));
-        buffer.copy(larger, 0, 0, used);
-        buffer = larger;
-      }
-      used += entries.copy(buffer, used, at, end);
-      width += 1;
-      return end;
-    },
-    width: () => width,
-    bytes: () => Buffer.from(buffer.subarray(0, used)),
-    clear: () => {
-      used = 0;
-      width = 0;
-    },
-  };
-}
-
-const leastBundleBytes = 32 * 1024;
 
 /** One less than Node's threads for files, which what an acknowledgement waits for may need as well. */
 const filesAtOnce = 3;

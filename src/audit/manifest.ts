@@ -119,10 +119,5 @@ export function commitInPlace(buffer: Buffer, start: number, end: number): strin
 
 /** The Merkle tree's entry for a record: canonical JSON without personal data, about 110 bytes. */
 export function leafBytes(commitment: string, id: string, kind: string): Buffer {
-  return Buffer.from(leafText(commitment, id, kind), 'latin1');
-}
-
-/** The same as text; a character is a byte. */
-export function leafText(commitment: string, id: string, kind: string): string {
-  return `{"c":"${commitment}","i":"${id}","k":"${kind}","v":1}`;
+  return Buffer.from(`{"c":"${commitment}","i":"${id}","k":"${kind}","v":1}`, 'latin1');
 }

@@ -49,19 +49,6 @@ export function bundleEntry(leaf: Uint8Array): Buffer {
   return entry;
 }
 
-/**
- * Writes a leaf of one byte a character to `entries` at `at` as `bundleEntry` has it, and its hash to `hashes` at `hashAt`. Returns where
- * the entry ends.
- */
-export function writeEntry(entries: Buffer, at: number, leaf: string, hashes: Buffer, hashAt: number): number {
-  const end = at + 2 + entries.write(leaf, at + 2, 'latin1');
-  // RFC 6962's zero byte stands where the length's second byte comes to stand.
-  entries[at + 1] = 0;
-  hashes.write(hash('sha256', entries.subarray(at + 1, end), 'binary'), hashAt, 'latin1');
-  entries.writeUInt16BE(end - at - 2, at);
-  return end;
-}
-
 /** The widths of the right edge's partial tiles, level 0 first, for a tree of this size. */
 export function edgeWidths(size: number): { readonly level: number; readonly index: number; readonly width: number }[] {
   const edge: { level: number; index: number; width: number }[] = [];

@@ -1,7 +1,6 @@
 import { Fault } from '../lib/fault.ts';
 import type { RandomBytes } from '../lib/ids.ts';
-import type { SealedBatch } from './batch-sealer.ts';
-import { type Checkpointer, createCheckpointer, packLeaves } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
 import { type FsPort, replaceFile } from './fs-port.ts';
 import { rawPublicKey } from './keys.ts';
 import { layout } from './layout.ts';
@@ -12,8 +11,6 @@ import type { FromWriter, ToWriter, WriterInit } from './writer-protocol.ts';
 
 export interface WriterHost {
   receive(message: ToWriter): void;
-  /** The next of the batches that are sealed elsewhere, in their order. */
-  receiveSealed(batch: SealedBatch): void;
   /** Lets go of everything, as a crash would. Resolves when nothing is written any more. */
   stop(): Promise<void>;
 }
@@ -34,9 +31,6 @@ export function startWriterHost(
   let watch: NodeJS.Timeout | null = null;
   let isSpaceLow = false;
   let isOver = false;
-  /** Places of batches that are sealed elsewhere, and such batches: whichever comes first waits for the other. */
-  const places: ((batch: SealedBatch) => void)[] = [];
-  const sealed: SealedBatch[] = [];
 
   function fail(fault: Fault, isDamaged: boolean): void {
     if (isOver) return;
@@ -86,7 +80,7 @@ export function startWriterHost(
       onPublished: (size) => post({ kind: 'published', size }),
       onFailure: (error) => fail(Fault.from(error, 'audit_unavailable'), false),
     });
-    publisher.add(packLeaves(recovered.uncovered));
+    publisher.add(recovered.uncovered);
     checkpointer = publisher;
     return createWriter({
       fs,
@@ -104,15 +98,6 @@ export function startWriterHost(
       onDurable: (sequence) => post({ kind: 'durable', sequence }),
       onFailure: (fault) => fail(fault, false),
     });
-  }
-
-  function fillPlaces(): void {
-    for (let batch = sealed[0]; batch !== undefined; batch = sealed[0]) {
-      const fill = places.shift();
-      if (fill === undefined) return;
-      sealed.shift();
-      fill(batch);
-    }
   }
 
   function look(): void {
@@ -145,10 +130,6 @@ export function startWriterHost(
         case 'batch':
           writer.commit(Buffer.from(message.batch.buffer, message.batch.byteOffset, message.batch.byteLength));
           return;
-        case 'elsewhere':
-          places.push(writer.reserve());
-          fillPlaces();
-          return;
         case 'close':
           closeWriter(writer).then(
             (openIntents) => {
@@ -160,10 +141,6 @@ export function startWriterHost(
           );
           return;
       }
-    },
-    receiveSealed: (batch) => {
-      sealed.push(batch);
-      fillPlaces();
     },
     stop,
   };

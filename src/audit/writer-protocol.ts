@@ -24,8 +24,6 @@ export interface WriterInit {
 export type ToWriter =
   | { readonly kind: 'epoch'; readonly id: string; readonly key: Uint8Array }
   | { readonly kind: 'batch'; readonly batch: Uint8Array }
-  /** The place of a batch that is sealed elsewhere and comes by itself (`WriterHost.receiveSealed`). */
-  | { readonly kind: 'elsewhere' }
   | { readonly kind: 'close' };
 
 export type FromWriter =

@@ -1,33 +1,19 @@
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createPooledRandom } from '../lib/ids.ts';
 import { invariant } from '../lib/invariant.ts';
-import { receivedBatch, type SealedBatch } from './batch-sealer.ts';
 import { blockingFs } from './fs-port.ts';
 import { startWriterHost } from './writer-host.ts';
-import type { ToWriter, WriterInit } from './writer-protocol.ts';
+import type { ToWriter } from './writer-protocol.ts';
 
-/** From here come the batches that another thread seals. */
-export interface HelperPort {
-  readonly kind: 'helper';
-  readonly port: MessagePort;
-}
-
-export interface WriterData {
-  readonly init: WriterInit;
-  /** The first of these counts the batches that were sealed here. */
-  readonly sealed: Int32Array;
-}
-
-// Entry of the writer's thread. Its data is the WriterData that thread-writer.ts passes.
+// Entry of the writer's thread. Its data is the WriterInit that thread-writer.ts passes.
 const port = parentPort;
 invariant(port !== null, 'this file is the entry of a worker thread');
 /** One message a turn. A port hands over a thousand in one if they come while it does, and tiles would never get theirs. */
 const waiting: ToWriter[] = [];
-const { init, sealed }: WriterData = workerData;
 const host = startWriterHost(
   blockingFs,
   createPooledRandom(),
-  init,
+  workerData,
   (message) => {
     port.postMessage(message);
     // Nothing is left to do: closing the port lets the thread end by itself.
@@ -44,12 +30,7 @@ port.on('message', take);
 
 let isTurnDue = false;
 
-function take(message: ToWriter | HelperPort): void {
-  if (message.kind === 'helper') {
-    message.port.on('message', (batch: SealedBatch) => host.receiveSealed(receivedBatch(batch)));
-    message.port.unref();
-    return;
-  }
+function take(message: ToWriter): void {
   waiting.push(message);
   scheduleTurn();
 }
@@ -61,7 +42,6 @@ function scheduleTurn(): void {
     isTurnDue = false;
     const message = waiting.shift();
     if (message !== undefined) host.receive(message);
-    if (message?.kind === 'batch') Atomics.add(sealed, 0, 1);
     scheduleTurn();
   });
 }

@@ -1,25 +1,38 @@
 import { Fault } from '../lib/fault.ts';
 import type { RandomBytes } from '../lib/ids.ts';
 import { canonicalJson } from '../lib/json.ts';
-import { createBatchSealer, type Epoch, type SealedBatch } from './batch-sealer.ts';
-import type { Checkpointer } from './checkpointer.ts';
+import { type UnpackedRecord, unpackBatch } from './batch.ts';
+import type { Checkpointer, Leaf } from './checkpointer.ts';
 import { finishFrame, frameFlags, frameHeaderBytes } from './frame.ts';
 import { type FsPort, shortWrite } from './fs-port.ts';
 import { layout } from './layout.ts';
-import { hashBytes } from './tree.ts';
+import { commitInPlace, leafBytes } from './manifest.ts';
+import {
+  bodyCommitment,
+  createSealer,
+  createWrappingKeys,
+  saltBytes,
+  sealContext,
+  sealedExtraBytes,
+  sealedHash,
+} from './seal.ts';
+import { hashLeaf } from './tree.ts';
+
+export interface Epoch {
+  readonly id: string;
+  readonly key: Uint8Array;
+}
 
 /**
- * The only thing that writes to a log: seals, ties together what it and others have sealed, commits in groups. It blocks while it does,
- * so it lives in a thread of its own. While a group is synced the next one is sealed, and written after it: on the disk there is never
- * more than one group that is not synced, which recovery relies on.
+ * The only thing that writes to a log: seals, frames, commits in groups. It blocks while it does, so it lives in a thread of
+ * its own; what arrives meanwhile waits and is the next group. While a group is synced the next one is sealed, and written after it: on
+ * the disk there is never more than one write that is not synced, which recovery relies on.
  */
 export interface Writer {
   /** Records from now on are sealed under this epoch, in a new segment. */
   setEpoch(epoch: Epoch): void;
-  /** Seals a packed batch and puts it on stable storage, by one sync for all that came while the last one ran. */
+  /** Puts a packed batch on stable storage, by one write and one sync for all that came while the last sync ran. */
   commit(batch: Buffer): void;
-  /** Keeps a place for a batch that is sealed elsewhere, and gives it over to who has it. What is behind it is written after it. */
-  reserve(): (batch: SealedBatch) => void;
   /** Looks whether the segment is still the file that readers will find. */
   check(): void;
   /** Publishes the last checkpoint. Nothing is committed any more. */
@@ -51,20 +64,17 @@ export interface WriterOptions {
   onFailure(fault: Fault): void;
 }
 
-/** What comes after what is synced, in order. */
-type Step = BatchStep | { readonly kind: 'epoch'; readonly id: string };
-
-interface BatchStep {
-  readonly kind: 'batch';
-  /** Null until it is sealed. */
-  batch: SealedBatch | null;
+/** Records that are written by one write. */
+interface Group {
+  readonly first: number;
+  readonly firstLink: Uint8Array;
+  readonly records: UnpackedRecord[];
+  readonly leaves: Leaf[];
 }
 
-/** Batches that share a sync. */
-interface Group {
-  readonly batches: SealedBatch[];
-  records: number;
-  bytes: number;
+interface OpenEpoch {
+  readonly id: string;
+  readonly wrappingKey: ReturnType<typeof createWrappingKeys>;
 }
 
 interface OpenSegment {
@@ -73,24 +83,22 @@ interface OpenSegment {
   bytes: number;
 }
 
-/** A group of as many records waits for its sync in a thread of Node's pool, which costs it less than what comes meanwhile would lose. */
-const recordsAtEase = 8;
-
 export function createWriter(options: WriterOptions): Writer {
   const { fs, checkpointer } = options;
   const openIntents = new Map(options.openIntents);
-  const sealer = createBatchSealer(options.origin, options.random);
-  /** Of what is written. */
-  let epoch = '';
+  const frames = createFrameBuffer();
+  const sealer = createSealer(options.random);
+  let epoch: OpenEpoch | null = null;
   let segment: OpenSegment | null = null;
   let nextSequence = options.nextSequence;
   let link: Uint8Array = options.link;
   let isOver = false;
-  const steps: Step[] = [];
+  /** What is framed and not written. */
+  let staged: Group | null = null;
   /** The sync under way. */
   let syncing: Promise<void> | null = null;
-  /** Durable, and not in the tree yet. */
-  let settled: SealedBatch[] = [];
+  /** What came behind an epoch that has to wait for the sync. */
+  let held: (() => void)[] = [];
 
   /** Whatever goes wrong, it is not known what the disk holds then: only reading it again can tell. */
   function attempt(act: () => void): void {
@@ -103,50 +111,41 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   function commit(batch: Buffer): void {
-    attempt(() => {
-      steps.push({ kind: 'batch', batch: sealer.seal(batch) });
-      writeSealed();
-    });
-  }
-
-  function reserve(): (batch: SealedBatch) => void {
-    const step: BatchStep = { kind: 'batch', batch: null };
-    steps.push(step);
-    return (batch) =>
+    if (held.length > 0) held.push(() => commit(batch));
+    else
       attempt(() => {
-        step.batch = batch;
-        writeSealed();
+        stage(unpackBatch(batch));
+        if (syncing === null) writeStaged();
       });
   }
 
-  function setEpoch(next: Epoch): void {
-    attempt(() => {
-      sealer.setEpoch(next);
-      steps.push({ kind: 'epoch', id: next.id });
-      writeSealed();
-    });
+  function stage(records: readonly UnpackedRecord[]): void {
+    staged ??= { first: nextSequence, firstLink: link, records: [], leaves: [] };
+    for (const record of records) {
+      staged.leaves.push(frameRecord(record, staged.leaves.length));
+      staged.records.push(record);
+    }
   }
 
-  /** Writes what is sealed up to the first gap, unless a sync is under way: that comes back here. */
-  function writeSealed(): void {
-    if (syncing !== null) return;
-    const group = takeGroup();
+  function writeStaged(): void {
+    const group = staged;
+    staged = null;
     if (group === null) return;
-    const { fd } = writeGroup(group);
-    if (steps.length === 0 && group.records < recordsAtEase && !options.isMoreWaiting()) {
-      fs.fdatasync(fd);
+    const bytes = frames.take();
+    const target = segmentFor(bytes.length, group.first, group.firstLink);
+    append(target, bytes);
+    if (held.length > 0 || !options.isMoreWaiting()) {
+      fs.fdatasync(target.fd);
       settle(group);
-      growTree();
       return;
     }
-    syncing = fs.fdatasyncLater(fd).then(
+    syncing = fs.fdatasyncLater(target.fd).then(
       () => {
         syncing = null;
         attempt(() => {
           settle(group);
-          // The disk first.
-          writeSealed();
-          growTree();
+          writeStaged();
+          if (syncing === null) receiveHeld();
         });
       },
       (error: unknown) => {
@@ -156,55 +155,68 @@ export function createWriter(options: WriterOptions): Writer {
     );
   }
 
-  function takeGroup(): Group | null {
-    const group: Group = { batches: [], records: 0, bytes: 0 };
-    for (let step = steps[0]; step !== undefined; step = steps[0]) {
-      if (step.kind === 'epoch') {
-        // A segment is of one epoch.
-        if (group.records > 0) break;
-        epoch = step.id;
-        closeSegment();
-      } else {
-        const { batch } = step;
-        if (batch === null || (group.records > 0 && group.bytes + batch.frames.length > options.segmentBytesMax)) break;
-        group.batches.push(batch);
-        group.records += batch.records;
-        group.bytes += batch.frames.length;
-      }
-      steps.shift();
-    }
-    return group.records === 0 ? null : group;
-  }
-
-  function writeGroup({ batches, bytes }: Group): OpenSegment {
-    const target = segmentFor(bytes, nextSequence, link);
-    for (const [index, batch] of batches.entries()) {
-      if (batch.first !== nextSequence) throw new Error(`record ${batch.first} came where ${nextSequence} should`);
-      const flags = index === 0 ? frameFlags.batchStart : 0;
-      finishFrame(batch.frames, 0, batch.firstPayloadBytes, flags, batch.first, link);
-      append(target, batch.frames);
-      link = batch.hashes.subarray(-hashBytes);
-      nextSequence += batch.records;
-    }
-    return target;
-  }
-
-  function settle({ batches }: Group): void {
-    options.onDurable(nextSequence - 1);
+  function settle({ records, leaves }: Group): void {
+    const last = records.at(-1);
+    if (last !== undefined) options.onDurable(last.sequence);
     // Nobody waits for what comes now.
-    for (const batch of batches) {
-      for (const { exchange, id } of batch.intents) {
-        if (id === null) openIntents.delete(exchange);
-        else openIntents.set(exchange, id);
-      }
-      settled.push(batch);
-    }
+    for (const record of records) followIntent(record);
+    checkpointer.add(leaves);
   }
 
-  function growTree(): void {
-    const leaves = settled;
-    settled = [];
-    for (const each of leaves) checkpointer.add(each);
+  function receiveHeld(): void {
+    const acts = held;
+    held = [];
+    for (const act of acts) act();
+  }
+
+  function frameRecord(record: UnpackedRecord, index: number): Leaf {
+    if (epoch === null) throw new Error('a record came before its epoch');
+    if (record.sequence !== nextSequence)
+      throw new Error(`record ${record.sequence} came where ${nextSequence} should`);
+    const sealedBytes = record.bodies.length === 0 ? 0 : sealedExtraBytes + record.plaintext.length;
+    const manifestBytes = record.manifest.length;
+    const { buffer, at } = frames.open(manifestBytes + sealedBytes + 8);
+    // As `readRecord` reads it: manifest and sealed bodies, each behind its length.
+    const manifestEnd = at + 4 + manifestBytes;
+    buffer.set(record.manifest, at + 4);
+    buffer.writeUInt32LE(sealedBytes, manifestEnd);
+    if (sealedBytes > 0) sealBodies(record, epoch, buffer, at + 4, manifestEnd + 4);
+    const bytes = leafBytes(commitInPlace(buffer, at + 4, manifestEnd), record.id, record.kind);
+    buffer.writeUInt32LE(manifestBytes, at);
+    frames.finish(index === 0 ? frameFlags.batchStart : 0, record.sequence, link);
+    const hash = hashLeaf(bytes);
+    link = hash.subarray(0, 8);
+    nextSequence += 1;
+    return { bytes, hash };
+  }
+
+  /** Seals into the frame, and puts the commitments into the manifest that stands there. */
+  function sealBodies(
+    record: UnpackedRecord,
+    { wrappingKey }: OpenEpoch,
+    buffer: Buffer,
+    manifestAt: number,
+    at: number,
+  ): void {
+    const { plaintext, bodies, holes, names } = record;
+    const salts = options.random(saltBytes * bodies.length);
+    let from = 0;
+    for (const [index, bytes] of bodies.entries()) {
+      const salted = plaintext.subarray(from, from + saltBytes + bytes);
+      salts.copy(salted, 0, index * saltBytes, (index + 1) * saltBytes);
+      buffer.write(bodyCommitment(salted), manifestAt + (holes[index + 1] ?? 0), 'latin1');
+      from += salted.length;
+    }
+    const key = wrappingKey(record.subjectKey);
+    sealer.seal(buffer, at, plaintext, sealContext(options.origin, record.id, [names]), key);
+    const sealed = buffer.subarray(at, at + sealedExtraBytes + plaintext.length);
+    buffer.write(sealedHash(sealed), manifestAt + (holes[0] ?? 0), 'latin1');
+    plaintext.fill(0);
+  }
+
+  function followIntent(record: UnpackedRecord): void {
+    if (record.isAwaited) openIntents.set(record.exchange, record.id);
+    else if (record.kind === 'outcome' || record.kind === 'aborted') openIntents.delete(record.exchange);
   }
 
   function segmentFor(bytes: number, first: number, firstLink: Uint8Array): OpenSegment {
@@ -236,17 +248,19 @@ export function createWriter(options: WriterOptions): Writer {
     const payload = Buffer.from(
       canonicalJson({
         boot: options.boot,
-        epoch,
+        epoch: epoch?.id ?? '',
         first: String(first),
         open: Object.fromEntries(openIntents),
         origin: options.origin,
         v: 1,
       }),
     );
-    const header = Buffer.alloc(frameHeaderBytes + payload.length);
-    header.set(payload, frameHeaderBytes);
-    finishFrame(header, 0, payload.length, frameFlags.header | frameFlags.batchStart, first, firstLink);
-    return header;
+    const header = createFrameBuffer();
+    const flags = frameFlags.header | frameFlags.batchStart;
+    const { buffer, at } = header.open(payload.length);
+    buffer.set(payload, at);
+    header.finish(flags, first, firstLink);
+    return header.take();
   }
 
   function check(): void {
@@ -261,6 +275,15 @@ export function createWriter(options: WriterOptions): Writer {
     } catch (error) {
       fail(error);
     }
+  }
+
+  function setEpoch(next: Epoch): void {
+    if (syncing !== null || held.length > 0) {
+      held.push(() => setEpoch(next));
+      return;
+    }
+    epoch = { id: next.id, wrappingKey: createWrappingKeys(next.key) };
+    closeSegment();
   }
 
   function fail(error: unknown): void {
@@ -289,7 +312,6 @@ export function createWriter(options: WriterOptions): Writer {
   return {
     setEpoch,
     commit,
-    reserve,
     check,
     openIntents: () => openIntents,
     abandon,
@@ -299,6 +321,48 @@ export function createWriter(options: WriterOptions): Writer {
       isOver = true;
       closeSegment();
       await checkpointer.close();
+    },
+  };
+}
+
+const noBytes = Buffer.alloc(0);
+
+/** A buffer that grows and is used again: the frames of one write, back to back. */
+interface FrameBuffer {
+  /** Where the next frame's payload goes. The header's 32 bytes in front of it are free until `finish`. */
+  open(payloadBytes: number): { readonly buffer: Buffer; readonly at: number };
+  finish(flags: number, sequence: number, link: Uint8Array): void;
+  /** What was finished, and begins anew. Valid until the next frame is opened. */
+  take(): Buffer;
+}
+
+const keptBytesMax = 8 * 1024 * 1024;
+const leastBytes = 64 * 1024;
+
+function createFrameBuffer(): FrameBuffer {
+  let buffer = noBytes;
+  let used = 0;
+  let payloadBytes = 0;
+  return {
+    open: (bytes) => {
+      payloadBytes = bytes;
+      const end = used + frameHeaderBytes + bytes;
+      if (end > buffer.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(end, buffer.length * 2, leastBytes));
+        buffer.copy(larger, 0, 0, used);
+        buffer = larger;
+      }
+      return { buffer, at: used + frameHeaderBytes };
+    },
+    finish: (flags, sequence, link) => {
+      finishFrame(buffer, used, payloadBytes, flags, sequence, link);
+      used += frameHeaderBytes + payloadBytes;
+    },
+    take: () => {
+      const taken = buffer.subarray(0, used);
+      used = 0;
+      if (buffer.length > keptBytesMax) buffer = noBytes;
+      return taken;
     },
   };
 }

@@ -176,12 +176,12 @@ describe('a failing disk', () => {
     for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  test('what comes while the disk syncs is sealed meanwhile and written after it, for one more sync', async () => {
+  test('what comes while the disk syncs is sealed meanwhile and written after it, by one write', async () => {
     const { log, calls, acknowledged, append, finishSync } = await openSlowly();
     for (const n of [1, 2, 3]) await append(n);
     expect([calls, acknowledged]).toEqual([['write', 'sync'], []]);
     await finishSync();
-    expect([calls, acknowledged]).toEqual([['write', 'sync', 'synced', 'write', 'write', 'sync'], [1]]);
+    expect([calls, acknowledged]).toEqual([['write', 'sync', 'synced', 'write', 'sync'], [1]]);
     await finishSync();
     expect(acknowledged).toEqual([1, 2, 3]);
     await log.close();
@@ -198,7 +198,7 @@ describe('a failing disk', () => {
     await append(4);
     expect([calls, acknowledged]).toEqual([['write', 'sync'], []]);
     await finishSync();
-    expect(acknowledged).toEqual([1]);
+    expect(acknowledged).toEqual([1, 2]);
     await finishSync();
     expect(acknowledged).toEqual([1, 2, 3, 4]);
     await log.close();
