@@ -3,6 +3,7 @@ import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
 import { contextBoost, contextCharsMax } from './rule.ts';
 import type { RunningText } from './running-text.ts';
+import { noValue, type ValueWalk, valueOpen } from './value-walk.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
 export interface Candidate {
@@ -41,23 +42,17 @@ export interface Attempt {
  * Tries a rule at where a value would begin, in one go: nearly all attempts end within the text that is there. `open` when this one does
  * not, or goes on without bound: it is to be made by `startAttempt` and `advance`, which can wait.
  */
-export function tryValue(rule: CompiledRule, running: RunningText, start: number, last: boolean): Outcome {
+export function tryValue(
+  rule: CompiledRule,
+  walk: ValueWalk,
+  running: RunningText,
+  start: number,
+  last: boolean,
+): Outcome {
   const { units } = running;
-  const dfa = rule.hasLead ? rule.value() : (rule.head ?? headOf(rule));
-  const { next, ascii, accepting } = dfa;
-  const end = Math.min(units.length, start + rule.maxLength);
-  let state = dfa.start;
-  let matched = state >= accepting ? start : -1;
-  let at = start;
-  while (at < end) {
-    const unit = units[at] ?? 0;
-    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
-    if (state === dead) break;
-    at++;
-    if (state >= accepting) matched = at;
-  }
-  if (state !== dead && at === units.length && !last) return 'open';
-  if (matched < 0) return 'failed';
+  const matched = walk.end(units, start, last);
+  if (matched === valueOpen) return 'open';
+  if (matched === noValue) return 'failed';
   const after = rule.after();
   const followed = after !== null && follows(after, units, matched);
   if (followed === null && !last) return 'open';

@@ -21,6 +21,7 @@ import type { Program } from './program.ts';
 import { betterOf, byStart, clusterEnd, resolve } from './resolve.ts';
 import { contextCharsMax } from './rule.ts';
 import { append, createRunningText, dropFirst, restart } from './running-text.ts';
+import { createValueWalk, type ValueWalk } from './value-walk.ts';
 
 /** One running text. */
 export interface Session {
@@ -61,6 +62,8 @@ export function createSession(program: Program): Session {
   const anchorScan = createAnchorScan(program, begin);
   /** By `leadId`. */
   const walks: (LeadWalk | undefined)[] = [];
+  /** By rule. */
+  const valueWalks: (ValueWalk | undefined)[] = [];
   /** By rule, where it was tried last, and where a value of it was: from the same place it comes to the same end. */
   const triedAt = new Int32Array(program.rules.length).fill(nowhere);
   const valueTriedAt = new Int32Array(program.rules.length).fill(nowhere);
@@ -98,7 +101,7 @@ export function createSession(program: Program): Session {
     }
     if (valueTriedAt[rule.order] === valueStart) return;
     valueTriedAt[rule.order] = valueStart;
-    const outcome = tryValue(rule, running, valueStart, last);
+    const outcome = tryValue(rule, valueWalkOf(rule), running, valueStart, last);
     if (outcome === 'open') settle(startAttempt(rule, valueStart, true), last);
     else if (outcome !== 'failed') pending.push(outcome);
   }
@@ -110,6 +113,12 @@ export function createSession(program: Program): Session {
     const walk = walks[rule.leadId] ?? createLeadWalk(head);
     walks[rule.leadId] = walk;
     return walk.end(units, start);
+  }
+
+  function valueWalkOf(rule: CompiledRule): ValueWalk {
+    const walk = valueWalks[rule.order] ?? createValueWalk(rule, rule.hasLead ? rule.value() : headOf(rule));
+    valueWalks[rule.order] = walk;
+    return walk;
   }
 
   /** Earliest place at which a finding that is not known yet could begin, leaving out `except`. */
@@ -216,6 +225,7 @@ export function createSession(program: Program): Session {
     base += drop;
     anchorScan.shift(drop);
     for (const walk of walks) walk?.forget();
+    for (const walk of valueWalks) walk?.forget();
     triedAt.fill(nowhere);
     valueTriedAt.fill(nowhere);
     decided -= drop;
@@ -251,6 +261,7 @@ export function createSession(program: Program): Session {
       offsets.restart();
       anchorScan.restart();
       for (const walk of walks) walk?.forget();
+      for (const walk of valueWalks) walk?.forget();
       triedAt.fill(nowhere);
       valueTriedAt.fill(nowhere);
       if (roamers.length > 0) roamers = program.roamers.map((open) => open());
