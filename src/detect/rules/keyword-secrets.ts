@@ -13,23 +13,24 @@ const tokenText = /[A-Za-z0-9_~.+/=-]*[A-Za-z0-9_~+/=-]/;
 const notAfterToken = /[:@([{$%^*!?#|]/;
 
 function assignedCheck(match: Match): Verdict {
-  const { text, start, value } = match;
+  const { value } = match;
   if (!looksRandom(match)) return 'wrong';
-  if (isNamedAboutSecret(text, start)) return 'wrong';
+  if (isNamedAboutSecret(match)) return 'wrong';
   // A bare `key` names anything; what follows must be more than an id.
   const isId = value.length < 20 || /^[0-9a-f-]+$/i.test(value);
-  return isId && isBareKey(text, start) ? 'wrong' : 'plausible';
+  return isId && isBareKey(match) ? 'wrong' : 'plausible';
 }
 
-function isBareKey(text: string, start: number): boolean {
-  const name = nameBefore(text, start);
+function isBareKey(match: Match): boolean {
+  const { text, start } = match;
+  const name = nameBefore(match);
   if (name.length !== 1 || name[0] !== 'key') return false;
   return !/(?:secret|api|access|private|signing|encryption) key/i.test(text.slice(Math.max(0, start - 24), start));
 }
 
 function quotedCheck(match: Match): Verdict {
   if (!match.followed || !looksScrambled(match)) return 'wrong';
-  return isNamedAboutSecret(match.text, match.start) ? 'wrong' : 'plausible';
+  return isNamedAboutSecret(match) ? 'wrong' : 'plausible';
 }
 
 const shape = { entity: 'SECRET_GENERIC', tier: 'core', source: cwe798 } as const;
@@ -94,9 +95,7 @@ export const keywordSecretRules: readonly Rule[] = [
     maxLength: 256,
     notAfter: notAfterToken,
     check: (match) =>
-      match.value.length >= 12 && looksRandom(match) && !isNamedAboutSecret(match.text, match.start)
-        ? 'plausible'
-        : 'wrong',
+      match.value.length >= 12 && looksRandom(match) && !isNamedAboutSecret(match) ? 'plausible' : 'wrong',
     score: 0.5,
     examples: {
       positive: [

@@ -25,7 +25,7 @@ function namedCheck(match: Match): Verdict {
   const { text, start, value } = match;
   if (!/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(match) < 2.8 || isPlaceholder(match)) return 'wrong';
   if (!saysSecret.test(text.slice(Math.max(0, start - 80), start))) return 'wrong';
-  return isNamedAboutSecret(text, start) ? 'wrong' : 'plausible';
+  return isNamedAboutSecret(match) ? 'wrong' : 'plausible';
 }
 
 export function namedKeyRule({ words, example, ...named }: NamedKey): Rule {

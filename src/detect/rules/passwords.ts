@@ -65,7 +65,7 @@ const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0
 
 function passwordCheck(match: Match, evidence: Evidence): Verdict {
   const { text, units, start } = match;
-  if (!looksLikePassword(match, evidence) || isNamedAboutSecret(text, start)) return 'wrong';
+  if (!looksLikePassword(match, evidence) || isNamedAboutSecret(match)) return 'wrong';
   return isItemOfList(text, units, start) ? 'wrong' : 'plausible';
 }
 

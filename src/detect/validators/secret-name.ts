@@ -1,70 +1,82 @@
+import { signTable } from './char-kinds.ts';
+
+/** A place in a text where a value begins; the units are those of the text. */
+export interface NamedPlace {
+  readonly text: string;
+  readonly units: Uint16Array;
+  readonly start: number;
+}
+
 /**
  * The words of the name that a value is given to, read backwards from the value: `DB_PASSWORD = `, `dbPassword: "` and
  * `db-password, ` all say db, password. Looks at most 80 characters back.
  */
-export function nameBefore(text: string, start: number): readonly string[] {
-  const end = nameEnd(text, start);
-  const begin = nameBegin(text, start, end);
+export function nameBefore({ text, units, start }: NamedPlace): readonly string[] {
+  const end = nameEnd(text, units, start);
+  const begin = nameBegin(units, start, end);
   const words: string[] = [];
   for (let from = begin; from < end; ) {
-    const to = wordEnd(text, begin, from, end);
-    if (isWord(text, to)) words.push(text.slice(from, to).toLowerCase());
+    const to = wordEnd(units, begin, from, end);
+    if (isWord(units, to)) words.push(text.slice(from, to).toLowerCase());
     from = to;
   }
   return particles.has(words.at(-1) ?? '') ? words.slice(0, -1) : words;
 }
 
 /** Whether that name says that something about a secret follows, or a key that is none: `token_type`, `publicKey`, `key id`. */
-export function isNamedAboutSecret(text: string, start: number): boolean {
-  const end = nameEnd(text, start);
-  const begin = nameBegin(text, start, end);
+export function isNamedAboutSecret({ text, units, start }: NamedPlace): boolean {
+  const end = nameEnd(text, units, start);
+  const begin = nameBegin(units, start, end);
   let [lastFrom, lastTo] = [end, end];
   let [previousFrom, previousTo] = [end, end];
   for (let from = begin; from < end; ) {
-    const to = wordEnd(text, begin, from, end);
-    if (isWord(text, to)) {
-      if (hasWord(harmlessWords, text, from, to)) return true;
+    const to = wordEnd(units, begin, from, end);
+    if (isWord(units, to)) {
+      if (hasWord(harmlessWords, text, units, from, to)) return true;
       [previousFrom, previousTo] = [lastFrom, lastTo];
       [lastFrom, lastTo] = [from, to];
     }
     from = to;
   }
   const isParticle = lastTo - lastFrom === 1 && particles.has(text.charAt(lastFrom));
-  return isParticle ? hasWord(aboutWords, text, previousFrom, previousTo) : hasWord(aboutWords, text, lastFrom, lastTo);
+  const [from, to] = isParticle ? [previousFrom, previousTo] : [lastFrom, lastTo];
+  return hasWord(aboutWords, text, units, from, to);
 }
 
 /** Where the name before a value ends: a filler is none. */
-function nameEnd(text: string, start: number): number {
+function nameEnd(text: string, units: Uint16Array, start: number): number {
   const limit = Math.max(0, start - nameCharsMax);
-  const end = skipBack(text, start, limit, false);
-  const begin = skipBack(text, end, limit, true);
-  return hasWord(fillers, text, begin, end) ? skipBack(text, begin, limit, false) : end;
+  const end = skipBack(units, start, limit, 0);
+  // A filler is short: where a name goes on there is none.
+  const begin = skipBack(units, end, Math.max(limit, end - fillerCharsMax - 1), 1);
+  return hasWord(fillers, text, units, begin, end) ? skipBack(units, begin, limit, 0) : end;
 }
 
-function nameBegin(text: string, start: number, end: number): number {
-  return skipBack(text, end, Math.max(0, start - nameCharsMax), true);
+function nameBegin(units: Uint16Array, start: number, end: number): number {
+  return skipBack(units, end, Math.max(0, start - nameCharsMax), 1);
 }
 
 const nameCharsMax = 80;
+const fillerCharsMax = 15;
 
 /**
  * Where the run of a name ends that begins at `from`: runs of letters are cut at the humps of camelCase, and what is no ASCII is a run
  * of its own.
  */
-function wordEnd(text: string, begin: number, from: number, end: number): number {
-  let before = wordKind(text, from);
+function wordEnd(units: Uint16Array, begin: number, from: number, end: number): number {
+  let before = wordKind(units, from);
   let humpFrom = from;
   if (from > begin && before === capital) {
     // What is part of the hump that the run begins with begins no other.
-    const left = wordKind(text, from - 1);
+    const left = wordKind(units, from - 1);
     humpFrom = left === capital ? from + 3 : left === small || left === figure ? from + 2 : from;
   }
   for (let at = from + 1; at < end; at++) {
-    const kind = wordKind(text, at);
+    const kind = wordKind(units, at);
     if (before !== kind && !(before >= small && kind >= small)) return at;
     if (kind === capital && at >= humpFrom) {
       if (before === small) return at;
-      if (before === capital && at + 1 < end && wordKind(text, at + 1) === small) return at;
+      if (before === capital && at + 1 < end && wordKind(units, at + 1) === small) return at;
     }
     before = kind;
   }
@@ -72,8 +84,8 @@ function wordEnd(text: string, begin: number, from: number, end: number): number
 }
 
 /** Whether a run that ends there is one of letters, not of figures or signs. */
-function isWord(text: string, to: number): boolean {
-  return wordKind(text, to - 1) >= foreign;
+function isWord(units: Uint16Array, to: number): boolean {
+  return wordKind(units, to - 1) >= foreign;
 }
 
 const none = 0;
@@ -82,30 +94,34 @@ const foreign = 2;
 const small = 3;
 const capital = 4;
 
-function wordKind(text: string, at: number): number {
-  const unit = text.charCodeAt(at);
-  if (unit >= 0x80) return foreign;
-  if (unit >= 0x61 && unit <= 0x7a) return small;
-  if (unit >= 0x41 && unit <= 0x5a) return capital;
-  return unit >= 0x30 && unit <= 0x39 ? figure : none;
+function wordKind(units: Uint16Array, at: number): number {
+  const unit = units[at] ?? 0;
+  return unit < 0x80 ? (asciiKinds[unit] ?? none) : foreign;
 }
+
+const asciiKinds: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, unit) => {
+  const char = String.fromCharCode(unit);
+  if (/[a-z]/.test(char)) return small;
+  if (/[A-Z]/.test(char)) return capital;
+  return /[0-9]/.test(char) ? figure : none;
+});
 
 /** Words between a name and its value: a type, a verb, the member that holds the value (`name: PUBLIC_KEY`, `value: …`). */
 const fillers: Words = wordsOf('string default value is was to are ist est now');
 /** Korean and Japanese mark the topic at the end of the word. */
 const particles = new Set(['는', '은', '가', '이', '를', '을', 'は', 'が', 'を']);
 
-function skipBack(text: string, from: number, limit: number, names: boolean): number {
+function skipBack(units: Uint16Array, from: number, limit: number, names: number): number {
   let at = from;
-  while (at > limit && isNameUnit(text.charCodeAt(at - 1)) === names) at--;
+  while (at > limit && isNameUnit(units[at - 1] ?? 0) === names) at--;
   return at;
 }
 
-function isNameUnit(unit: number): boolean {
-  if (unit >= 0x80) return true;
-  const isLetter = (unit | 0x20) >= 0x61 && (unit | 0x20) <= 0x7a;
-  return isLetter || (unit >= 0x30 && unit <= 0x39) || unit === 0x5f || unit === 0x2e || unit === 0x2d;
+function isNameUnit(unit: number): number {
+  return unit < 0x80 ? (nameUnits[unit] ?? 0) : 1;
 }
+
+const nameUnits: Uint8Array = signTable('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-');
 
 const aboutWords: Words = wordsOf(
   `id ids name names type types count counts length size limit url uri path file filename dir field fields label hint policy
@@ -132,7 +148,7 @@ function wordsOf(text: string): Words {
   return { list, known };
 }
 
-function hasWord({ list, known }: Words, text: string, from: number, to: number): boolean {
-  if (to - from > 15 || to === from || known[((text.charCodeAt(from) | 0x20) << 4) | (to - from)] !== 1) return false;
+function hasWord({ list, known }: Words, text: string, units: Uint16Array, from: number, to: number): boolean {
+  if (to - from > 15 || to === from || known[(((units[from] ?? 0) | 0x20) << 4) | (to - from)] !== 1) return false;
   return list.has(text.slice(from, to).toLowerCase());
 }

@@ -11,7 +11,7 @@ import {
   isAssignedNational,
 } from '../../../src/detect/validators/phone.ts';
 import { isPlaceholder } from '../../../src/detect/validators/placeholder.ts';
-import { isNamedAboutSecret, nameBefore } from '../../../src/detect/validators/secret-name.ts';
+import { isNamedAboutSecret, type NamedPlace, nameBefore } from '../../../src/detect/validators/secret-name.ts';
 import { looksLikePassword, looksRandom, looksScrambled } from '../../../src/detect/validators/secret-shape.ts';
 import { wholeValue } from '../../../src/detect/validators/value.ts';
 import { ethereumAddressKind, isBase58Address, isSegwitAddress } from '../../../src/detect/validators/wallet.ts';
@@ -120,6 +120,11 @@ test('entropy', () => {
   expect(['aaaa', 'abcd', 'aabb', ''].map((text) => entropy(wholeValue(text)))).toEqual([0, 2, 1, 0]);
 });
 
+/** The place behind a text, where a value would begin. */
+function endOf(text: string): NamedPlace {
+  return { text, units: wholeValue(text).units, start: text.length };
+}
+
 describe('names', () => {
   test.each([
     { text: 'DB_PASSWORD = "', want: ['db', 'password'] },
@@ -130,7 +135,7 @@ describe('names', () => {
     { text: '<client-secret>\n   ', want: ['client', 'secret'] },
     { text: '', want: [] },
   ])('$text', ({ text, want }) => {
-    expect(nameBefore(text, text.length)).toEqual(want);
+    expect(nameBefore(endOf(text))).toEqual(want);
   });
 
   test.each([
@@ -140,7 +145,7 @@ describe('names', () => {
     { text: 'TOKEN_TYPE는 ', want: true },
     { text: 'keyIdValue = ', want: false },
   ])('$text is about a secret: $want', ({ text, want }) => {
-    expect(isNamedAboutSecret(text, text.length)).toBe(want);
+    expect(isNamedAboutSecret(endOf(text))).toBe(want);
   });
 });
 
