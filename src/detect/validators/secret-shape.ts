@@ -28,8 +28,9 @@ function isAlphabet(value: string): boolean {
 
 /** Names, versions, dates, model ids: pieces that are each all letters or all digits. */
 function isMadeOfWords(judged: Value, kinds: number): boolean {
-  // Each of those terms has a digit.
-  const text = (kinds & charKinds.digit) === 0 ? judged.value : judged.value.replace(termOfArt, '');
+  // Each of those terms has a digit, or begins with two letters that few values hold.
+  const mayHoldTerm = (kinds & charKinds.digit) !== 0 && holdsTermStart(judged);
+  const text = mayHoldTerm ? judged.value.replace(termOfArt, '') : judged.value;
   const { units, start, end } = text.length === judged.value.length ? judged : wholeValue(text);
   let begin = start;
   for (let at = start; at <= end; at++) {
@@ -45,6 +46,38 @@ const joints: Uint8Array = signTable('-_./=+~');
 /** Words with digits in them. */
 const termOfArt =
   /base(?:16|32|58|62|64)(?:url)?|sha-?\d{1,3}(?:withrsa|rsa)?|md5|utf-?\d+|aes-?\d+(?:gcm|cbc|kw)?|a\d{3}(?:gcm)?kw|rsa\d+|x509v?\d?|oauth\d?|ed25519|secp256[kr]1|curve25519|pkcs\d+|ipv[46]|http\d|h264|mp[34]|utf8mb4|int\d+|float\d+|es20\d\d/gi;
+
+/** Whether two units stand side by side that a term begins with. */
+function holdsTermStart({ units, start, end }: Value): boolean {
+  let before = 0;
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    const sign = unit < 0x80 ? (termSigns[unit] ?? 0) : 0;
+    if (((termSeconds[before] ?? 0) & (1 << sign)) !== 0) return true;
+    before = sign;
+  }
+  return false;
+}
+
+const digitSign = 27;
+
+function signOfTerm(char: string): number {
+  return termSigns[char.charCodeAt(0)] ?? 0;
+}
+
+/** What terms begin with, `0` for any digit. */
+const termStarts: readonly string[] = 'ba sh md ut ae a0 rs x0 oa ed se cu pk ip ht h0 mp in fl es'.split(' ');
+/** Letters from 1 to 26 in either case, digits 27, 0 for all else. */
+const termSigns: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, unit) => {
+  const char = String.fromCharCode(unit).toLowerCase();
+  if (char >= 'a' && char <= 'z') return unit & 0x1f;
+  return char >= '0' && char <= '9' ? digitSign : 0;
+});
+/** By the first sign of a term, a bit for each second one. */
+const termSeconds: Uint32Array = new Uint32Array(0x20);
+for (const [first = '', second = ''] of termStarts) {
+  termSeconds[signOfTerm(first)] = (termSeconds[signOfTerm(first)] ?? 0) | (1 << signOfTerm(second));
+}
 
 /** Letters and digits, or the two cases, in an order that no word and no camelCase name has. */
 function isMixed(units: Uint16Array, begin: number, end: number): boolean {
