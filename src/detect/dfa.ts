@@ -15,8 +15,9 @@ export interface Dfa {
   /** Lowest code unit of each run of equal symbols from 0x80 on, and those symbols. */
   readonly wideFrom: Uint16Array;
   readonly wideSymbol: Uint8Array;
-  /** The symbol of all units from 0x80 on that share their higher eight bits; `mixed` where they do not share one. */
+  /** By the higher eight bits of a unit from 0x80 on, which row of `wideRows` has its symbol; by the lower ones, where in the row. */
   readonly widePage: Uint8Array;
+  readonly wideRows: Uint8Array;
   /** Symbols, that is entries in the row of a state. */
   readonly width: number;
   readonly start: number;
@@ -56,16 +57,11 @@ export function goesOn(dfa: Dfa, state: number, kind: number): boolean {
 }
 
 /** Symbol of a code unit from 0x80 on. */
-export function wideSymbolOf(dfa: Dfa, unit: number): number {
-  const symbol = dfa.widePage[unit >> 8] ?? mixed;
-  return symbol === mixed ? searchWide(dfa, unit) : symbol;
+export function wideSymbolOf({ widePage, wideRows }: Dfa, unit: number): number {
+  return wideRows[((widePage[unit >> 8] ?? 0) << 8) | (unit & 0xff)] ?? 0;
 }
 
-/** No symbol: a pattern has 255 at most. */
-const mixed = 255;
-
-function searchWide(dfa: Pick<Dfa, 'wideFrom' | 'wideSymbol'>, unit: number): number {
-  const { wideFrom } = dfa;
+function searchWide({ wideFrom, wideSymbol }: Pick<Dfa, 'wideFrom' | 'wideSymbol'>, unit: number): number {
   // A rule that has names in many scripts has a hundred runs.
   let low = 0;
   let high = wideFrom.length;
@@ -74,7 +70,7 @@ function searchWide(dfa: Pick<Dfa, 'wideFrom' | 'wideSymbol'>, unit: number): nu
     if ((wideFrom[middle] ?? 0) <= unit) low = middle + 1;
     else high = middle;
   }
-  return low === 0 ? 0 : (dfa.wideSymbol[low - 1] ?? 0);
+  return low === 0 ? 0 : (wideSymbol[low - 1] ?? 0);
 }
 
 /** Nondeterministic automaton: a state either reads one unit of a set or (null) forks for free. */
@@ -215,19 +211,33 @@ function table(rows: readonly Uint32Array[], accepts: readonly boolean[], initia
     ascii: alphabet.ascii,
     wideFrom: alphabet.wideFrom,
     wideSymbol: alphabet.wideSymbol,
-    widePage: pagesOf(alphabet),
+    ...pagesOf(alphabet),
     width: alphabet.size,
     start: place[initial] ?? 0,
     accepting: firstAccepting < 0 ? length : firstAccepting * alphabet.size,
   };
 }
 
-function pagesOf(alphabet: Alphabet): Uint8Array {
-  const pages = Uint8Array.from({ length: 0x100 }, (_, page) => searchWide(alphabet, Math.max(0x80, page << 8)));
-  alphabet.wideFrom.forEach((from, i) => {
-    if (from > 0x80 && (from & 0xff) !== 0 && alphabet.wideSymbol[i] !== pages[from >> 8]) pages[from >> 8] = mixed;
+/** Most pages have one symbol all over, and most of them the same: these share their rows. */
+function pagesOf(alphabet: Alphabet): Pick<Dfa, 'widePage' | 'wideRows'> {
+  const { wideFrom, wideSymbol } = alphabet;
+  const mixed = new Set<number>();
+  for (const from of wideFrom) if (from > 0x80 && (from & 0xff) !== 0) mixed.add(from >> 8);
+  const uniform = new Map<number, number>();
+  const rows: Uint8Array[] = [];
+  const widePage = Uint8Array.from({ length: 0x100 }, (_, page) => {
+    const symbol = searchWide({ wideFrom, wideSymbol }, Math.max(0x80, page << 8));
+    const known = mixed.has(page) ? undefined : uniform.get(symbol);
+    if (known !== undefined) return known;
+    if (!mixed.has(page)) uniform.set(symbol, rows.length);
+    const row = mixed.has(page)
+      ? Uint8Array.from({ length: 0x100 }, (_, low) => searchWide({ wideFrom, wideSymbol }, (page << 8) | low))
+      : new Uint8Array(0x100).fill(symbol);
+    return rows.push(row) - 1;
   });
-  return pages;
+  const wideRows = new Uint8Array(rows.length << 8);
+  rows.forEach((row, index) => wideRows.set(row, index << 8));
+  return { widePage, wideRows };
 }
 
 interface Alphabet {
