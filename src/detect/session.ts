@@ -71,7 +71,21 @@ export function createSession(program: Program): Session {
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, running, last);
     if (outcome === 'open') open.push(attempt);
-    else if (outcome !== 'failed') pending.push(outcome);
+    else if (outcome !== 'failed') keep(outcome);
+  }
+
+  function keep(candidate: Candidate): void {
+    // What begins inside what is reported already has lost to it.
+    if (candidate.start < decided) return;
+    if (pending.push(candidate) > limits.findingsMax) boundPending();
+  }
+
+  /** As soon as they are too many: what is still to be read would cost as much again, for nothing. */
+  function boundPending(): void {
+    forgetCovered();
+    if (pending.length > limits.findingsMax) {
+      throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} open candidates`);
+    }
   }
 
   function resume(last: boolean): void {
@@ -103,7 +117,7 @@ export function createSession(program: Program): Session {
     valueTriedAt[rule.order] = valueStart;
     const outcome = tryValue(rule, valueWalkOf(rule), running, valueStart, last);
     if (outcome === 'open') settle(startAttempt(rule, valueStart, true), last);
-    else if (outcome !== 'failed') pending.push(outcome);
+    else if (outcome !== 'failed') keep(outcome);
   }
 
   function leadEnd(rule: CompiledRule, units: Uint16Array, start: number): number {
@@ -246,10 +260,7 @@ export function createSession(program: Program): Session {
       resume(last);
       anchorScan.read(running.units, last);
       for (const roamer of roamers) pending.push(...roamer.read(running, last));
-      forgetCovered();
-      if (pending.length > limits.findingsMax) {
-        throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} open candidates`);
-      }
+      boundPending();
       if (last) decide(findings, running.units.length);
       else if (!swallowed && !beginSwallow(findings)) decide(findings, earliest(null));
       const boundary = offsets.boundary(base + decided);
