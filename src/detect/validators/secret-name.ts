@@ -27,20 +27,27 @@ export function nameBefore({ text, units, start }: NamedPlace): readonly string[
 export function isNamedAboutSecret({ text, units, start }: NamedPlace): boolean {
   const end = nameEnd(text, units, start);
   const begin = nameBegin(units, start, end);
-  let [lastFrom, lastTo] = [end, end];
-  let [previousFrom, previousTo] = [end, end];
+  let lastFrom = end;
+  let lastTo = end;
+  let previousFrom = end;
+  let previousTo = end;
   for (let from = begin; from < end; ) {
-    const to = wordEnd(units, begin, from, end);
-    if (isWord(units, to)) {
-      if (hasWord(harmlessWords, text, units, from, to)) return true;
-      [previousFrom, previousTo] = [lastFrom, lastTo];
-      [lastFrom, lastTo] = [from, to];
+    if (wordKind(units, from) < foreign) {
+      from++;
+      continue;
     }
+    const to = wordEnd(units, begin, from, end);
+    if (hasWord(harmlessWords, text, units, from, to)) return true;
+    previousFrom = lastFrom;
+    previousTo = lastTo;
+    lastFrom = from;
+    lastTo = to;
     from = to;
   }
   const isParticle = lastTo - lastFrom === 1 && particles.has(text.charAt(lastFrom));
-  const [from, to] = isParticle ? [previousFrom, previousTo] : [lastFrom, lastTo];
-  return hasWord(aboutWords, text, units, from, to);
+  return isParticle
+    ? hasWord(aboutWords, text, units, previousFrom, previousTo)
+    : hasWord(aboutWords, text, units, lastFrom, lastTo);
 }
 
 /** Where the name before a value ends: a filler is none. */
@@ -149,6 +156,8 @@ function wordsOf(text: string): Words {
 }
 
 function hasWord({ list, known }: Words, text: string, units: Uint16Array, from: number, to: number): boolean {
-  if (to - from > 15 || to === from || known[(((units[from] ?? 0) | 0x20) << 4) | (to - from)] !== 1) return false;
+  const first = units[from] ?? 0;
+  const length = to - from;
+  if (length > 15 || length === 0 || first >= 0x80 || known[((first | 0x20) << 4) | length] !== 1) return false;
   return list.has(text.slice(from, to).toLowerCase());
 }
