@@ -21,10 +21,10 @@ const firstLetter = 0x41;
  */
 export function hasContext(words: ContextWords, units: Uint16Array, start: number): boolean {
   const { next, shift, symbol, hit, hitFrom, hitLength } = words;
-  const from = nearFrom(units, start);
-  if (words.haveLetters && isWithoutLetters(units, from, start)) return false;
+  const near = nearBefore(units, start);
+  if (words.haveLetters && !near.hasLetters) return false;
   let state = words.start;
-  for (let at = from; at < start; at++) {
+  for (let at = near.from; at < start; at++) {
     state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
     if (state < hit || isInsideWord(units, at + 1)) continue;
     const to = hitFrom[state - hit + 1] ?? 0;
@@ -35,23 +35,24 @@ export function hasContext(words: ContextWords, units: Uint16Array, start: numbe
   return false;
 }
 
-/** Numbers often stand among numbers. */
-function isWithoutLetters(units: Uint16Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if ((units[at] ?? 0) >= firstLetter) return false;
-  return true;
-}
-
 /** How many words back context is looked for. */
 const contextWordsMax = 6;
 
-function nearFrom(units: Uint16Array, start: number): number {
+/** From where on, and whether letters are among it: numbers often stand among numbers. */
+function nearBefore(units: Uint16Array, start: number): { readonly from: number; readonly hasLetters: boolean } {
   const limit = Math.max(0, start - contextCharsMax);
   let words = 0;
+  let hasLetters = false;
+  let isBlank = isSpace(units[start] ?? 0);
   for (let at = start; at > limit; at--) {
+    const before = units[at - 1] ?? 0;
+    const isBlankBefore = isSpace(before);
     // A word ends before each blank that stands behind none.
-    if (isSpace(units[at] ?? 0) && !isSpace(units[at - 1] ?? 0) && ++words > contextWordsMax) return at;
+    if (isBlank && !isBlankBefore && ++words > contextWordsMax) return { from: at, hasLetters };
+    isBlank = isBlankBefore;
+    if (before >= firstLetter) hasLetters = true;
   }
-  return limit;
+  return { from: limit, hasLetters };
 }
 
 function isSpace(unit: number): boolean {

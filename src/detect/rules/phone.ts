@@ -1,5 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Rule, Verdict } from '../rule.ts';
+import { signTable } from '../validators/char-kinds.ts';
 import { internationalLengths, internationalNumberKind, isAssignedNational } from '../validators/phone.ts';
 
 const context = [
@@ -193,14 +194,20 @@ const isoDate = /[12]\d{3}(?:-\d\d-|\/\d\d\/|\.\d\d\.)\d\d(?:[T"',;:|\]}\n\r\t]|
 function isPartOfNumber(units: Uint16Array, start: number): boolean {
   if (start === 0) return false;
   const before = units[start - 1] ?? 0;
-  if (numberSigns.has(before)) return true;
-  if (start === 1 || !numberJoints.has(before)) return false;
+  if (isNumberSign(before)) return true;
+  if (start === 1 || numberJoints[before] !== 1) return false;
   const further = units[start - 2] ?? 0;
-  return numberSigns.has(further) || isDigit(further);
+  return isNumberSign(further) || isDigit(further);
 }
 
-const numberSigns: ReadonlySet<number> = new Set([...'$€£#'].map((sign) => sign.charCodeAt(0)));
-const numberJoints: ReadonlySet<number> = new Set([...'-.,/:'].map((sign) => sign.charCodeAt(0)));
+function isNumberSign(unit: number): boolean {
+  return unit === dollar || unit === hash || unit === pound || unit === euro;
+}
+
+const dollar = 0x24;
+const pound = 0xa3;
+const euro = 0x20ac;
+const numberJoints: Uint8Array = signTable('-.,/:');
 
 const separator = '[ \\-./]{1,2}';
 

@@ -143,10 +143,30 @@ export function looksScrambled(whole: Value): boolean {
   const judged = beginningOf(whole, judgedCharsMax);
   const { value, units, start, end } = judged;
   if (value.length < 10 || (/^[,;:)\]}=.+|&[({]/.test(value) && !value.startsWith('{{'))) return false;
-  const signs = new Set(value.replace(/[\w\s./:=+~-]/g, ''));
-  if (signs.size < 3 || !/[A-Za-z]/.test(value) || isPlaceholder(judged)) return false;
-  return !isStructured(value, charKindsOf(units, start, end)) && entropy(judged) >= 3;
+  const kinds = charKindsOf(units, start, end);
+  if ((kinds & (charKinds.lower | charKinds.upper)) === 0 || !hasThreeSigns(judged, kinds)) return false;
+  return !isPlaceholder(judged, kinds) && !isStructured(value, kinds) && entropy(judged) >= 3;
 }
+
+/** Whether three different signs are among its characters: what is no letter, figure or blank and in no name or path. */
+function hasThreeSigns({ value, units, start, end }: Value, kinds: number): boolean {
+  if ((kinds & charKinds.wide) !== 0) return new Set(value.replace(/[\w\s./:=+~-]/g, '')).size >= 3;
+  let first = -1;
+  let second = -1;
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    if (namedUnits[unit] === 1 || unit === first || unit === second) continue;
+    if (second >= 0) return true;
+    if (first < 0) first = unit;
+    else second = unit;
+  }
+  return false;
+}
+
+/** ASCII that names, paths and prose are made of. */
+const namedUnits: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, unit) =>
+  Number(/[\w\s./:=+~-]/.test(String.fromCharCode(unit))),
+);
 
 /** What stands between a password's name and its value: an operator, an operator and a quote, or no more than a verb. */
 export type Evidence = 'assigned' | 'quoted' | 'said';
