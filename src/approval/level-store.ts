@@ -41,10 +41,12 @@ type Operation = BatchOperation<ClassicLevel, string, string>;
  * `k!<key>` claim · `x!<until>!<key>` its end. Each change is one synced batch, and changes run one at a time.
  */
 export async function openLevelTable(directory: string): Promise<ApprovalTable> {
-  const db = new ClassicLevel(directory);
+  let db: ClassicLevel;
   try {
-    // The database would make it readable for everybody; its files are as the process's umask has them.
+    // First of all: the database would make it readable for everybody, and begins to as soon as there is one. Its files are as the
+    // process's umask has them.
     await mkdir(directory, { recursive: true, mode: 0o700 });
+    db = new ClassicLevel(directory);
     await db.open();
   } catch (thrown) {
     throw openFailure(directory, thrown);

@@ -26,7 +26,7 @@ export interface FsPort {
   /** Identity of an open file, or of what stands at a path; null when nothing does. `links` is 0 once it was removed. */
   identify(target: number | string): { readonly inode: bigint; readonly links: number; readonly bytes: number } | null;
   freeBytes(path: string): number;
-  /** Names in a directory, sorted; empty when there is none. */
+  /** Names in a directory, sorted; empty when there is none, or something else. */
   list(path: string): readonly string[];
   read(path: string): Buffer | null;
   /** Cuts a file at `length`, fsynced. */
@@ -84,7 +84,8 @@ export const nodeFs: FsPort = {
     const { bavail, bsize } = fs.statfsSync(path);
     return bavail * bsize;
   },
-  list: (path) => (fs.existsSync(path) ? fs.readdirSync(path).sort() : []),
+  list: (path) =>
+    fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? fs.readdirSync(path).sort() : [],
   read: (path) => (fs.existsSync(path) ? fs.readFileSync(path) : null),
   truncate: (path, length) => withFile(path, 'r+', (fd) => fs.ftruncateSync(fd, length)),
   rewrite: (path, position, bytes) =>

@@ -21,9 +21,9 @@ type Owner = Pick<IndexedRecord, 'tenant' | 'subject'>;
  * again. It follows the published checkpoint, so it is about a second behind.
  */
 export async function openLevelIndex(directory: string, log: string): Promise<RecordIndex> {
-  const db = new ClassicLevel(directory);
-  // The database itself would make it readable for everybody.
+  // First of all: the database would make it readable for everybody, and begins to as soon as there is one.
   await guarded(() => nodeFs.makeDirectory(directory));
+  const db = new ClassicLevel(directory);
   await guarded(() => db.open());
   // What writes. A turn that failed left no half batch behind, and `next` says from where it is read again.
   const inTurn = createTurns(null);

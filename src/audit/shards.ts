@@ -28,8 +28,7 @@ export interface ShardRule {
 /** All of a log's shards, oldest first. Only folders that are shards by their name. */
 export function shardsIn(fs: Pick<FsPort, 'list'>, directory: string): Shard[] {
   const names = fs.list(directory);
-  const shards = fs
-    .list(layout.shards(directory))
+  const shards = (names.includes('shards') ? fs.list(layout.shards(directory)) : [])
     .filter((name) => shardNumber(name) !== null)
     .map((name) => shardAt(directory, name));
   return layout.logParts.some((name) => names.includes(name)) ? [shardAt(directory, ''), ...shards] : shards;

@@ -236,7 +236,7 @@ function pagesOf(alphabet: Alphabet): Pick<Dfa, 'widePage' | 'wideRows'> {
     return rows.push(row) - 1;
   });
   const wideRows = new Uint8Array(rows.length << 8);
-  rows.forEach((row, index) => wideRows.set(row, index << 8));
+  for (const [index, row] of rows.entries()) wideRows.set(row, index << 8);
   return { widePage, wideRows };
 }
 

@@ -87,9 +87,7 @@ describe('the record of a running service', () => {
       const text = existsSync(inFolder('ecs.jsonl')) ? readFileSync(inFolder('ecs.jsonl'), 'utf8') : '';
       return text.includes('my card is ') ? text : undefined;
     });
-    expect(lines).toMatch(
-      /"prompt":\[\{"role":"user","parts":\[\{"type":"text","content":"my card is CREDIT_CARD_/,
-    );
+    expect(lines).toMatch(/"prompt":\[\{"role":"user","parts":\[\{"type":"text","content":"my card is CREDIT_CARD_/);
     expect(lines).not.toContain('4111');
     const ropa = JSON.parse((await withConfig(['ropa', '--json'])).stdout);
     expect(ropa.recipients).toEqual([

@@ -191,8 +191,8 @@ identity:
         tenant_claim: tid
         display_name: [email]
         owners: owners
-        email: 'email',
-          actor: null
+        email: mail
+        actor: null
         keep: [department]
         service: [{ claim: gty, equals: cc }, { claim: sub, equals_claim: azp }, { claim: sub, starts_with: 'svc:' }]
 `);
@@ -218,6 +218,7 @@ identity:
           roles: ['roles'],
           tenant: { claim: 'tid' },
           displayName: ['email'],
+          email: 'mail',
           owners: 'owners',
           actor: null,
           keep: ['department'],
