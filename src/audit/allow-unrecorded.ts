@@ -7,15 +7,18 @@ import type { AuditEntry, AuditLog, Receipt } from './entry.ts';
  * A log that lets exchanges pass when it cannot record them (`audit.on_failure: allow`). What it has let pass is told, counted, and itself
  * put on record as soon as the log takes entries again: how many entries are missing, and from when until when. Only entries of exchanges
  * pass; whatever else has to be on record first still is, or does not happen. An exchange whose intent is missing has no outcome on record
- * either. While `limits.auditUnrecordedMax` such exchanges are under way, more are refused.
+ * either. While `limits.auditUnrecordedMax` such exchanges are under way, more are refused. An intent that may stay the only record
+ * (`final`: ext_authz, guardrails) says nothing of when its exchange ends: the latest as many are remembered, and none is refused for them.
  */
 export function allowUnrecorded(log: AuditLog, observe: Log, nowMs: () => number): AuditLog {
   /** Exchanges under way whose intent is not on record. */
   const exchanges = new Set<string>();
+  /** Those of which nothing else may ever come, oldest first. */
+  const unfollowed = new Set<string>();
   let gap: { entries: number; readonly fromMs: number; untilMs: number } | null = null;
 
   async function append(entry: AuditEntry): Promise<Receipt> {
-    if (entry.kind !== 'intent' && exchanges.delete(entry.exchange)) return missed();
+    if (entry.kind !== 'intent' && isUnrecorded(entry.exchange)) return missed();
     try {
       const receipt = await log.append(entry);
       if (gap !== null) tellGap();
@@ -23,12 +26,26 @@ export function allowUnrecorded(log: AuditLog, observe: Log, nowMs: () => number
     } catch (thrown) {
       const isOfExchange = entry.kind === 'intent' || entry.kind === 'outcome';
       if (!isOfExchange || Fault.from(thrown).code !== 'audit_unavailable') throw thrown;
-      if (entry.kind === 'intent') {
-        if (exchanges.size >= limits.auditUnrecordedMax) throw thrown;
-        exchanges.add(entry.exchange);
-      }
+      if (entry.kind === 'intent' && !remember(entry)) throw thrown;
       return missed();
     }
+  }
+
+  function isUnrecorded(exchange: string): boolean {
+    return exchanges.delete(exchange) || unfollowed.delete(exchange);
+  }
+
+  /** False when there are too many. */
+  function remember({ exchange, facts }: AuditEntry): boolean {
+    if (facts['final'] === true) {
+      unfollowed.add(exchange);
+      const [oldest] = unfollowed;
+      if (unfollowed.size > limits.auditUnrecordedMax && oldest !== undefined) unfollowed.delete(oldest);
+      return true;
+    }
+    if (exchanges.size >= limits.auditUnrecordedMax) return false;
+    exchanges.add(exchange);
+    return true;
   }
 
   function missed(): Receipt {

@@ -58,3 +58,14 @@ test('so many at once, and no more', async () => {
   await log.append({ ...bareEntry('outcome'), exchange: 'x-0' });
   await log.append({ ...bareEntry('intent'), exchange: 'one more' });
 });
+
+test('an intent that may stay the only record takes no place from others, and what follows it still goes unrecorded', async () => {
+  const { log, state, taken } = logOf();
+  state.isDown = true;
+  const checked = (i: number): AuditEntry => ({ ...bareEntry('intent'), exchange: `x-${i}`, facts: { final: true } });
+  for (let i = 0; i <= limits.auditUnrecordedMax; i += 1) await log.append(checked(i));
+  await log.append(intentEntry('followed'));
+  state.isDown = false;
+  await log.append(outcomeEntry(`x-${limits.auditUnrecordedMax}`));
+  expect(taken).toEqual([]);
+});
