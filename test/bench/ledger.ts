@@ -3,7 +3,8 @@
  * docs/performance.md asks for: 10,000 records a second of 5 KB on disk each, for a minute.
  * Offers records at a constant rate (0: as many as the log takes with 256 waiting), and prints CPU per record by thread, how long an
  * append took, how far the signed head was behind and how much memory was in use and alive, and beside it what the machine takes by itself:
- * an fdatasync of one such record, the same load written by a loop that does nothing else, and how late a process wakes that only sleeps.
+ * an fdatasync of one such record, the same load written by a loop that does nothing else, how late a process wakes that only sleeps, and
+ * how much of two cores two busy threads get.
  */
 import { createCipheriv, hash } from 'node:crypto';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
@@ -15,6 +16,7 @@ import type { FileLog } from '../../src/audit/file-log.ts';
 import type { JsonObject } from '../../src/lib/json.ts';
 import { openTestLog } from '../support/audit.ts';
 import { aliveByThread, inProbedProcess } from './alive.ts';
+import { busyPair } from './busy-pair.ts';
 import { startIdleProcess, stolenTicks } from './idle-process.ts';
 import { cpuBetween, threadCpu } from './thread-cpu.ts';
 
@@ -121,6 +123,8 @@ try {
   print('  its buffers, by fifths', fifths(watch.buffersMb).join(' '));
   print('alive MB, before', aliveBefore);
   print('alive MB, after', aliveAfter);
+  const pair = await busyPair();
+  print('two busy threads get', `${pair.cores.toFixed(2)} cores, longest pause ${pair.longestPauseMs.toFixed(1)} ms`);
   print('raw fdatasync ms', quantiles(rawSyncs(join(directory, 'raw'))));
   if (rate > 0) print('  the same load, raw', quantiles(rawLoad(join(directory, 'raw'))));
 } finally {
