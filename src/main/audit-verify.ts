@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { readRecords } from '../audit/read.ts';
 import type { VerifyLevel, VerifyProblem, VerifyReport } from '../audit/verify.ts';
 import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
 import { logOfShard } from '../audit/verify-place.ts';
 import { type FolderReport, verifyShards } from '../audit/verify-shards.ts';
+import { type CheckedTexts, checkTexts, type TextKeys } from '../audit/verify-texts.ts';
 import { Fault } from '../lib/fault.ts';
 import { createPooledRandom } from '../lib/ids.ts';
 import type { JsonObject } from '../lib/json.ts';
@@ -19,7 +19,7 @@ Levels:
   2  the published tree: leaves, tiles, root, signature, witnesses; needs only what may be published
   3  both, and each record against its leaf, intents against outcomes
   4  and the sealed bytes against their hashes (the default)
-  5  and the plaintext against its commitments; needs the keys of --config
+  5  and the plaintext against its commitments; needs the keys of --config, or an auditor's age identity
 
 A folder above several logs: each of them is checked, and two logs of one name are told. --key and --since then take several files.
 
@@ -35,6 +35,7 @@ interface Options {
   readonly elsewhere?: string[];
   readonly level: string;
   readonly config?: string;
+  readonly identity?: string;
   readonly json?: boolean;
 }
 
@@ -56,6 +57,7 @@ export function addAuditVerifyCommand(audit: Command): void {
     .option('--elsewhere <name>', 'name of a shard that was moved elsewhere: it need not be here', several)
     .option('--level <n>', 'how deep, 1 to 5', '4')
     .option('-c, --config <file>', 'configuration with the keys, for level 5')
+    .option('--identity <file>', 'for level 5 instead: an identity of `audit.age_recipients`, as age-keygen writes it')
     .option('--json', 'as JSON')
     .addHelpText('after', help)
     .action(async (folder: string, options: Options) => {
@@ -63,8 +65,9 @@ export function addAuditVerifyCommand(audit: Command): void {
       const level = levelOf(options);
       const expected = expectedOf(options, logs.length);
       const checked = await checkAll(logs, level, options, expected);
+      const keys = level === 5 ? await textKeys(options) : null;
       const reports: CheckedLog[] = [];
-      for (const report of checked) reports.push(await withTexts(report, level, options));
+      for (const report of checked) reports.push(await withTexts(report, keys));
       const whole = overall(reports, expected);
       if (options.json) printJson(wholeJson(reports, whole, level));
       else printLine(printable(wholeText(reports, whole, level)));
@@ -74,9 +77,10 @@ export function addAuditVerifyCommand(audit: Command): void {
 
 /** A log's report, with what opening its texts has shown. */
 interface CheckedLog extends FolderReport {
-  readonly opened: number;
-  readonly locked: number;
+  readonly texts: Omit<CheckedTexts, 'problems'>;
 }
+
+const noTexts: Omit<CheckedTexts, 'problems'> = { opened: 0, destroyed: 0, locked: 0, reasons: [] };
 
 /** What the options say of each log by its name. */
 interface Expected {
@@ -134,10 +138,22 @@ function checkAll(
   });
 }
 
-async function withTexts(report: FolderReport, level: VerifyLevel | 5, options: Options): Promise<CheckedLog> {
-  if (level !== 5) return { ...report, opened: 0, locked: 0 };
-  const texts = await openAll(report.folder, options.config ?? '');
-  return { ...report, ...texts, problems: [...report.problems, ...texts.problems] };
+async function withTexts(report: FolderReport, keys: TextKeys | null): Promise<CheckedLog> {
+  if (keys === null) return { ...report, texts: noTexts };
+  const { problems, ...texts } = await checkTexts(report.folder, keys);
+  return { ...report, texts, problems: [...report.problems, ...problems] };
+}
+
+async function textKeys({ config, identity }: Options): Promise<TextKeys> {
+  if (identity !== undefined) {
+    const identities = readText(identity);
+    const { openAge } = await import('../audit/age.ts');
+    return { kind: 'age', open: (file) => openAge(file, identities) };
+  }
+  const { audit } = await configFrom(config ?? '');
+  const { openAuditKeys } = await import('./audit-keys.ts');
+  const { unwrap } = await openAuditKeys(audit, process.env, createPooledRandom());
+  return { kind: 'kek', unwrap };
 }
 
 /** The name that a log's folder gives itself: enough to choose what it is to be checked against. */
@@ -177,7 +193,7 @@ function overall(reports: readonly CheckedLog[], { keys, since }: Expected): Ove
   }
   return {
     problems: [...reports.flatMap((report) => report.problems), ...problems],
-    locked: reports.reduce((sum, { locked }) => sum + locked, 0),
+    locked: reports.reduce((sum, { texts }) => sum + texts.locked, 0),
   };
 }
 
@@ -186,10 +202,12 @@ function several(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
 
-function levelOf({ level, config, key, trust }: Options): VerifyLevel | 5 {
+function levelOf({ level, config, identity, key, trust }: Options): VerifyLevel | 5 {
   const known = ([1, 2, 3, 4, 5] as const).find((each) => String(each) === level);
   if (known === undefined) throw new CliError('--level takes 1, 2, 3, 4 or 5.', exitCodes.usage);
-  if (known === 5 && config === undefined) throw new CliError('Level 5 needs --config for its keys.', exitCodes.usage);
+  if (known === 5 && (config === undefined) === (identity === undefined)) {
+    throw new CliError('Level 5 needs keys: --config, or --identity.', exitCodes.usage);
+  }
   if (key !== undefined && trust !== undefined) throw new CliError('Give --key or --trust, not both.', exitCodes.usage);
   return known;
 }
@@ -201,43 +219,15 @@ function exitCodeOf(problems: readonly VerifyProblem[], locked: number): number 
   return problems.length > 0 || locked > 0 ? exitCodes.unreachable : exitCodes.done;
 }
 
-/** Opens every sealed body and compares it with its commitment. Nothing of it is shown or kept. */
-async function openAll(
-  folder: string,
-  configFile: string,
-): Promise<{ opened: number; locked: number; problems: readonly VerifyProblem[] }> {
-  const { audit } = await configFrom(configFile);
-  const [{ openAuditKeys }, { openBodies }] = await Promise.all([
-    import('./audit-keys.ts'),
-    import('../audit/read.ts'),
-  ]);
-  const keys = await openAuditKeys(audit, process.env, createPooledRandom());
-  const problems: VerifyProblem[] = [];
-  let opened = 0;
-  let locked = 0;
-  for await (const record of readRecords(folder)) {
-    if (record.bodies.length === 0) continue;
-    try {
-      await openBodies(folder, record, keys);
-      opened += 1;
-    } catch (thrown) {
-      const { message } = Fault.from(thrown);
-      // A key that is gone may be gone rightly; a text that is not what was recorded never is.
-      if (!message.includes('is not what was recorded')) locked += 1;
-      else if (problems.length < 1_000)
-        problems.push({ check: 'bodies', place: `record ${record.sequence}`, what: message });
-    }
-  }
-  return { opened, locked, problems };
-}
-
 /** One log as it always was; several each by itself, and what they have together. */
 function wholeJson(reports: readonly CheckedLog[], whole: Overall, level: number): JsonObject {
   const [only, ...others] = reports.map((report) => ({
     ...reportJson(report),
     level,
-    opened: report.opened,
-    locked: report.locked,
+    opened: report.texts.opened,
+    destroyed: report.texts.destroyed,
+    locked: report.texts.locked,
+    locked_why: [...report.texts.reasons],
   }));
   const own = reports.reduce((sum, { problems }) => sum + problems.length, 0);
   const together = whole.problems.slice(own).map((problem) => ({ ...problem }));
@@ -257,9 +247,8 @@ function wholeJson(reports: readonly CheckedLog[], whole: Overall, level: number
 function wholeText(reports: readonly CheckedLog[], whole: Overall, level: number): string {
   const isOne = reports.length === 1;
   const blocks = reports.map((report) => {
-    const texts = `plaintext   ${report.opened} records opened, ${report.locked} without a key`;
     const folder = isOne ? [] : [`folder      ${report.folder}`];
-    return [...folder, ...(level === 5 ? [texts] : []), ...reportLines(report)].join('\n');
+    return [...folder, ...(level === 5 ? textLines(report.texts) : []), ...reportLines(report)].join('\n');
   });
   const own = reports.reduce((sum, { problems }) => sum + problems.length, 0);
   const together = whole.problems.slice(own).map(problemLine);
@@ -268,6 +257,13 @@ function wholeText(reports: readonly CheckedLog[], whole: Overall, level: number
   const records = reports.reduce((sum, report) => sum + report.records, 0);
   const verdict = count === 0 ? 'all intact' : `NOT intact: ${count} problems`;
   return [...blocks, [...together, `${reports.length} logs, ${records} records: ${verdict}`].join('\n')].join('\n\n');
+}
+
+function textLines({ opened, destroyed, locked, reasons }: CheckedLog['texts']): string[] {
+  return [
+    `plaintext   ${opened} records opened, ${locked} without a key${destroyed > 0 ? `, ${destroyed} whose key was destroyed` : ''}`,
+    ...reasons.map((why) => `LOCKED      ${why}`),
+  ];
 }
 
 function reportJson(report: VerifyReport) {
