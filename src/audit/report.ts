@@ -20,10 +20,19 @@ export interface PeriodReport {
   readonly tokens: { readonly in: number; readonly out: number };
   /** Transitions of approvals, by the state that they led to. */
   readonly approvals: Counts;
+  /** What the services counted themselves, as their beacons say: it need not be on record otherwise. */
+  readonly counted: CountedPeriod;
   readonly accesses: readonly Access[];
   readonly retention: Counts;
   /** Holds that are not released at the end of the period. */
   readonly openHolds: readonly string[];
+}
+
+export interface CountedPeriod {
+  /** Requests that were decided, faults included: to compare with what Envoy counts. */
+  readonly decided: number;
+  /** Entries of exchanges that the log did not take: that many are not on record. */
+  readonly rejected: number;
 }
 
 export interface Access {
@@ -54,15 +63,24 @@ export async function reportPeriod(folders: readonly string[], fromMs: number, u
   const subjects = new Set<string>();
   const holds = new Set<string>();
   const accesses: Access[] = [];
+  /** Of each run the last counters before the period, and the last ones in it. */
+  const runs = new Map<string, { before: CountedPeriod; last: CountedPeriod }>();
   const tokens = { in: 0, out: 0 };
   let records = 0;
   let exchanges = 0;
 
-  for await (const { id, kind, facts, wallNs } of readLogs(folders)) {
+  for await (const { id, kind, facts, manifest, wallNs } of readLogs(folders)) {
     const ms = Number(wallNs / 1_000_000n);
     if (ms >= untilMs) continue;
     if (kind === 'hold') holds.add(id);
     if (kind === 'release') holds.delete(text(facts['hold']));
+    if (kind === 'beacon') {
+      const last = countersOf(facts);
+      const boot = text(manifest['boot']);
+      const run = runs.get(boot) ?? { before: { decided: 0, rejected: 0 }, last };
+      if (runs.size < runsMax || runs.has(boot))
+        runs.set(boot, ms < fromMs ? { before: last, last } : { ...run, last });
+    }
     if (ms < fromMs) continue;
     records += 1;
     switch (kind) {
@@ -128,10 +146,30 @@ export async function reportPeriod(folders: readonly string[], fromMs: number, u
     endings: counts.endings.list(),
     tokens,
     approvals: counts.approvals.list(),
+    counted: {
+      decided: sum([...runs.values()].map(({ before, last }) => last.decided - before.decided)),
+      rejected: sum([...runs.values()].map(({ before, last }) => last.rejected - before.rejected)),
+    },
     accesses,
     retention: counts.retention.list(),
     openHolds: [...holds],
   };
+}
+
+/** Runs of services, starts and restarts, whose counters are added up. */
+const runsMax = 100_000;
+
+function countersOf(facts: JsonObject): CountedPeriod {
+  const counters = member(facts, 'counters');
+  const decisions = member(counters, 'decisions');
+  return {
+    decided: sum(Object.values(decisions).map(number)),
+    rejected: number(member(counters, 'intents')['rejected']) + number(member(counters, 'outcomes')['rejected']),
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 function accessOf(facts: JsonObject, ms: number): Access {

@@ -40,12 +40,14 @@ export interface RecordsToCheck {
   readonly bundle: (index: number) => Promise<readonly Buffer[] | null>;
   /** The shard before it, which has been walked. */
   readonly before: Pick<WalkedRecords, 'open' | 'known'> | null;
+  /** Told of every record that is there, in order. */
+  readonly seen: (manifest: object) => void;
   readonly problems: ProblemList;
 }
 
 /** Walks all segments: frames, order, each record against its leaf and its sealed bytes, intents against outcomes. */
 export async function checkRecords(check: RecordsToCheck): Promise<WalkedRecords> {
-  const { directory, origin, covered, bundle, problems, before } = check;
+  const { directory, origin, covered, bundle, problems, before, seen } = check;
   const kept = await readKept(directory, covered, bundle, problems);
   const state: Walk = {
     absence: createAbsence(kept, origin),
@@ -68,7 +70,7 @@ export async function checkRecords(check: RecordsToCheck): Promise<WalkedRecords
   for (const [i, name] of names.entries()) {
     const place = `segments/${name}`;
     const bytes = (await readOptional(join(directory, place))) ?? Buffer.alloc(0);
-    const end = await checkSegment({ place, bytes, origin, covered, bundle, problems, state });
+    const end = await checkSegment({ place, bytes, origin, covered, bundle, seen, problems, state });
     if (end === bytes.length) continue;
     // Bytes behind the last record are a write that was under way; anywhere else they are damage.
     if (i === names.length - 1 && state.next >= covered && !hasWriteAfter(bytes, end))
@@ -159,6 +161,7 @@ interface SegmentCheck {
   readonly origin: string | null;
   readonly covered: number;
   readonly bundle: (index: number) => Promise<readonly Buffer[] | null>;
+  readonly seen: (manifest: object) => void;
   readonly problems: ProblemList;
   readonly state: Walk;
 }
@@ -290,6 +293,7 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
   state.absence.explain(manifest);
   takeLink(manifest, state);
   pair(manifest, place, state, problems);
+  check.seen(manifest);
   checkSealed(manifest, sealed, place, problems);
 }
 

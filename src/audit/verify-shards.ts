@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type VerifyOptions, type VerifyReport, type WalkedLog, walkLog } from './verify.ts';
+import { createBeaconCheck } from './verify-beacons.ts';
 import { parseSignedCheckpoint } from './verify-note.ts';
 import { keysFolder } from './verify-place.ts';
 import { listOptional, readOptional, type VerifyProblem } from './verify-problems.ts';
@@ -7,7 +8,7 @@ import { listOptional, readOptional, type VerifyProblem } from './verify-problem
 export interface VerifyShardsOptions {
   /** Folders of logs; shards of one log oldest first, as their names are in order. */
   readonly folders: readonly string[];
-  readonly optionsOf: (folder: string) => Omit<VerifyOptions, 'directory' | 'before'>;
+  readonly optionsOf: (folder: string) => Omit<VerifyOptions, 'directory' | 'before' | 'beacons'>;
   /** Names of shards that lie elsewhere, as the caller says: that they are not here is no problem. */
   readonly elsewhere?: ReadonlySet<string>;
 }
@@ -40,12 +41,13 @@ interface Link {
 
 async function verifyChain(folders: readonly string[], options: VerifyShardsOptions): Promise<FolderReport[]> {
   const links: Link[] = [];
+  const beacons = createBeaconCheck();
   for (const folder of folders) {
     const before = links.at(-1)?.walked.records ?? null;
     // The next shard is made before the last record of this one says so: a crash between the two leaves one that nobody names.
     if (before !== null && before.next === null && (await isUnfinished(folder))) continue;
     const given = options.optionsOf(folder);
-    const walked = await walkLog({ ...given, directory: folder, ...(before === null ? {} : { before }) });
+    const walked = await walkLog({ ...given, directory: folder, beacons, ...(before === null ? {} : { before }) });
     links.push({ folder, walked, level: given.level ?? 4 });
   }
   const explanations = links.map(({ walked }) => walked.records?.explanations ?? []);

@@ -8,6 +8,8 @@ export interface CheckedTree {
   bundle(index: number): Promise<readonly Buffer[] | null>;
   /** RFC 6962 root of the first `size` leaves, from the entries; null when they cannot be read. */
   rootAt(size: number): Promise<Buffer | null>;
+  /** The same of several sizes in one pass; sizes that cannot be read are not there. */
+  rootsAt(sizes: readonly number[]): Promise<ReadonlyMap<number, Buffer>>;
 }
 
 /**
@@ -16,7 +18,11 @@ export interface CheckedTree {
  */
 export async function checkTree(directory: string, head: Head, problems: ProblemList): Promise<CheckedTree> {
   const bundle = bundleReader(directory, head.size);
-  const tree: CheckedTree = { bundle, rootAt: (size) => treeOver(bundle, size, async () => undefined) };
+  const tree: CheckedTree = {
+    bundle,
+    rootAt: (size) => treeOver(bundle, size, async () => undefined),
+    rootsAt: (sizes) => rootsOver(bundle, sizes),
+  };
   if (head.root.length === 0) return tree;
   const root = await treeOver(bundle, head.size, async (level, index, hashes) => {
     await checkTile(directory, level, index, hashes, problems);
@@ -55,6 +61,35 @@ async function treeOver(
     if (hashes.length > 0) await onTile(level, full[level] ?? 0, hashes);
   }
   return rootOfLevels(open);
+}
+
+/** Roots over the first leaves, for each of these numbers of them. */
+async function rootsOver(
+  bundle: CheckedTree['bundle'],
+  sizes: readonly number[],
+): Promise<ReadonlyMap<number, Buffer>> {
+  const roots = new Map<number, Buffer>();
+  const wanted = [...new Set(sizes)].sort((a, b) => a - b);
+  const open: Buffer[][] = [];
+  let at = wanted[0] === 0 ? 1 : 0;
+  if (at === 1) roots.set(0, sha256(Buffer.alloc(0)));
+  for (let first = 0; at < wanted.length; first += 256) {
+    const leaves = (await bundle(first / 256))?.map(hashLeaf);
+    if (leaves === undefined) break;
+    for (let size = wanted[at]; size !== undefined && size <= first + 256; size = wanted[at]) {
+      if (size - first > leaves.length) return roots;
+      roots.set(size, rootOfLevels([leaves.slice(0, size - first), ...open.slice(1)]));
+      at += 1;
+    }
+    if (leaves.length < 256) break;
+    open[0] = leaves;
+    for (let level = 0, hashes = open[level]; hashes?.length === 256; hashes = open[level]) {
+      open[level] = [];
+      level += 1;
+      open[level] = [...(open[level] ?? []), fold(hashes)];
+    }
+  }
+  return roots;
 }
 
 async function checkTile(

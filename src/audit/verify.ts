@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type BeaconCheck, type BeaconReport, createBeaconCheck } from './verify-beacons.ts';
 import { checkSignature, type NoteKey, parseNoteKey, parseSignedCheckpoint } from './verify-note.ts';
 import { keyFor, keysFolder } from './verify-place.ts';
 import { createProblemList, type ProblemList, readOptional, type VerifyProblem } from './verify-problems.ts';
@@ -29,6 +30,8 @@ export interface VerifyOptions {
   readonly since?: string;
   /** The shard before it, which has been walked: what it left open goes on here. */
   readonly before?: Pick<WalkedRecords, 'open' | 'known'>;
+  /** Goes on from the shard before it. */
+  readonly beacons?: BeaconCheck;
 }
 
 export interface VerifyReport {
@@ -50,6 +53,8 @@ export interface VerifyReport {
   readonly openIntents: number;
   /** Bytes behind the last intact record that no checkpoint covers: a write under way, or cut off by a crash. */
   readonly unfinishedBytes: number;
+  /** What its beacons say; null at the levels that read no record against the tree. */
+  readonly beacons: BeaconReport | null;
   /** Everything that is not as it should be; empty: the log is intact. At most 1,000, in the order of the checks. */
   readonly problems: readonly VerifyProblem[];
 }
@@ -99,6 +104,7 @@ export async function walkLog(options: VerifyOptions): Promise<WalkedLog> {
     options.trust === undefined || options.trust.quorum === null || level === 1
       ? null
       : await checkWitnessed(directory, options.trust, tree, problems);
+  const beacons = options.beacons ?? createBeaconCheck();
   const walked =
     level === 2
       ? null
@@ -109,10 +115,14 @@ export async function walkLog(options: VerifyOptions): Promise<WalkedLog> {
           covered: level === 1 ? 0 : checkpoint.size,
           bundle: tree.bundle,
           before: options.before ?? null,
+          seen: beacons.take,
           problems,
         });
+  const origin = key?.name ?? '';
+  const trust = options.trust ?? { logs: keys, witnesses: [], quorum: null };
+  const said = level < 3 ? null : await beacons.judge(origin, tree, trust, problems);
   const report = (records: CheckedRecords): VerifyReport => ({
-    origin: key?.name ?? '',
+    origin,
     key: options.verifierKey === undefined && options.trust === undefined ? 'beside the log' : 'given',
     witnessed,
     records: records.count,
@@ -122,10 +132,11 @@ export async function walkLog(options: VerifyOptions): Promise<WalkedLog> {
     root: checkpoint.root.toString('base64'),
     openIntents: records.openIntents,
     unfinishedBytes: records.unfinishedBytes,
+    beacons: said,
     problems: problems.list().filter(({ check }) => checksOf[level].includes(check)),
   });
   return {
-    origin: key?.name ?? '',
+    origin,
     head: checkpoint,
     records: walked,
     conclude: async (later) => report((await walked?.conclude(later)) ?? noRecords),

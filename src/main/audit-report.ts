@@ -55,6 +55,7 @@ function reportJson(report: PeriodReport): JsonObject {
     exchanges: report.exchanges,
     subjects: report.subjects,
     tokens: report.tokens,
+    counted: { ...report.counted },
     ...Object.fromEntries(counted),
     accesses: report.accesses.map((access) => ({ ...access })),
     open_holds: report.openHolds,
@@ -91,6 +92,7 @@ function reportText(
     '',
     `${report.records} records of ${report.exchanges} exchanges by ${report.subjects} subjects`,
     `${report.tokens.in} tokens in, ${report.tokens.out} tokens out, as the providers say`,
+    countedText(report),
     ...checks.map(soundness),
   ];
   const counted = sections
@@ -100,6 +102,14 @@ function reportText(
   const accesses = rows.length === 0 ? [] : [`\n${table(['ACCESS', 'ACTION', 'BY', 'RECORD', 'REASON'], rows)}`];
   const holds = report.openHolds.length === 0 ? [] : [`\nholds that are open: ${report.openHolds.join(', ')}`];
   return [...head, ...counted, ...accesses, ...holds].join('\n');
+}
+
+/** A log cannot show what was never written: what the services counted beside it can. */
+function countedText({ counted: { decided, rejected } }: PeriodReport): string {
+  const missing = rejected === 0 ? 'none of their records is missing' : `${rejected} of their records are missing`;
+  return decided === 0
+    ? 'the services counted nothing (no beacon)'
+    : `${decided} requests decided, as the services counted: ${missing}`;
 }
 
 function soundness(

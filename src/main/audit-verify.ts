@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { VerifyLevel, VerifyProblem, VerifyReport } from '../audit/verify.ts';
+import type { BeaconReport } from '../audit/verify-beacons.ts';
 import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
 import { logOfShard } from '../audit/verify-place.ts';
 import { type FolderReport, verifyShards } from '../audit/verify-shards.ts';
@@ -284,6 +285,15 @@ function reportJson(report: VerifyReport) {
             witnesses: report.witnessed.witnesses.map(({ name, timeS }) => ({ name, time: isoSeconds(timeS) })),
           },
     root: report.root,
+    beacons:
+      report.beacons === null
+        ? null
+        : {
+            count: report.beacons.count,
+            cosigned: report.beacons.vouched,
+            from: report.beacons.fromS === null ? null : isoSeconds(report.beacons.fromS),
+            until: report.beacons.untilS === null ? null : isoSeconds(report.beacons.untilS),
+          },
     open_intents: report.openIntents,
     unfinished_bytes: report.unfinishedBytes,
     problems: report.problems.map((problem) => ({ ...problem })),
@@ -299,6 +309,7 @@ function reportLines(report: VerifyReport): string[] {
   ];
   for (const { name, timeS } of report.witnessed?.witnesses ?? [])
     lines.push(`witness     ${name} at ${isoSeconds(timeS)}, over ${report.witnessed?.size ?? 0} records`);
+  if (report.beacons !== null && report.beacons.count > 0) lines.push(`beacons     ${beaconsText(report.beacons)}`);
   if (report.expired > 0) lines.push(`expired     ${report.expired} records, as the record says`);
   for (const key of report.overdue)
     lines.push(`OVERDUE     ${key} is there, and the record says that it was destroyed`);
@@ -307,6 +318,12 @@ function reportLines(report: VerifyReport): string[] {
   lines.push(...report.problems.map(problemLine));
   lines.push(report.problems.length === 0 ? 'intact' : `NOT intact: ${report.problems.length} problems`);
   return lines;
+}
+
+function beaconsText({ count, vouched, fromS, untilS }: BeaconReport): string {
+  if (fromS === null || untilS === null) return `${count}, without the word of a witness that you trust`;
+  const times = `from ${isoSeconds(fromS)} until ${isoSeconds(untilS)} by the witnesses' clocks`;
+  return `${count}, ${vouched} of them cosigned, ${times}`;
 }
 
 function problemLine({ check, place, what }: VerifyProblem): string {

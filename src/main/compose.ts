@@ -10,6 +10,7 @@ import type { ApprovalStore } from '../approval/store.ts';
 import { startSweeper } from '../approval/sweeper.ts';
 import { allowUnrecorded, allowUnrecordedEntry } from '../audit/allow-unrecorded.ts';
 import { createBallast } from '../audit/ballast.ts';
+import { countEntries } from '../audit/counted-log.ts';
 import { type FileLog, fileLogLimits, openFileLog } from '../audit/file-log.ts';
 import { nodeFs } from '../audit/fs-port.ts';
 import { layout } from '../audit/layout.ts';
@@ -52,6 +53,7 @@ import { createPrometheus } from '../telemetry/prometheus.ts';
 import { approvalEntry } from './approval-record.ts';
 import { openAuditApi } from './audit-api.ts';
 import { openAuditKeys } from './audit-keys.ts';
+import { countDecisions, startBeacons } from './beacons.ts';
 import { recognitionFrom } from './detector.ts';
 import { derivedKeys } from './keys.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
@@ -100,7 +102,9 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   const random = createPooledRandom();
   const newId = createUuidV7(clock, random);
   const log = createPinoLog({ clock }, { level: config.log.level });
-  const metrics = createPrometheus({ version: options.version, processMetrics: true });
+  const { metrics, counts: decisions } = countDecisions(
+    createPrometheus({ version: options.version, processMetrics: true }),
+  );
   const lifetime = new AbortController();
   opened.add(async () => {
     log.info('countersign has stopped');
@@ -134,9 +138,18 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   if (promptsLeave !== null) await audit.append(promptsLeave);
   const { allowsUnrecorded } = config.audit;
   if (allowsUnrecorded) await audit.append(allowUnrecordedEntry);
-  const recorded = allowsUnrecorded ? allowUnrecorded(audit, log, clock.nowMs) : audit;
+  const entries = countEntries(audit);
+  const recorded = allowsUnrecorded ? allowUnrecorded(entries.log, log, clock.nowMs) : entries.log;
   const witnesses = openWitnesses(config.audit, recorded, clock, { log, metrics });
   opened.add(witnesses.close);
+  const beacons = startBeacons({
+    log: audit,
+    entries: entries.counts,
+    decisions,
+    witnessed: witnesses.latest,
+    observe: log,
+  });
+  opened.add(beacons.stop);
   const subjects = await openSubjectKeys({
     directory: config.audit.directory,
     keys: auditKeys,

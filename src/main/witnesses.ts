@@ -1,7 +1,7 @@
 import type { AuditLog } from '../audit/entry.ts';
 import { nodeFs } from '../audit/fs-port.ts';
 import { demandWitnesses } from '../audit/witness/demand-witnesses.ts';
-import { findAhead, startWitnessing } from '../audit/witness/witnessing.ts';
+import { findAhead, startWitnessing, type Witnessing } from '../audit/witness/witnessing.ts';
 import type { AuditConfig } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
@@ -10,8 +10,6 @@ import type { Log, Metrics } from '../telemetry/telemetry.ts';
 /** A checkpoint is published each second at most; a witness's answer is awaited no longer than this. */
 const intervalMs = 1_000;
 const deadlineMs = 10_000;
-/** How often a witness's word is put on record. */
-const beaconMs = 60_000;
 
 /**
  * Before the log is opened: throws Fault `audit_unavailable` when a witness has cosigned more of it than lies here, because
@@ -31,21 +29,20 @@ export interface Witnesses {
   readonly demanded: AuditLog;
   /** Says why exchanges are refused, or null while they are not; null itself: no witness is required. */
   readonly missing: (() => string | null) | null;
+  /** Their latest word, for a beacon; null: there is none. */
+  latest(): ReturnType<Witnessing['latest']>;
   close(): Promise<void>;
 }
 
-/**
- * Has each checkpoint cosigned, and once a minute puts the witnesses' latest word on record as a `beacon`: what is under a
- * cosigned checkpoint existed before the witness's time, what follows a beacon was written after it. So each record lies
- * between two times of somebody else's clock. Where so many of them are required, what they have not cosigned in time closes the way.
- */
+/** Has each checkpoint cosigned. Where so many of them are required, what they have not cosigned in time closes the way. */
 export function openWitnesses(
   config: AuditConfig,
   audit: AuditLog,
   clock: Clock,
   observe: { readonly log: Log; readonly metrics: Metrics },
 ): Witnesses {
-  if (config.witnesses.length === 0) return { demanded: audit, missing: null, close: async () => {} };
+  if (config.witnesses.length === 0)
+    return { demanded: audit, missing: null, latest: () => null, close: async () => {} };
   const { required, maxLagMs } = config.witness;
   const witnessing = startWitnessing({
     directory: config.directory,
@@ -83,27 +80,12 @@ export function openWitnesses(
     }
   }, intervalMs);
   telling.unref();
-  let last = 0;
-  const beacons = setInterval(() => {
-    const latest = witnessing.latest();
-    if (latest === null || latest.timeS <= last) return;
-    last = latest.timeS;
-    const facts = {
-      checkpoint: latest.note,
-      size: String(latest.size),
-      time: new Date(latest.timeS * 1000).toISOString(),
-    };
-    audit.append({ kind: 'beacon', exchange: '', session: '', facts, bodies: {} }).catch((thrown: unknown) => {
-      observe.log.warn('a beacon could not be recorded', { reason: Fault.from(thrown).message });
-    });
-  }, beaconMs);
-  beacons.unref();
   return {
     demanded: required > 0 ? demandWitnesses(audit, missing) : audit,
     missing: required > 0 ? missing : null,
+    latest: witnessing.latest,
     close: async () => {
       clearInterval(telling);
-      clearInterval(beacons);
       await witnessing.stop();
     },
   };

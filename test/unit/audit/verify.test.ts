@@ -56,6 +56,7 @@ describe('verify', () => {
       origin: testOrigin,
       key: 'given',
       witnessed: null,
+      beacons: { count: 0, vouched: 0, fromS: null, untilS: null },
       records: 564,
       checkpointed: 564,
       expired: 0,
