@@ -30,7 +30,7 @@ const longNames = anyOf([
     '\u041f\u0410\u0420\u041e\u041b\u042c',
   ],
   ...['パスワード', 'كلمة المرور', 'סיסמה', 'mật khẩu', 'kata sandi', 'पासवर्ड', 'парола', 'лозинка', 'lozinka'],
-  ...['palavra-passe', 'contrasenya', 'slaptažodis'],
+  ...['palavra-passe', 'contrasenya', 'slaptažodis', 'pass phrase'],
   // Without the signs that keyboards lack.
   ...['haslo', 'losenord', 'sifre', 'jelszo'],
   // The password, my password, your password.
@@ -56,12 +56,12 @@ const notBeforeShort = /[A-Za-z0-9]/;
 /** Unquoted: up to a space or a separator, without the punctuation of a sentence. */
 const bare = /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/;
 /** What says that the value follows, in the languages of the names. */
-const verb = String.raw`(?:is|was|are|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|(?:(?:is|was|has been|got) )?(?:changed|reset|set|updated) to|[-\u2192])`;
+const verb = String.raw`(?:is|was|are|as|reads|(?:we|I|you|they) (?:use|used|set|chose|picked) (?:is|was)|este|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|must be|from \S{1,32} to|(?:(?:is|was|has been|got) )?(?:changed|reset|set|updated) to|[-\u2192])`;
 const said = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ \t]*\r?\n|[ \t]*[:=][ \t]*)(?:${verb}[ \t]*:?[ \t]+)?\n?[ \t]*["'(]?`;
 /** What the password is for may stand in between: `password for the wifi is …`, `Senha do wifi: …`. Then something must say that it follows. */
 const preposition =
   '(?:for|of|on|f\u00fcr|zum|zur|vom|pour|de|del|du|da|do|di|van|voor|til|till|f\u00f6r|\u043e\u0442|\u0434\u043b\u044f|na)';
-const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]+){1,3}(?:[ \t]*:|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
+const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]+){1,3}(?:[ \t]*[:=]|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
 
 function passwordCheck(match: Match, evidence: Evidence): Verdict {
   const { text, units, start } = match;
@@ -244,6 +244,12 @@ export const passwordRules: readonly Rule[] = [
         { text: 'l\u00f6senordet \u00e4r Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: 'la clave es Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: 'Password\nQrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'password for the staging box = Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'I set the database password as Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'the password we use is Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Parola este Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'the pass phrase reads: Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'change the password from summer to Qrl23Db#@', value: 'Qrl23Db#@' },
       ],
       negative: [
         ...['Das Passwort ist falsch.', 'le mot de passe est obligatoire', 'la contrase\u00f1a es incorrecta'],
@@ -255,7 +261,20 @@ export const passwordRules: readonly Rule[] = [
         'the password was changed to something else',
         'la clave primaria de la tabla2',
         'Password\nRemember me\nSign in',
+        'stored the password as sha256 hash',
       ],
+    },
+  },
+  {
+    ...inProse,
+    id: 'replaced-password',
+    lead: new RegExp(`${longNames}[ \\t]+(?:from|instead of)[ \\t]+["'(]?`, 'i'),
+    examples: {
+      positive: [
+        { text: 'change the password from Qrl23Db#@ to something better', value: 'Qrl23Db#@' },
+        { text: 'use the new password instead of Qrl23Db#@', value: 'Qrl23Db#@' },
+      ],
+      negative: ['read the password from stdin2 or a file', 'password from $HOME/.pgpass', 'the password from page2'],
     },
   },
   {
@@ -287,6 +306,30 @@ export const passwordRules: readonly Rule[] = [
         { text: '계정,비번-master:IhqTb1Gh', value: 'IhqTb1Gh' },
       ],
       negative: ['user/password fields/values', 'id/pw'],
+    },
+  },
+  {
+    ...inProse,
+    id: 'user-and-password',
+    lead: /(?:cred(?:ential)?s?|logins?|(?:log|sign)(?:ged)?[ -]?(?:in|on) (?:with|as|using))(?: details)?(?: are| is)?[ :=-]{1,3}["'(]?(?:user(?:name)? )?[\w.@-]{2,64}(?: ?[/:|] ?| (?:and|with) (?:the )?(?:password )?)["'(]?/i,
+    notBefore: /[A-Za-z0-9_-]/,
+    check: (match) => (looksLikePassword(match, 'said') && !isNamedAboutSecret(match) ? 'plausible' : 'wrong'),
+    examples: {
+      positive: [
+        { text: 'creds are admin:Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'credentials: admin / Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'login with bob / Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'log in as root with Qrl23Db#@', value: 'Qrl23Db#@' },
+        { text: 'Login: jane.doe@example.com / Qrl23Db#@', value: 'Qrl23Db#@' },
+      ],
+      negative: [
+        'log in with Google / GitHub2',
+        'login: OAuth2/OpenID',
+        'credentials: username/password',
+        'sign in with OAuth2 and SAML2',
+        'log in as root with SSH keys',
+        'logins: 2024/2025',
+      ],
     },
   },
   {

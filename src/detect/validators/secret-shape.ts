@@ -212,9 +212,9 @@ function endOfValue({ units, start, end }: Value): number {
 
 const closers: Uint8Array = signTable('.,;:!?\'"`)]}>');
 
-/** Words that stand where a password would. */
+/** Words that stand where a password would, names of methods with a number among them. */
 const ordinary =
-  /^(?:password|passwd|passphrase|secret|string|object|number|boolean|undefined|unknown|required|optional|incorrect|invalid|correct|protected|encrypted|hashed|hidden|missing|forgotten|expired|default|example|sample|private|public|username|change|reset|strength|manager|field|input|value|token|credentials?|authentication|authorization|function|return|true|false|none|null|empty|uint8array|arraybuffer|buffer|securestring|bytes|keyobject)[.,;:!?'")\]}]*$/i;
+  /^(?:password|passwd|passphrase|secret|string|object|number|boolean|undefined|unknown|required|optional|incorrect|invalid|correct|protected|encrypted|hashed|hidden|missing|forgotten|expired|default|example|sample|private|public|username|change|reset|strength|manager|field|input|value|token|credentials?|authentication|authorization|function|return|true|false|none|null|empty|uint8array|arraybuffer|buffer|securestring|bytes|keyobject|sha-?\d{1,3}|aes-?\d{3}|base(?:32|58|64)|argon2i?d?|pbkdf2|oauth2|saml2|ntlmv2|utf-?8)[.,;:!?'")\]}]*$/i;
 
 /** Calls, URLs, paths, markup, dates, versions, addresses and other things with a structure of their own. */
 function isStructured(value: string, kinds: number): boolean {
