@@ -10,6 +10,7 @@ import { addAuditRopaCommand } from './audit-ropa.ts';
 import { addAuditSearchCommands } from './audit-search.ts';
 import { addAuditSinkCommands } from './audit-sinks.ts';
 import { addAuditVerifyCommand } from './audit-verify.ts';
+import { addAuditVerifyProofCommand } from './audit-verify-proof.ts';
 import { addAuditWitnessCommand } from './audit-witness.ts';
 import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
 
@@ -61,6 +62,7 @@ export function addAuditCommands(program: Command): void {
 
   addAuditVerifyCommand(audit);
   addAuditProofCommands(audit);
+  addAuditVerifyProofCommand(audit);
   addAuditReplayCommand(audit);
   addAuditSearchCommands(audit);
   addAuditSinkCommands(audit, () => program.version() ?? '0');

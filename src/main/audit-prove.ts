@@ -3,17 +3,16 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { findInLogs } from '../audit/logs.ts';
-import type { StoredRecord } from '../audit/read.ts';
+import { readRecords, type StoredRecord } from '../audit/read.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
 import { proveRecord } from '../audit/tlog-proof.ts';
 import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
-import { type ProofReport, parseTlogProof, verifyProof } from '../audit/verify-proof.ts';
 import { parseTrustPolicy, type TrustPolicy } from '../audit/verify-trust.ts';
 import { witnessedPath } from '../audit/witness/witnessing.ts';
 import { folderHelp, logName, logsOf } from './audit-records.ts';
-import { CliError, exitCodes, printable, printJson, printLine } from './output.ts';
+import { CliError, exitCodes, printLine } from './output.ts';
 
-/** `countersign audit prove|verify-proof|export`: evidence for somebody who has nothing of the log. */
+/** `countersign audit prove|export`: evidence for somebody who has nothing of the log. */
 export function addAuditProofCommands(audit: Command): void {
   audit
     .command('prove')
@@ -27,21 +26,6 @@ export function addAuditProofCommands(audit: Command): void {
       const proof = await proofOf(record);
       if (options.out) writeFileSync(options.out, proof);
       else process.stdout.write(proof);
-    });
-
-  audit
-    .command('verify-proof')
-    .description('check such a proof offline; exit code 1 when it does not hold')
-    .argument('<file>', 'the proof')
-    .option('--key <file>', "the log's verifier key, as you were given it")
-    .option('--trust <file>', 'a trust policy (C2SP tlog-policy) instead: logs, witnesses, quorum')
-    .option('--json', 'as JSON')
-    .action((file: string, options: { key?: string; trust?: string; json?: boolean }) => {
-      const proof = parseTlogProof(readText(file));
-      if (typeof proof === 'string') throw new CliError(`${file} does not hold: ${proof}.`);
-      const report = verifyProof(proof, trustFrom(options));
-      printReport(report, options.json ?? false);
-      if (report.problems.length > 0) process.exitCode = exitCodes.no;
     });
 
   audit
@@ -63,7 +47,8 @@ export function addAuditProofCommands(audit: Command): void {
         // Records of several logs are each in a folder of their log, beside its head and its key.
         const inLog = logs.length > 1 ? logName(log, logs) : '.';
         if (logs.length > 1) await mkdir(join(options.out, inLog), { recursive: true });
-        for (const record of records.filter((each) => each.folder === log)) {
+        const found = records.filter((each) => each.folder === log);
+        for (const record of [...(await beaconsBefore(log, found)), ...found]) {
           const name = join(inLog, fileName(record));
           put(`${name}.manifest.json`, record.manifestBytes);
           if (record.sealed.length > 0) put(`${name}.sealed`, record.sealed);
@@ -73,7 +58,7 @@ export function addAuditProofCommands(audit: Command): void {
         put(join(inLog, 'log.vkey'), readText(join(log, 'log.vkey')));
       }
       if (options.trust) put('trust.txt', readText(options.trust));
-      put('README.txt', instructions(records, options.trust !== undefined, logs.length > 1));
+      put('README.txt', instructions(options.trust !== undefined, logs.length > 1));
       printLine(`${records.length} records in ${options.out}`);
     });
 }
@@ -82,17 +67,58 @@ function fileName(record: StoredRecord): string {
   return String(record.sequence).padStart(12, '0');
 }
 
-/** With the witnesses' word where it covers the record, else with the log's alone. */
+/**
+ * With the witnesses' earliest word that covers it, so that it says as nearly as can be when the record was there; without any word of
+ * theirs with the log's own.
+ */
 async function proofOf(record: StoredRecord): Promise<string> {
   const { folder } = record;
   const published = await readPublished(folder);
   const witnessed = readOptional(witnessedPath(folder));
-  for (const note of [witnessed, published?.note]) {
+  const earliest = witnessed === null ? null : await wordAfter(record, signatures(witnessed));
+  for (const note of [earliest, witnessed, published?.note]) {
     if (note === undefined || note === null || published === null) continue;
     const proof = await proveRecord(folder, record, note, published.size);
     if (proof !== null) return proof;
   }
   throw new CliError(`Record ${record.id} is not under a signed checkpoint yet. Try again in a second.`);
+}
+
+/** The checkpoint of the first beacon behind a record that covers it, if as many have cosigned it as the last one. */
+async function wordAfter(record: StoredRecord, signaturesMin: number): Promise<string | null> {
+  let looked = 0;
+  for await (const { facts, kind } of readRecords(record.folder, { from: record.sequence + 1 })) {
+    const note = kind === 'beacon' ? facts['checkpoint'] : undefined;
+    const head = typeof note === 'string' ? parseSignedCheckpoint(note) : '';
+    if (typeof note === 'string' && typeof head !== 'string' && head.size > record.sequence) {
+      if (head.signatures.length >= signaturesMin) return note;
+    }
+    looked += 1;
+    if (looked > lookedMax) return null;
+  }
+  return null;
+}
+
+/** A beacon comes every minute; where a minute has more records than that, the witnesses' last word will do. */
+const lookedMax = 1_000_000;
+
+function signatures(note: string): number {
+  const head = parseSignedCheckpoint(note);
+  return typeof head === 'string' ? 0 : head.signatures.length;
+}
+
+/** The last beacon with the witnesses' word in front of each record: it proves that the record was written later. */
+async function beaconsBefore(log: string, records: readonly StoredRecord[]): Promise<StoredRecord[]> {
+  const found = new Map<number, StoredRecord>();
+  const last = records.at(-1)?.sequence ?? 0;
+  const wanted = new Set(records.map(({ sequence }) => sequence));
+  let beacon: StoredRecord | null = null;
+  for await (const record of readRecords(log)) {
+    if (record.sequence > last) break;
+    if (wanted.has(record.sequence) && beacon !== null) found.set(beacon.sequence, beacon);
+    if (record.kind === 'beacon' && typeof record.facts['checkpoint'] === 'string') beacon = record;
+  }
+  return [...found.values()].filter(({ sequence }) => !wanted.has(sequence));
 }
 
 /** The policy of `--trust`, or one that knows the log of `--key` alone. */
@@ -108,42 +134,7 @@ export function trustFrom(options: { readonly key?: string; readonly trust?: str
   throw new CliError(`${options.key} is not a log's verifier key (name+hash+key).`, exitCodes.usage);
 }
 
-function printReport(report: ProofReport, isJson: boolean): void {
-  const { proof, manifest, problems, witnesses } = report;
-  const before =
-    witnesses.length === 0 ? null : new Date(Math.min(...witnesses.map((w) => w.timeS)) * 1000).toISOString();
-  if (isJson) {
-    printJson({
-      ok: problems.length === 0,
-      origin: proof.checkpoint.origin,
-      index: proof.index,
-      size: proof.checkpoint.size,
-      root: proof.checkpoint.root.toString('base64'),
-      witnesses: witnesses.map(({ name, timeS }) => ({ name, time: new Date(timeS * 1000).toISOString() })),
-      existed_before: before,
-      manifest: manifest === null ? null : JSON.parse(JSON.stringify(manifest)),
-      problems,
-    });
-    return;
-  }
-  const lines = [
-    `log         ${proof.checkpoint.origin}`,
-    `record      ${proof.index} of ${proof.checkpoint.size}`,
-    `manifest    ${proof.extra.toString()}`,
-    ...witnesses.map(
-      ({ name, timeS }) => `witness     ${name}, ${new Date(timeS * 1000).toISOString()} by its own clock`,
-    ),
-    ...problems.map((problem) => `PROBLEM     ${problem}`),
-    problems.length === 0
-      ? `proved${before === null ? '' : `: it existed before ${before}`}`
-      : 'NOT proved: what is shown above is only what the file says',
-  ];
-  printLine(printable(lines.join('\n')));
-}
-
-function instructions(records: readonly StoredRecord[], hasTrust: boolean, isOfSeveral: boolean): string {
-  const [first] = records;
-  const name = first === undefined ? '<number>' : fileName(first);
+function instructions(hasTrust: boolean, isOfSeveral: boolean): string {
   return `Evidence from a countersign audit log.
 
 <number>.manifest.json   what is on record, its exact bytes; commits to the sealed texts by hash
@@ -151,16 +142,19 @@ function instructions(records: readonly StoredRecord[], hasTrust: boolean, isOfS
 <number>.tlog-proof      that the record is in the log: C2SP tlog-proof, complete in itself
 checkpoint               the log's signed head when this was made
 log.vkey                 the log's key as this folder says it; trust only one that reached you another way
-${hasTrust ? 'trust.txt                whom to trust: C2SP tlog-policy\n' : ''}${isOfSeveral ? 'Each log has a folder of its own here.\n' : ''}
+${hasTrust ? 'trust.txt                whom to trust: C2SP tlog-policy\n' : ''}Records of kind "beacon" stand in front of others: they hold a checkpoint that witnesses have cosigned, at a time of their clocks,
+so what comes after was written later.
+${isOfSeveral ? 'Each log has a folder of its own here.\n' : ''}
 With countersign:
-  countersign audit verify-proof ${name}.tlog-proof ${hasTrust ? '--trust trust.txt' : '--key log.vkey'}
+  countersign audit verify-proof . ${hasTrust ? '--trust trust.txt' : '--key log.vkey'}
 
 Without it, for each record (RFC 6962, SHA-256):
   c       = base64url(SHA-256("countersign/v1/manifest" 0x00 manifest))
   leaf    = {"c":"<c>","i":"<id of the manifest>","k":"<its kind>","v":1}
   hash    = SHA-256(0x00 leaf); then up to the root with the hashes of the proof, by its index and the checkpoint's size
   root    = the third line of the checkpoint, which is signed by the key in log.vkey (C2SP signed-note, Ed25519)
-  sealed  = SHA-256 of the .sealed file is "ct" of "bodies" in the manifest
+  sealed  = base64url(SHA-256(.sealed file)) is "ct" of "bodies" in the manifest
+  text    = base64url(SHA-256(salt text)) is "pt" of its part there; whoever may reveal it gets the 32 bytes of salt with it
 Go's golang.org/x/mod/sumdb/note and tlog (note.Open, tlog.CheckRecord) do the middle part. A whole copy of the log's
 folder can be checked by any reader of C2SP tlog-tiles, such as Tessera's fsck.
 `;

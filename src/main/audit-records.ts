@@ -81,6 +81,7 @@ function summary(facts: JsonObject): string {
     text(facts['code']),
     facts['to'] === undefined ? '' : `${text(facts['from']) || 'new'} -> ${text(facts['to'])}`,
     text(facts['event']),
+    ordered(facts),
     deciders(facts),
     list(facts['masked'])
       .map(
@@ -90,6 +91,15 @@ function summary(facts: JsonObject): string {
       .join(', '),
   ];
   return words.filter((word) => word !== '').join('  ');
+}
+
+/** What was ordered or looked at, by whom and why: `reveal  by carol: ticket 7`. */
+function ordered(facts: JsonObject): string {
+  const by = text(member(facts, 'by')['id']);
+  if (by === '') return '';
+  const what = text(facts['action']) || text(facts['hold']) || text(facts['subject']);
+  const reason = text(facts['reason']);
+  return [what, `by ${by}${reason === '' ? '' : `: ${reason}`}`].filter((word) => word !== '').join('  ');
 }
 
 /** Who decided about it: `approve by bob`. */

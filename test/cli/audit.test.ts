@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webhookSignature } from '../../src/audit/sinks/webhook-sink.ts';
@@ -149,7 +149,20 @@ describe('the record of a running service', () => {
     const bundle = inFolder('evidence');
     const exported = await cli(['audit', 'export', folder, exchange, '--out', bundle]);
     expect([exported.code, exported.stdout]).toEqual([0, expect.stringMatching(/^\d+ records in /)]);
-    expect(readFileSync(join(bundle, 'README.txt'), 'utf8')).toContain('countersign audit verify-proof');
+    expect(readFileSync(join(bundle, 'README.txt'), 'utf8')).toContain(
+      'countersign audit verify-proof . --key log.vkey',
+    );
+    const checked = await cli(['audit', 'verify-proof', bundle, '--key', inFolder('given.vkey')]);
+    expect([checked.code, checked.stdout]).toEqual([0, expect.stringMatching(/\n(\d+) of \1 proved\n$/)]);
+    const [sealed = ''] = readdirSync(bundle).filter((name) => name.endsWith('.sealed'));
+    writeFileSync(join(bundle, sealed), 'another');
+    const altered = await cli(['audit', 'verify-proof', bundle, '--key', inFolder('given.vkey'), '--json']);
+    expect(altered.code).toBe(1);
+    expect(jsonLines(altered.stdout).flatMap((line) => Reflect.get(line, 'problems'))).toEqual([
+      'the sealed bytes beside it are not those that the manifest commits to',
+    ]);
+    const nobody = await cli(['audit', 'verify-proof', inFolder('sinks'), '--key', inFolder('given.vkey')]);
+    expect([nobody.code, nobody.stderr]).toEqual([2, expect.stringContaining('holds no proof')]);
   });
 
   test('is cosigned by a witness, which an auditor can ask for', async () => {
