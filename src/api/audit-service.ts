@@ -3,7 +3,8 @@ import type { AuditLog } from '../audit/entry.ts';
 import type { FoundRecord, JoinedIndex } from '../audit/joined-index.ts';
 import type { StoredRecord } from '../audit/read.ts';
 import { isVisibleTo, type RecordIndex, type RecordQuery } from '../audit/record-index.ts';
-import type { Erased, Order, Retention } from '../audit/retention.ts';
+import type { Erased, Retention } from '../audit/retention.ts';
+import type { Order } from '../audit/retention-facts.ts';
 import type { VerifyReport } from '../audit/verify.ts';
 import {
   type AuditServiceServer,
