@@ -20,7 +20,7 @@ import type { StartWriter } from './writer-protocol.ts';
 
 /** The way of an entry onto stable storage, put together: queue, feed, writer, shards and deadline. What a log's states mean is file-log.ts. */
 export interface WritePath {
-  /** Starts a writer where the log goes on; resolves when it has read the log's end. */
+  /** Starts a writer where the log goes on; resolves when it has read the log's end. When it rejects, `onFailure` was called. */
   open(): Promise<Ready>;
   /** What says that the log was opened, with so many records in the shard. */
   openEntry(records: number): AuditEntry;
@@ -167,12 +167,22 @@ export function createWritePath(deps: WritePathDeps): WritePath {
     }
   }
 
+  async function open(): Promise<Ready> {
+    try {
+      return await shards.openLast();
+    } catch (thrown) {
+      // It was not the writer that failed, or it would have been given up: it must not stay beside the next one.
+      if (writer.isRunning()) deps.onFailure(Fault.from(thrown).message, false);
+      throw thrown;
+    }
+  }
+
   function entryOfOpening(records: number): AuditEntry {
     return openEntry(deps.openFacts, records, shards.link());
   }
 
   return {
-    open: shards.openLast,
+    open,
     openEntry: entryOfOpening,
     hasRoomFor: queue.hasRoomFor,
     isSpaceLow: () => isSpaceLow,

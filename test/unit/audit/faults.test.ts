@@ -108,6 +108,44 @@ describe('a failing disk', () => {
     },
   );
 
+  test('a next shard that cannot be made: however often the log is opened anew, one writer runs at a time', async () => {
+    const again = said('audit log open again');
+    let failuresLeft = 0;
+    const fs = interceptedFs(nodeFs, (call, [path]) => {
+      if (call === 'makeDirectory' && String(path).includes('000002-') && failuresLeft > 0) {
+        failuresLeft -= 1;
+        throw errno('EIO');
+      }
+    });
+    const start = inlineWriter(fs);
+    let running = 0;
+    let mostRunning = 0;
+    const log = await openTestLog(directory, {
+      fs,
+      startWriter: (...args) => {
+        const writer = start(...args);
+        running += 1;
+        mostRunning = Math.max(mostRunning, running);
+        const terminate = (): Promise<void> => {
+          running -= 1;
+          return writer.terminate();
+        };
+        return { ...writer, terminate };
+      },
+      observe: again.observe,
+      shard: { byMonth: false, recordsMax: 2 },
+      limits: quick,
+    });
+    await log.append(intentEntry('x-1'));
+    failuresLeft = 4;
+    await expect(log.append(outcomeEntry('x-1'))).rejects.toMatchObject({ code: 'audit_unavailable' });
+    await again.promise;
+    await log.append(outcomeEntry('x-1'));
+    await log.close();
+
+    expect({ failuresLeft, running, mostRunning }).toEqual({ failuresLeft: 0, running: 0, mostRunning: 1 });
+  });
+
   /** A log whose syncs end when they are told to, and what is asked of its disk. */
   async function openSlowly(): Promise<{
     readonly log: FileLog;
