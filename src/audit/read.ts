@@ -59,6 +59,14 @@ export interface ReadOptions {
  * frame that is not intact (a following reader waits there for the writer). `verifyLog` says whether the log is sound.
  */
 export async function* readRecords(directory: string, options: ReadOptions = {}): AsyncGenerator<StoredRecord> {
+  for await (const records of readRecordChunks(directory, options)) yield* records;
+}
+
+/** The same, as many at a time as were read from disk in one go: never none. What reads a long way pays the waiting once for them all. */
+export async function* readRecordChunks(
+  directory: string,
+  options: ReadOptions = {},
+): AsyncGenerator<readonly StoredRecord[]> {
   const from = options.from ?? 0;
   let read: number | null = null;
   for (;;) {
@@ -70,9 +78,7 @@ export async function* readRecords(directory: string, options: ReadOptions = {})
       continue;
     }
     const isClosed = segments.some((first) => first > current);
-    for await (const record of readSegment(directory, current, options, isClosed)) {
-      if (record.sequence >= from) yield record;
-    }
+    yield* readSegment(directory, current, options, isClosed);
     if (options.signal?.aborted) return;
     read = current;
   }
@@ -88,11 +94,8 @@ export async function lastRecords(directory: string, count: number): Promise<Sto
   const segments = await listSegments(directory);
   let found: StoredRecord[] = [];
   for (const first of segments.reverse()) {
-    const here: StoredRecord[] = [];
-    for await (const record of readSegment(directory, first, {}, true)) {
-      here.push(record);
-      if (here.length > count) here.shift();
-    }
+    let here: StoredRecord[] = [];
+    for await (const records of readSegment(directory, first, {}, true)) here = [...here, ...records].slice(-count);
     found = [...here, ...found].slice(-count);
     if (found.length >= count) break;
   }
@@ -230,13 +233,13 @@ async function listSegments(directory: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-/** The records of one segment. With `follow`, waits at its end until there is a newer one. */
+/** The records of one segment, by pieces of the file. With `follow`, waits at its end until there is a newer one. */
 async function* readSegment(
   directory: string,
   first: number,
   options: ReadOptions,
   isClosed: boolean,
-): AsyncGenerator<StoredRecord> {
+): AsyncGenerator<readonly StoredRecord[]> {
   const file = await open(join(layout.segment(directory, first)), 'r');
   try {
     let rest: Buffer = Buffer.alloc(0);
@@ -246,13 +249,16 @@ async function* readSegment(
       position += grown.length;
       const start = position - grown.length - rest.length;
       rest = rest.length === 0 ? grown : Buffer.concat([rest, grown]);
+      const records: StoredRecord[] = [];
       let at = 0;
       for (let frame = readFrame(rest, 0); frame !== null; frame = readFrame(rest, at)) {
         at = frame.end;
+        if (frame.sequence < (options.from ?? 0)) continue;
         const record = toRecord(frame, directory, first, start + frame.offset);
-        if (record !== null) yield record;
+        if (record !== null) records.push(record);
       }
       rest = rest.subarray(at);
+      if (records.length > 0) yield records;
       if (grown.length > 0) continue;
       if (isLastLook || !options.follow || options.signal?.aborted) return;
       await pause(options);

@@ -158,6 +158,9 @@ export const limits = {
   replayIntentsMax: 262_144,
   /** What is read of a receiver's answer. */
   sinkAnswerBytesMax: 4_194_304,
+  /** Batches on their way to a receiver at a time while a sink catches up; and to one that speaks only seconds after it has them. */
+  sinkBatchesMax: 4,
+  sinkAcksMax: 16,
   /** Events that a syslog connection may have lost and that are sent again over the next one. */
   syslogWindowEventsMax: 1_000,
 } as const;

@@ -109,7 +109,10 @@ try {
   const piled = lag;
   receiver.become('well');
   const after = await measure('well again', log, seconds);
-  console.log(`records that had piled up    ${piled}, left at the end ${lag}`);
+  const taken = Math.max(0, piled - lag) / seconds;
+  console.log(
+    `records that had piled up    ${piled}, left at the end ${lag}: ${taken.toFixed(0)} a second beside ${rate} new ones`,
+  );
   console.log(`p99 of ordinary seconds      ${change(before, during)} during, ${change(before, after)} after`);
   await log.close();
   await sinks.stop(30_000);

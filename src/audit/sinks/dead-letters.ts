@@ -1,6 +1,6 @@
 import { appendFile, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SinkEvent } from './sink.ts';
+import { documentOf, type SinkEvent } from './sink.ts';
 
 /** Where events go that a receiver will never take. */
 export interface DeadLetters {
@@ -31,7 +31,7 @@ export function openDeadLetters(directory: string, sink: string, bytesMax: numbe
         id: event.id,
         sequence: event.sequence,
         kind: event.kind,
-        document: event.json.length <= documentBytesMax ? event.document : null,
+        document: event.json.length <= documentBytesMax ? documentOf(event) : null,
       });
       await appendFile(path, `${line}\n`, { mode: 0o600 });
       const file = await open(path, 'r');

@@ -1,3 +1,4 @@
+import { limits } from '../../lib/limits.ts';
 import { json, member, post, unsuccessful } from './http-post.ts';
 import type { Delivery, Rejection, Sink, SinkEvent } from './sink.ts';
 
@@ -21,6 +22,7 @@ export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
     ...(options.authorization === null ? {} : { authorization: options.authorization }),
   };
   return {
+    batchesMax: limits.sinkBatchesMax,
     deliver: async (events, signal) => {
       const lines = events.map((event) => `${action(event, options.index)}\n${withTimestamp(event)}\n`);
       const answer = await post(url, headers, lines.join(''), signal);
@@ -55,7 +57,7 @@ function action(event: SinkEvent, index: string): string {
 
 /** A data stream takes no document without `@timestamp`, which only ECS has by itself. */
 function withTimestamp(event: SinkEvent): string {
-  if (event.document['@timestamp'] !== undefined) return event.json;
+  if (event.json.startsWith('{"@timestamp":')) return event.json;
   const time = new Date(Number(event.timeNs / 1_000_000n)).toISOString();
   return `{"@timestamp":"${time}",${event.json.slice(1)}`;
 }

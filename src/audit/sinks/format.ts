@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import type { JsonValue } from '../../lib/json.ts';
 import type { StoredRecord } from '../read.ts';
 import { ecsDocument } from './ecs.ts';
 import { ocsfCheckpoint, ocsfDocuments } from './ocsf.ts';
@@ -20,7 +20,7 @@ export interface Rendered {
   readonly suffix: '' | '/finding';
   readonly type: string;
   readonly severity: SinkEvent['severity'];
-  readonly document: JsonObject;
+  readonly document: Members;
 }
 
 /** Who says all this. */
@@ -84,19 +84,33 @@ function renderCheckpoint(format: Format, facts: CheckpointFacts, product: Produ
   return format === 'otel' ? otelCheckpoint(facts) : plainCheckpoint(facts, format === 'ecs');
 }
 
-type Frame = Omit<SinkEvent, 'document' | 'json' | 'type' | 'severity'>;
+type Frame = Omit<SinkEvent, 'json' | 'type' | 'severity'>;
 
 function event({ type, severity, document }: Rendered, frame: Frame): SinkEvent {
-  return { ...frame, type, severity, document, json: JSON.stringify(document) };
+  return { ...frame, type, severity, json: JSON.stringify(document) };
 }
 
-/** Leaves out members that say nothing: null, empty text, empty lists and objects. */
-export function pruned(members: { readonly [key: string]: JsonValue | undefined }): JsonObject {
-  const kept: Record<string, JsonValue> = {};
-  for (const [name, value] of Object.entries(members)) {
-    if (value === undefined || value === null || value === '') continue;
-    if (typeof value === 'object' && Object.keys(value).length === 0) continue;
-    kept[name] = value;
-  }
-  return kept;
+/** A document before it is serialised. Members that are undefined are left out then. */
+export type Members = { readonly [name: string]: Member };
+type Member = JsonValue | Members | readonly Members[] | undefined;
+
+/**
+ * Leaves out members that say nothing: null, empty text, empty lists and objects. They stay in their places, undefined: an object that
+ * keeps its shape costs the engine a fraction of one that is put together name by name.
+ */
+export function pruned(members: { [name: string]: Member }): Members {
+  for (const name in members) if (isVoid(members[name])) members[name] = undefined;
+  return members;
+}
+
+function isVoid(value: Member): boolean {
+  if (value === undefined || value === null || value === '') return true;
+  if (typeof value !== 'object') return false;
+  if (isList(value)) return value.length === 0;
+  for (const name in value) if (value[name] !== undefined) return false;
+  return true;
+}
+
+function isList(value: object): value is readonly unknown[] {
+  return Array.isArray(value);
 }

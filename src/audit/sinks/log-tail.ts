@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { nodeFs } from '../fs-port.ts';
 import { layout } from '../layout.ts';
-import { type ReadOptions, readRecords, type StoredRecord } from '../read.ts';
+import { type ReadOptions, readRecordChunks, type StoredRecord } from '../read.ts';
 import { shardAt, shardsIn } from '../shards.ts';
 
 /** The last published checkpoint: what it covers, and the signed note itself. */
@@ -40,8 +40,8 @@ export interface LogTail {
    * or the tail was closed. With `isLast`, null as soon as everything published was given.
    */
   next(untilMs: number, isLast: () => boolean): Promise<StoredRecord | null>;
-  /** Puts the last record back. */
-  putBack(record: StoredRecord): void;
+  /** Puts the record back that `next` gave last. */
+  putBack(): void;
   /** What the checkpoint of this shard covers, as far as it was seen; 0 when another one is being read. */
   covered(shard: string | undefined): number;
   close(): Promise<void>;
@@ -56,27 +56,29 @@ export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTa
   let shard = shardAt(home, from.shard ?? '');
   let directory = shard.folder;
   let turned = new AbortController();
-  let records = readRecords(directory, { ...optionsNow(), from: from.next });
-  let pending: Promise<IteratorResult<StoredRecord, void>> | null = null;
-  let held: StoredRecord | null = null;
+  let chunks = readRecordChunks(directory, { ...optionsNow(), from: from.next });
+  let pending: Promise<IteratorResult<readonly StoredRecord[], void>> | null = null;
+  let chunk: readonly StoredRecord[] = [];
+  /** Place of the next record in the chunk. */
+  let at = 0;
   let covered = 0;
   let given = from.next;
 
   async function next(untilMs: number, isLast: () => boolean): Promise<StoredRecord | null> {
     for (;;) {
-      if (held !== null && held.sequence < covered) {
-        const record = held;
-        held = null;
+      const record = chunk[at];
+      if (record !== undefined && record.sequence < covered) {
+        at += 1;
         given = record.sequence + 1;
         return record;
       }
-      if (held !== null || given >= covered) covered = (await readPublished(directory))?.size ?? covered;
-      if (held !== null && held.sequence < covered) continue;
-      if (held === null && given >= covered && (await turnOver())) continue;
+      if (record !== undefined || given >= covered) covered = (await readPublished(directory))?.size ?? covered;
+      if (record !== undefined && record.sequence < covered) continue;
+      if (record === undefined && given >= covered && (await turnOver())) continue;
       const leftMs = untilMs - performance.now();
       if (stop.signal.aborted || leftMs <= 0 || (isLast() && given >= covered)) return null;
       const pauseMs = Math.min(leftMs, pollMs);
-      if (held !== null || given >= covered) await pause(pauseMs, stop.signal);
+      if (record !== undefined || given >= covered) await pause(pauseMs, stop.signal);
       else await read(pauseMs);
     }
   }
@@ -93,20 +95,22 @@ export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTa
     if (given < covered) return true;
     turned.abort();
     await pending?.catch(() => undefined);
-    await records.return(undefined);
+    await chunks.return(undefined);
     pending = null;
     turned = new AbortController();
     shard = following;
     directory = following.folder;
-    records = readRecords(directory, optionsNow());
+    chunks = readRecordChunks(directory, optionsNow());
+    chunk = [];
+    at = 0;
     covered = 0;
     given = 0;
     return true;
   }
 
-  /** Waits for the next record, but no longer than that. */
-  async function read(ms: number): Promise<void> {
-    pending ??= records.next();
+  /** Waits for the next records, but no longer than that. */
+  async function read(ms: number): Promise<undefined> {
+    pending ??= chunks.next();
     const enough = new AbortController();
     const timer = pause(ms, stop.signal, enough.signal);
     const result = await Promise.race([pending, timer]);
@@ -114,22 +118,23 @@ export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTa
     enough.abort(null);
     if (result === undefined) return;
     pending = null;
-    if (!result.done) held = result.value;
-    else await pause(ms, stop.signal);
+    if (result.done) return pause(ms, stop.signal);
+    chunk = result.value;
+    at = 0;
   }
 
   return {
     next,
-    putBack: (record) => {
-      held = record;
-      given = record.sequence;
+    putBack: () => {
+      at -= 1;
+      given = chunk[at]?.sequence ?? given;
     },
     covered: (name) => ((name ?? '') === shard.name ? covered : 0),
     close: async () => {
       stop.abort();
       // Nobody waits for that record any more, whatever became of reading it.
       await pending?.catch(() => undefined);
-      await records.return(undefined);
+      await chunks.return(undefined);
     },
   };
 }

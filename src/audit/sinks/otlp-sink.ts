@@ -1,7 +1,8 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { limits } from '../../lib/limits.ts';
 import { baseOrigin } from '../shards.ts';
 import { json, member, post } from './http-post.ts';
-import { type Delivery, delivered, type Sink, type SinkEvent } from './sink.ts';
+import { type Delivery, delivered, documentOf, type Sink, type SinkEvent } from './sink.ts';
 
 export interface OtlpOptions {
   /** Base address of the collector, `https://collector.example.com:4318`; `/v1/logs` is added. */
@@ -25,6 +26,7 @@ export function createOtlpSink(options: OtlpOptions): Sink {
   const url = `${options.url.replace(/\/$/, '')}/v1/logs`;
   const headers = { ...options.headers, 'content-type': 'application/json' };
   return {
+    batchesMax: limits.sinkBatchesMax,
     deliver: async (events, signal) => {
       const answer = await post(url, headers, exportRequest(events, options), signal);
       const reason = `HTTP ${answer.status}`;
@@ -84,8 +86,8 @@ const severities = {
 } as const;
 
 function logRecord(event: SinkEvent, observed: string): JsonObject {
-  const { attributes } = event.document;
-  const isOtel = event.document['event_name'] !== undefined && isJsonObject(attributes);
+  const attributes = event.json.startsWith('{"event_name":') ? documentOf(event)['attributes'] : undefined;
+  const isOtel = isJsonObject(attributes);
   const [severityNumber, severityText] = severities[event.severity];
   return {
     timeUnixNano: String(event.timeNs),

@@ -80,26 +80,32 @@ export function createViewer(): (record: StoredRecord, prompt?: SentPrompt | nul
 }
 
 function viewOf(record: StoredRecord, intent: JsonObject, prompt: SentPrompt | null): RecordView {
-  const facts: JsonObject = { ...intent, ...record.facts };
+  /** Of the record, and where it is silent of its intent. Not one object of both: the engine is slow with those. */
+  const fact = (name: string): JsonValue | undefined => {
+    const own = record.facts[name];
+    return own === undefined ? intent[name] : own;
+  };
   const decision = object(record.facts['decision'] ?? intent['decision']);
   const masked = [...counts(intent['masked']), ...counts(record.facts['masked'])];
-  const caller = object(facts['caller']);
+  const caller = object(fact('caller'));
   const isAnswer = record.kind === 'outcome' && record.facts['final'] !== true;
-  const usage = object(facts['usage']);
-  const trace = object(facts['trace']);
-  const times = { ...object(intent['t']), ...object(record.facts['t']) };
+  const approval = fact('approval');
+  const usage = object(fact('usage'));
+  const trace = object(fact('trace'));
+  const before = object(intent['t']);
+  const own = object(record.facts['t']);
   const leaf = leafBytes(manifestCommitment(record.manifestBytes), record.id, record.kind);
   return {
     record,
     origin: text(record.manifest['origin']),
-    action: actionOf(record, decision, facts, masked),
-    rules: texts(decision['rules'] ?? facts['rules']),
+    action: actionOf(record, decision, approval, masked),
+    rules: texts(decision['rules'] ?? fact('rules')),
     reason: objects(decision['reasons'])
       .map((reason) => text(reason['message']))
       .filter((message) => message !== '')
       .join('; '),
     masked,
-    findings: objects(facts['findings']).map((row) => ({
+    findings: objects(fact('findings')).map((row) => ({
       entity: text(row['entity']),
       detector: text(row['detector']),
       count: number(row['count']) ?? 1,
@@ -115,33 +121,33 @@ function viewOf(record: StoredRecord, intent: JsonObject, prompt: SentPrompt | n
             groups: texts(caller['groups']),
             roles: texts(caller['roles']),
           },
-    policyRevision: text(object(facts['policy'])['revision'] ?? facts['revision']),
-    dialect: text(facts['dialect']),
-    operation: text(facts['operation']),
+    policyRevision: text(object(fact('policy'))['revision'] ?? fact('revision')),
+    dialect: text(fact('dialect')),
+    operation: text(fact('operation')),
     // An outcome names the model that answered; which one was asked its intent says.
-    model: text(intent['model'] ?? (isAnswer ? '' : facts['model'])),
+    model: text(intent['model'] ?? (isAnswer ? '' : fact('model'))),
     responseModel: isAnswer ? text(record.facts['model']) : '',
-    stream: typeof facts['stream'] === 'boolean' ? facts['stream'] : null,
-    method: text(facts['method']),
-    host: text(facts['host']),
-    path: text(facts['path']),
-    source: text(facts['source']),
+    stream: flag(fact('stream')),
+    method: text(fact('method')),
+    host: text(fact('host')),
+    path: text(fact('path')),
+    source: text(fact('source')),
     status: number(record.facts['status']),
     code: text(record.facts['code']),
     ended: text(record.facts['ended']),
-    finishReasons: texts(facts['finish']),
+    finishReasons: texts(fact('finish')),
     usage: { input: number(usage['in']), output: number(usage['out']) },
     trace:
       /^[0-9a-f]{32}$/.test(text(trace['id'])) && /^[0-9a-f]{16}$/.test(text(trace['span']))
         ? { id: text(trace['id']), span: text(trace['span']) }
         : null,
     times: {
-      received: nanoseconds(times['received']),
-      firstByte: nanoseconds(times['first_byte']),
-      ended: nanoseconds(times['ended']),
+      received: nanoseconds(own['received'] ?? before['received']),
+      firstByte: nanoseconds(own['first_byte'] ?? before['first_byte']),
+      ended: nanoseconds(own['ended'] ?? before['ended']),
     },
     leafHash: hashLeaf(leaf).toString('hex'),
-    approval: isJsonObject(facts['approval']) ? facts['approval'] : record.kind === 'approval' ? record.facts : null,
+    approval: isJsonObject(approval) ? approval : record.kind === 'approval' ? record.facts : null,
     prompt,
   };
 }
@@ -153,7 +159,7 @@ const faultCodes =
 function actionOf(
   record: StoredRecord,
   decision: JsonObject,
-  facts: JsonObject,
+  approval: JsonValue | undefined,
   masked: readonly MaskedCount[],
 ): Action | null {
   const { kind } = record;
@@ -165,7 +171,7 @@ function actionOf(
   if (code.startsWith('approval_')) return 'rejected';
   if (record.facts['ended'] === 'refused' || decision['action'] === 'deny') return 'block';
   if (masked.some(({ method }) => method !== null)) return 'mask';
-  if (text(object(facts['approval'])['id']) !== '') return 'approved';
+  if (text(object(approval)['id']) !== '') return 'approved';
   return masked.length > 0 ? 'observe' : 'allow';
 }
 
@@ -205,6 +211,10 @@ function texts(value: JsonValue | undefined): readonly string[] {
 
 function number(value: JsonValue | undefined): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+function flag(value: JsonValue | undefined): boolean | null {
+  return typeof value === 'boolean' ? value : null;
 }
 
 function nanoseconds(value: JsonValue | undefined): bigint | null {

@@ -9,6 +9,8 @@ export interface Sends {
   readonly deadlineMs: number;
   /** Ends all attempts. */
   readonly signal: AbortSignal;
+  /** Waits until an attempt may be made; what it gives back is told how it went: whether the receiver has given its word. */
+  turn?(): Promise<(isHeard: boolean) => void>;
   /** How long to wait before the attempt after so many failed ones. */
   waitMs(attempt: number, wishedMs: number | null): number;
   onFailed(reason: string): void;
@@ -24,7 +26,9 @@ export interface Sends {
 export async function sendAll(events: readonly SinkEvent[], sends: Sends): Promise<boolean> {
   let left = events;
   for (let attempt = 0; left.length > 0; attempt += 1) {
+    const endTurn = await sends.turn?.();
     const delivery = await attemptOnce(left, sends);
+    endTurn?.(delivery.kind === 'refused' || (delivery.kind === 'settled' && delivery.retry.length === 0));
     if (sends.signal.aborted && delivery.kind !== 'settled') return false;
     if (delivery.kind === 'refused') return divide(left, delivery.reason, sends);
     if (delivery.kind === 'settled') {

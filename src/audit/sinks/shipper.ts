@@ -6,6 +6,7 @@ import { shardAt, shardOfFolder } from '../shards.ts';
 import { backOffMs } from './back-off.ts';
 import { type Cursor, openCursor } from './cursor.ts';
 import { type DeadLetters, openDeadLetters } from './dead-letters.ts';
+import { createInFlight } from './in-flight.ts';
 import { openLogTail, pause, readLater, readPublished } from './log-tail.ts';
 import { type Sends, sendAll } from './send.ts';
 import type { ReadSentPrompt, SentPrompt } from './sent-prompt.ts';
@@ -30,6 +31,8 @@ export interface ShipperLimits {
   readonly flushMs: number;
   readonly pollMs: number;
   readonly deadLetterBytesMax: number;
+  /** Longest rest after a full batch was made: as long as making it took, so that catching up takes half of a core at most. */
+  readonly restMs: number;
 }
 
 export const shipperLimits: ShipperLimits = {
@@ -42,6 +45,7 @@ export const shipperLimits: ShipperLimits = {
   flushMs: 1_000,
   pollMs: 250,
   deadLetterBytesMax: 67_108_864,
+  restMs: 100,
 };
 
 /** How a sink does. */
@@ -86,9 +90,9 @@ export interface Shipper {
 }
 
 /**
- * Carries a log to one sink, each event at least once, in order. The log on disk is the only queue: nothing waits in memory
- * but one batch, and no request ever waits for a sink. The cursor moves after the receiver's word, and is fsynced at most
- * once a second. What the receiver will never take becomes a dead letter by itself; its neighbours go through.
+ * Carries a log to one sink, each event at least once, in order. The log on disk is the only queue: nothing is in memory but the batches
+ * on their way (one, unless the sink takes several) and the next one, and no request ever waits for a sink. The cursor moves after the
+ * receiver's word about everything before it, and is fsynced at most once a second. What the receiver will never take becomes a dead letter by itself; its neighbours go through.
  */
 export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   const { name, limits, renderer, nowMs } = options;
@@ -100,9 +104,11 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     delivered: 0,
     missed: 0,
     bytesEach: 0,
-    oldestNs: null as bigint | null,
     failing: null as string | null,
   };
+  const flight = createInFlight(options.sink.batchesMax ?? 1);
+  /** When the oldest record of each batch on its way was put on record, in order. */
+  const oldest: (bigint | null)[] = [];
   let isDraining = false;
   let isKilled = false;
   let keyAttempts = 0;
@@ -112,6 +118,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     sink: options.sink,
     deadlineMs: limits.deadlineMs,
     signal: abort.signal,
+    turn: flight.turn,
     waitMs: (attempt, wishedMs) => backOffMs(attempt, wishedMs, options.random),
     onFailed: (reason) => {
       state.failing = reason;
@@ -124,25 +131,42 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   };
 
   async function run(): Promise<void> {
+    let { shard = '' } = cursor.position();
+    let { next } = cursor.position();
     for (;;) {
-      const batch = await nextBatch();
+      const startMs = performance.now();
+      const batch = await nextBatch(shard, next);
       if (batch.records > 0) {
-        if (batch.shard !== (cursor.position().shard ?? '')) {
+        if (batch.shard !== shard) {
           // The last word on the shard before.
-          if (!(await sendCheckpoint())) return;
+          if (!(await flight.landed()) || !(await sendCheckpoint())) return;
           cursor.move({ shard: batch.shard, next: 0, checkpoint: 0 });
+          shard = batch.shard;
         }
-        state.oldestNs = batch.oldestNs;
+        next = batch.next;
         state.bytesEach = batch.bytes / batch.records;
-        for (const event of batch.oversize) await sends.onDead(event, `larger than ${limits.eventBytesMax} bytes`);
-        if (batch.events.length > 0 && !(await sendAll(batch.events, sends))) return;
-        state.oldestNs = null;
-        cursor.move({ next: batch.next });
+        const restMs = batch.isFull ? Math.min(limits.restMs, performance.now() - startMs) : 0;
+        await Promise.all([flight.room(), restMs > 0 ? pause(restMs, abort.signal) : null]);
+        oldest.push(batch.oldestNs);
+        flight.begin(
+          () => deliver(batch),
+          () => {
+            oldest.shift();
+            cursor.move({ next: batch.next });
+          },
+        );
       }
       const isOver = batch.records === 0 && isDraining;
-      if ((isOver || performance.now() >= checkpointDueMs) && !(await sendCheckpoint())) return;
+      if (isOver || performance.now() >= checkpointDueMs) {
+        if (!(await flight.landed()) || !(await sendCheckpoint())) return;
+      }
       if (isOver || abort.signal.aborted) return;
     }
+  }
+
+  async function deliver(batch: Batch): Promise<boolean> {
+    for (const event of batch.oversize) await sends.onDead(event, `larger than ${limits.eventBytesMax} bytes`);
+    return batch.events.length === 0 || (await sendAll(batch.events, sends));
   }
 
   async function sendCheckpoint(): Promise<boolean> {
@@ -155,15 +179,16 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     return true;
   }
 
-  async function nextBatch(): Promise<Batch> {
+  async function nextBatch(fromShard: string, from: number): Promise<Batch> {
     const batch: Batch = {
       events: [],
       oversize: [],
       records: 0,
       bytes: 0,
-      shard: cursor.position().shard ?? '',
-      next: cursor.position().next,
+      shard: fromShard,
+      next: from,
       oldestNs: null,
+      isFull: false,
     };
     let untilMs = checkpointDueMs;
     for (;;) {
@@ -172,7 +197,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       const shard = shardOfFolder(record.folder).name;
       if (batch.shard !== shard) {
         if (batch.records > 0) {
-          tail.putBack(record);
+          tail.putBack();
           return batch;
         }
         batch.shard = shard;
@@ -180,7 +205,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       }
       const prompt = await promptOf(record);
       if (prompt === 'later') {
-        tail.putBack(record);
+        tail.putBack();
         // What is there goes out first; then the key is asked for again.
         if (batch.records === 0) await pause(backOffMs(keyAttempts, null, options.random), abort.signal);
         return batch;
@@ -189,7 +214,8 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       const events = rendered.filter(({ json }) => json.length <= limits.eventBytesMax);
       const bytes = events.reduce((sum, { json }) => sum + json.length, 0);
       if (batch.events.length > 0 && batch.bytes + bytes > limits.batchBytes) {
-        tail.putBack(record);
+        tail.putBack();
+        batch.isFull = true;
         return batch;
       }
       // Retention may have taken whole segments away before this sink came to them.
@@ -201,7 +227,10 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       batch.bytes += bytes;
       batch.next = record.sequence + 1;
       batch.oldestNs ??= record.wallNs;
-      if (batch.events.length >= limits.batchRecords || batch.bytes >= limits.batchBytes) return batch;
+      if (batch.events.length >= limits.batchRecords || batch.bytes >= limits.batchBytes) {
+        batch.isFull = true;
+        return batch;
+      }
     }
   }
 
@@ -252,7 +281,8 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       const { shard = '', next, deadLetters } = cursor.position();
       const seen = published.shard === shard ? published : { size: 0, later: 0 };
       const lagRecords = Math.max(0, seen.size - next, tail.covered(shard) - next) + seen.later;
-      const oldestMs = state.oldestNs === null ? null : Number(state.oldestNs / 1_000_000n);
+      const [first = null] = oldest;
+      const oldestMs = first === null ? null : Number(first / 1_000_000n);
       return {
         sink: name,
         lagRecords,
@@ -288,6 +318,8 @@ interface Batch {
   bytes: number;
   next: number;
   oldestNs: bigint | null;
+  /** There was more to send. */
+  isFull: boolean;
 }
 
 /** The letter is durable before the cursor may pass it. */

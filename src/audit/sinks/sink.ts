@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../lib/json.ts';
+import { type JsonObject, jsonObjectOf } from '../../lib/json.ts';
 
 /** One event as a receiver gets it: a record of the log, a finding about it, or a checkpoint. */
 export interface SinkEvent {
@@ -19,9 +19,13 @@ export interface SinkEvent {
   /** OCSF's scale: 1 informational to 4 high. */
   readonly severity: 1 | 2 | 3 | 4;
   readonly trace: { readonly id: string; readonly span: string } | null;
-  readonly document: JsonObject;
-  /** The document, serialised. */
+  /** The document, serialised. `documentOf` reads it. */
   readonly json: string;
+}
+
+/** What stands in an event, as a receiver reads it. */
+export function documentOf({ json }: Pick<SinkEvent, 'json'>): JsonObject {
+  return jsonObjectOf(json) ?? {};
 }
 
 export interface Rejection {
@@ -49,9 +53,12 @@ export type Delivery =
 
 /**
  * Where events go. `deliver` MUST NOT settle before the receiver has said that it has them, MUST end soon after `signal` is
- * aborted, and may throw, which counts as `failed`. One call at a time; batches are never empty.
+ * aborted, and may throw, which counts as `failed`. Batches are never empty, and come one at a time and in order, unless a sink says that it
+ * takes several.
  */
 export interface Sink {
+  /** How many batches it takes at a time while it catches up; receivers may then see them out of order. Default 1. */
+  readonly batchesMax?: number;
   deliver(events: readonly SinkEvent[], signal: AbortSignal): Promise<Delivery>;
   close(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { limits } from '../../lib/limits.ts';
 import { json, member, post, unsuccessful } from './http-post.ts';
 import { pause } from './log-tail.ts';
 import { type Delivery, delivered, type Sink, type SinkEvent } from './sink.ts';
@@ -59,7 +60,8 @@ export function createSplunkHecSink(options: SplunkHecOptions): Sink {
     return { kind: 'failed', reason: 'the indexers have not acknowledged', afterMs: null };
   }
 
-  return { deliver, close: async () => {} };
+  const batchesMax = options.acks ? limits.sinkAcksMax : limits.sinkBatchesMax;
+  return { batchesMax, deliver, close: async () => {} };
 }
 
 function hecEvent(event: SinkEvent, { index, host }: SplunkHecOptions): string {

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { limits } from '../../lib/limits.ts';
 import { post, unsuccessful } from './http-post.ts';
 import { delivered, type Sink } from './sink.ts';
 
@@ -17,8 +18,9 @@ export interface WebhookOptions {
  */
 export function createWebhookSink(options: WebhookOptions): Sink {
   return {
+    batchesMax: limits.sinkBatchesMax,
     deliver: async (events, signal) => {
-      const body = `[${events.map((event) => event.json).join(',')}]`;
+      const body = Buffer.from(`[${events.map((event) => event.json).join(',')}]`);
       const seconds = Math.floor(options.nowMs() / 1000);
       const headers = {
         ...options.headers,
@@ -33,6 +35,6 @@ export function createWebhookSink(options: WebhookOptions): Sink {
   };
 }
 
-export function webhookSignature(secret: string, seconds: number, body: string): string {
-  return createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex');
+export function webhookSignature(secret: string, seconds: number, body: string | Uint8Array): string {
+  return createHmac('sha256', secret).update(`${seconds}.`).update(body).digest('hex');
 }

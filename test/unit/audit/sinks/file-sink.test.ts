@@ -6,6 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { createFileSink } from '../../../../src/audit/sinks/file-sink.ts';
 import { createRenderer } from '../../../../src/audit/sinks/format.ts';
 import { defaultProjection } from '../../../../src/audit/sinks/projection.ts';
+import { documentOf } from '../../../../src/audit/sinks/sink.ts';
 import { createStdoutSink } from '../../../../src/audit/sinks/stdout-sink.ts';
 import { testOrigin } from '../../../support/audit.ts';
 import { testProduct } from '../../../support/sink-log.ts';
@@ -31,8 +32,8 @@ test('a file takes JSON lines, follows a rotation, and closes the part of a line
   renameSync(path, `${path}.1`);
   await sink.deliver(events.slice(0, 2), signal);
   await sink.close();
-  expect(lines(`${path}.1`)).toEqual(events.map(({ document }) => document));
-  expect(lines(path)).toEqual(events.slice(0, 2).map(({ document }) => document));
+  expect(lines(`${path}.1`)).toEqual(events.map(documentOf));
+  expect(lines(path)).toEqual(events.slice(0, 2).map(documentOf));
 
   appendFileSync(path, '{"half');
   const again = createFileSink(path);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createRenderer, type Format, formats } from '../../../../src/audit/sinks/format.ts';
 import { defaultProjection } from '../../../../src/audit/sinks/projection.ts';
-import type { SinkEvent } from '../../../../src/audit/sinks/sink.ts';
+import { documentOf, type SinkEvent } from '../../../../src/audit/sinks/sink.ts';
 import { testOrigin } from '../../../support/audit.ts';
 import { testProduct } from '../../../support/sink-log.ts';
 import { sampleRecords } from '../../../support/sink-samples.ts';
@@ -72,9 +72,12 @@ describe.each(formats)('%s', (format) => {
 });
 
 test('OpenTelemetry events of exchanges have the required attributes', () => {
-  for (const { document, type } of rendered('otel')) {
-    if (type !== 'gen_ai.client.inference.operation.details') continue;
-    expect(document['attributes']).toMatchObject({ 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai' });
+  for (const event of rendered('otel')) {
+    if (event.type !== 'gen_ai.client.inference.operation.details') continue;
+    expect(documentOf(event)['attributes']).toMatchObject({
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.provider.name': 'openai',
+    });
   }
   expect(rendered('otel').filter(({ type }) => type.startsWith('gen_ai.')).length).toBeGreaterThan(3);
 });

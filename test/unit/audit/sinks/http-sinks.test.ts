@@ -3,7 +3,7 @@ import { createElasticsearchSink } from '../../../../src/audit/sinks/elasticsear
 import { createRenderer, type Format } from '../../../../src/audit/sinks/format.ts';
 import { createOtlpSink } from '../../../../src/audit/sinks/otlp-sink.ts';
 import { defaultProjection } from '../../../../src/audit/sinks/projection.ts';
-import type { Delivery, Sink, SinkEvent } from '../../../../src/audit/sinks/sink.ts';
+import { type Delivery, documentOf, type Sink, type SinkEvent } from '../../../../src/audit/sinks/sink.ts';
 import { createSplunkHecSink } from '../../../../src/audit/sinks/splunk-hec-sink.ts';
 import { createWebhookSink, webhookSignature } from '../../../../src/audit/sinks/webhook-sink.ts';
 import { testOrigin } from '../../../support/audit.ts';
@@ -58,7 +58,7 @@ describe('webhook', () => {
     });
     expect(delivery).toEqual(done);
     expect(requests).toHaveLength(1);
-    expect(JSON.parse(requests[0]?.body ?? '')).toEqual(events.map(({ document }) => document));
+    expect(JSON.parse(requests[0]?.body ?? '')).toEqual(events.map(documentOf));
     expect(requests[0]?.headers['idempotency-key']).toBe(`${events[0]?.id}-${events.at(-1)?.id}`);
   });
 
@@ -107,7 +107,7 @@ describe('Splunk HEC', () => {
       ...Array(3).fill('/services/collector/ack'),
     ]);
     const sent = (requests[0]?.body ?? '').split('\n').map((line) => JSON.parse(line));
-    expect(sent.map(({ event }) => event)).toEqual(events.map(({ document }) => document));
+    expect(sent.map(({ event }) => event)).toEqual(events.map(documentOf));
     expect(sent[0]).toMatchObject({
       host: 'gw-0',
       source: 'countersign',

@@ -3,7 +3,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { createRenderer } from '../../../../src/audit/sinks/format.ts';
 import { defaultProjection } from '../../../../src/audit/sinks/projection.ts';
-import type { SinkEvent } from '../../../../src/audit/sinks/sink.ts';
+import { documentOf } from '../../../../src/audit/sinks/sink.ts';
+import type { JsonObject } from '../../../../src/lib/json.ts';
 import { testOrigin } from '../../../support/audit.ts';
 import { testProduct } from '../../../support/sink-log.ts';
 import { sampleRecords } from '../../../support/sink-samples.ts';
@@ -12,14 +13,14 @@ const published: unknown = JSON.parse(readFileSync('test/cases/audit/ocsf-1.8.0.
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 
 /** What the published schema has against a document. */
-function complaints(event: SinkEvent): readonly string[] {
-  const cls = String(event.document['class_uid']);
+function complaints(document: JsonObject): readonly string[] {
+  const cls = String(document['class_uid']);
   const { classes, $defs } = published as { classes: Record<string, object>; $defs: object };
   const schema = classes[cls];
   if (schema === undefined) return [`there is no class ${cls}`];
   const id = `ocsf:${cls}`;
   const validate = ajv.getSchema(id) ?? ajv.compile({ ...schema, $id: id, $defs });
-  validate(event.document);
+  validate(document);
   return (validate.errors ?? []).map(
     ({ instancePath, message, params }) => `${cls} ${instancePath} ${message} ${JSON.stringify(params)}`,
   );
@@ -34,8 +35,8 @@ describe('OCSF 1.8.0', () => {
   test.each([...events, checkpoint].map((event) => [`${event.sequence} ${event.kind} ${event.type}`, event] as const))(
     'event %s is valid by the published schema',
     (_, event) => {
-      expect(complaints(event)).toEqual([]);
-      expect(event.type).toBe(`ocsf:${String(event.document['class_uid'])}`);
+      expect(complaints(documentOf(event))).toEqual([]);
+      expect(event.type).toBe(`ocsf:${String(documentOf(event)['class_uid'])}`);
     },
   );
 
@@ -43,14 +44,15 @@ describe('OCSF 1.8.0', () => {
     const [first] = events.filter(({ type }) => type === 'ocsf:6003');
     expect(first).toBeDefined();
     if (first === undefined) return;
-    const bad = { ...first, document: { ...first.document, disposition_id: 4711, prompt_text: 'x' } };
+    const bad = { ...documentOf(first), disposition_id: 4711, prompt_text: 'x' };
     expect(complaints(bad).join('\n')).toMatch(/disposition_id[\s\S]*prompt_text|prompt_text[\s\S]*disposition_id/);
-    expect(complaints({ ...first, document: { ...first.document, actor: {} } })).not.toEqual([]);
+    expect(complaints({ ...documentOf(first), actor: {} })).not.toEqual([]);
   });
 
   test('decisions have the values of the security_control profile', () => {
     const rows = events
       .filter(({ type }) => type === 'ocsf:6003')
+      .map((event) => ({ action: event.action, document: documentOf(event) }))
       .map(({ action, document }) => [
         action,
         document['action_id'],
@@ -70,8 +72,8 @@ describe('OCSF 1.8.0', () => {
   });
 
   test('an outcome tells of its exchange what its intent said', () => {
-    const outcome = events.find(({ kind, document }) => kind === 'outcome' && document['status_id'] === 1);
-    expect(outcome?.document).toMatchObject({
+    const outcome = events.find((event) => event.kind === 'outcome' && documentOf(event)['status_id'] === 1);
+    expect(outcome && documentOf(outcome)).toMatchObject({
       type_uid: 600_301,
       actor: { user: { uid: 'p-1234', groups: [{ name: 'engineering' }] } },
       api: { operation: 'chat', service: { name: 'openai' }, response: { code: 200 } },
@@ -87,18 +89,23 @@ describe('OCSF 1.8.0', () => {
   test('a masked or blocked exchange is also a finding, under an id of its own', () => {
     const findings = events.filter(({ kind }) => kind === 'finding');
     expect(findings.map(({ type }) => type).sort()).toEqual(['ocsf:2004', 'ocsf:2006', 'ocsf:2006']);
-    for (const { id, document } of findings) {
+    for (const finding of findings) {
+      const { id } = finding;
       expect(id).toMatch(/\/finding$/);
       expect(events.map((event) => event.id)).toContain(id.replace('/finding', ''));
-      expect(document).toMatchObject({ finding_info: { uid: id } });
+      expect(documentOf(finding)).toMatchObject({ finding_info: { uid: id } });
     }
     expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
   });
 
   test('a projection takes away who asked and from where', () => {
     const bare = createRenderer('ocsf', { caller: 'none', source: false, reasons: false }, testProduct, testOrigin);
-    const text = JSON.stringify(records.flatMap((record) => bare.record(record)).map(({ document }) => document));
+    const text = records
+      .flatMap((record) => bare.record(record))
+      .map(({ json }) => json)
+      .join();
     expect(text).not.toMatch(/p-1234|192\.0\.2\.7|acme|personal data is masked/);
-    for (const record of records) for (const event of bare.record(record)) expect(complaints(event)).toEqual([]);
+    for (const record of records)
+      for (const event of bare.record(record)) expect(complaints(documentOf(event))).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { createRenderer, type Format } from '../../../../src/audit/sinks/format.
 import { defaultProjection } from '../../../../src/audit/sinks/projection.ts';
 import { operationName, providerOf } from '../../../../src/audit/sinks/providers.ts';
 import type { SentPrompt } from '../../../../src/audit/sinks/sent-prompt.ts';
+import { documentOf } from '../../../../src/audit/sinks/sink.ts';
 import { createRoutableDialects } from '../../../../src/llm/dialects.ts';
 import { testOrigin } from '../../../support/audit.ts';
 import { testProduct } from '../../../support/sink-log.ts';
@@ -40,7 +41,7 @@ function documents(format: Format): readonly { readonly type: string; readonly d
   return [
     ...records.flatMap((record) => renderer.record(record, record.kind === 'intent' ? prompt : null)),
     renderer.checkpoint('origin\n1\nroot\n', 1, 1_795_376_943_123_456_789n),
-  ];
+  ].map((event) => ({ type: event.type, document: documentOf(event) }));
 }
 
 /** Fields by their dotted names; lists are values, and what lies in our own namespace is left out. */

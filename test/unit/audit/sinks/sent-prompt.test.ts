@@ -17,7 +17,7 @@ import {
 } from '../../../../src/audit/sinks/keys-across.ts';
 import { defaultProjection } from '../../../../src/audit/sinks/projection.ts';
 import { createSentPromptReader, latest } from '../../../../src/audit/sinks/sent-prompt.ts';
-import type { SinkEvent } from '../../../../src/audit/sinks/sink.ts';
+import { documentOf, type SinkEvent } from '../../../../src/audit/sinks/sink.ts';
 import { startSinks } from '../../../../src/audit/sinks/sinks-host.ts';
 import { Fault } from '../../../../src/lib/fault.ts';
 import type { Segment } from '../../../../src/llm/conversation.ts';
@@ -166,7 +166,7 @@ describe('a sink that is given it', () => {
     ['record', { prompt_sent: { messages, truncated: true } }],
   ] as const)('%s has it where the schema wants it', (format, want) => {
     const [event, ...others] = eventsOf(format);
-    expect(event?.document).toMatchObject(want);
+    expect(event && documentOf(event)).toMatchObject(want);
     // The finding beside an activity does not say it again.
     for (const { json } of others) expect(json).not.toContain('CARD_1');
   });
@@ -174,7 +174,8 @@ describe('a sink that is given it', () => {
   test('as OCSF it is valid by the published schema', () => {
     const { classes, $defs } = published;
     const validate = new Ajv2020({ strict: false }).compile({ ...classes['6003'], $id: 'ocsf:6003', $defs });
-    expect([validate(eventsOf('ocsf')[0]?.document), validate.errors]).toEqual([true, null]);
+    const [event] = eventsOf('ocsf');
+    expect([validate(event && documentOf(event)), validate.errors]).toEqual([true, null]);
   });
 
   test('without asking no format has it', () => {
@@ -211,10 +212,8 @@ describe('a sink that is given it', () => {
       taken.filter(({ kind }) => kind !== 'checkpoint').length === records.length ? true : undefined,
     );
     await shipper.stop(1_000);
-    expect([attempts, taken.find(({ sequence }) => sequence === masked.sequence)?.document['prompt_sent']]).toEqual([
-      4,
-      { messages, truncated: true },
-    ]);
+    const sent = taken.find(({ sequence }) => sequence === masked.sequence);
+    expect([attempts, sent && documentOf(sent)['prompt_sent']]).toEqual([4, { messages, truncated: true }]);
     expect(taken.filter(({ kind }) => kind !== 'checkpoint').map(({ sequence }) => sequence)).toEqual(
       records.map(({ sequence }) => sequence),
     );

@@ -7,7 +7,7 @@ import type { FileLog } from '../../../../src/audit/file-log.ts';
 import { nodeFs } from '../../../../src/audit/fs-port.ts';
 import { backOffMaxMs, backOffMs } from '../../../../src/audit/sinks/back-off.ts';
 import { readPosition } from '../../../../src/audit/sinks/cursor.ts';
-import type { Delivery, Sink, SinkEvent } from '../../../../src/audit/sinks/sink.ts';
+import { type Delivery, documentOf, type Sink, type SinkEvent } from '../../../../src/audit/sinks/sink.ts';
 import { bareEntry, openTestLog } from '../../../support/audit.ts';
 import { inlineWriter } from '../../../support/audit-fs.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -214,7 +214,7 @@ describe('a shipper', () => {
     await eventually('a checkpoint', () => sink.taken.find(({ kind }) => kind === 'checkpoint'));
     await shipper.stop(60_000);
     await log.close();
-    const notes = sink.taken.filter(({ kind }) => kind === 'checkpoint').map(({ document }) => document['note']);
+    const notes = sink.taken.filter(({ kind }) => kind === 'checkpoint').map((event) => documentOf(event)['note']);
     expect(notes[0]).toBe(notes.at(-1));
     expect(notes[0]).toMatch(/^audit\.example\.com\/test\/gw-0\n3\n/);
   });
@@ -233,35 +233,85 @@ describe('a shipper', () => {
     await log.close();
   });
 
-  test('whatever a receiver does, every event is delivered or a dead letter, and none is both unless sent twice', async () => {
-    const { directory, log } = await logOf(40);
-    const verdicts = fc.constantFrom('ok', 'throw', 'refuse', 'partial');
-    await fc.assert(
-      fc.asyncProperty(fc.array(verdicts, { maxLength: 12 }), async (script) => {
-        count += 1;
-        const state = join(root, `state-${count}`);
-        const sink = scriptedSink((events, call) => {
-          const verdict = script[call - 1] ?? 'ok';
-          if (verdict === 'throw') return 'throw';
-          if (verdict === 'refuse') return { kind: 'refused', reason: 'no' };
-          if (verdict === 'ok') return delivered;
-          return {
-            kind: 'settled',
-            rejected: events.length > 2 ? [{ index: 2, reason: 'bad' }] : [],
-            retry: [0],
-            afterMs: null,
-          };
-        });
-        const shipper = await startTestShipper(directory, state, sink, impatient);
-        await shipper.stop(60_000);
-        const dead = shipper.status().deadLetters > 0 ? deadLetters(state) : [];
-        const ids = [...records(sink), ...dead.filter(({ id }) => !id.startsWith('checkpoint')).map((d) => d.sequence)];
-        expect(ids.sort((a, b) => a - b)).toEqual(upTo(40));
-      }),
-      { numRuns: 20 },
-    );
+  test('gives a sink that takes several batches so many at a time, and moves its cursor past what all before have', async () => {
+    const { directory, state, log } = await logOf(100);
+    const waiting: { readonly first: number; readonly settle: (delivery: Delivery) => void }[] = [];
+    const sink: Sink = {
+      batchesMax: 3,
+      deliver: (events) =>
+        new Promise((settle) => {
+          waiting.push({ first: events[0]?.sequence ?? -1, settle });
+        }),
+      close: async () => {},
+    };
+    const limits = { ...fastLimits, batchRecords: 10, flushMs: 5 };
+    const shipper = await startTestShipper(directory, state, sink, { ...impatient, limits });
+    const next = async (count: number): Promise<readonly (typeof waiting)[number][]> => {
+      await eventually(`${count} batches`, () => (waiting.length === count ? true : undefined));
+      return waiting.splice(0);
+    };
+    // A receiver that has not said a word yet gets one; each word lets one more go.
+    const [first] = await next(1);
+    first?.settle(delivered);
+    const [second, third] = await next(2);
+    third?.settle(delivered);
+    second?.settle({ kind: 'failed', reason: 'HTTP 503', afterMs: null });
+    const [fourth] = await next(1);
+    expect([first, second, third, fourth].map((batch) => batch?.first)).toEqual([0, 10, 20, 30]);
+    // The one that was taken out of turn waits for the one before it.
+    expect(readPosition(nodeFs, state, 'test')?.next ?? 10).toBe(10);
+    expect(shipper.status()).toMatchObject({ delivered: 20, lagRecords: 90 });
+    fourth?.settle(delivered);
+    const rest = [...(await next(2))];
+    expect(rest.map((batch) => batch.first)).toContain(10);
+    for (const batch of rest) batch.settle(delivered);
+    const draining = shipper.stop(60_000);
+    const settling = setInterval(() => {
+      for (const batch of waiting.splice(0)) batch.settle(delivered);
+    }, 1);
+    await draining;
+    clearInterval(settling);
     await log.close();
+    expect(readPosition(nodeFs, state, 'test')).toMatchObject({ next: 100 });
   });
+
+  test.each([1, 4])(
+    'whatever a receiver of %i batches does, every event is delivered or a dead letter, and none is both unless sent twice',
+    async (batchesMax) => {
+      const { directory, log } = await logOf(40);
+      const verdicts = fc.constantFrom('ok', 'throw', 'refuse', 'partial');
+      await fc.assert(
+        fc.asyncProperty(fc.array(verdicts, { maxLength: 12 }), async (script) => {
+          count += 1;
+          const state = join(root, `state-${count}`);
+          const scripted = scriptedSink((events, call) => {
+            const verdict = script[call - 1] ?? 'ok';
+            if (verdict === 'throw') return 'throw';
+            if (verdict === 'refuse') return { kind: 'refused', reason: 'no' };
+            if (verdict === 'ok') return delivered;
+            return {
+              kind: 'settled',
+              rejected: events.length > 2 ? [{ index: 2, reason: 'bad' }] : [],
+              retry: [0],
+              afterMs: null,
+            };
+          });
+          const limits = { ...fastLimits, batchRecords: batchesMax === 1 ? fastLimits.batchRecords : 7 };
+          const sink = { ...scripted, batchesMax };
+          const shipper = await startTestShipper(directory, state, sink, { ...impatient, limits });
+          await shipper.stop(60_000);
+          const dead = shipper.status().deadLetters > 0 ? deadLetters(state) : [];
+          const ids = [
+            ...records(sink),
+            ...dead.filter(({ id }) => !id.startsWith('checkpoint')).map((d) => d.sequence),
+          ];
+          expect(ids.sort((a, b) => a - b)).toEqual(upTo(40));
+        }),
+        { numRuns: 20 },
+      );
+      await log.close();
+    },
+  );
 });
 
 test('back-off is jittered in full, grows, is capped, and heeds the receiver', () => {
