@@ -1,3 +1,5 @@
+import { member } from './verify-json.ts';
+
 /** What is missing, and what the record says about it. Absence must be explained: what no record explains was tampered with. */
 export interface Absence {
   /** Takes in what a record says was destroyed. */
@@ -74,10 +76,6 @@ export function createAbsence(kept: readonly object[], origin: string | null): A
       });
     },
   };
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function list(value: unknown): readonly unknown[] {

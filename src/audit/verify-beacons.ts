@@ -1,3 +1,4 @@
+import { member } from './verify-json.ts';
 import { checkSignature, parseSignedCheckpoint } from './verify-note.ts';
 import { keyFor, logOfShard } from './verify-place.ts';
 import type { ProblemList } from './verify-problems.ts';
@@ -150,8 +151,4 @@ const none: Tally = { asked: 0, recorded: 0 };
 
 function tallyOf(value: unknown): Tally {
   return { asked: Number(member(value, 'asked')), recorded: Number(member(value, 'recorded')) };
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }

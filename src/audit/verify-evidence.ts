@@ -1,3 +1,4 @@
+import { member } from './verify-json.ts';
 import { parseSignedCheckpoint } from './verify-note.ts';
 import { logOfShard } from './verify-place.ts';
 import { sha256 } from './verify-problems.ts';
@@ -78,8 +79,4 @@ function beaconOf(
   return !hasQuorum || witnesses.length === 0
     ? []
     : [{ origin, index: proof.index, timeS: Math.max(...witnesses.map(({ timeS }) => timeS)) }];
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -1,6 +1,7 @@
+import { member } from './verify-json.ts';
+import { leafOf } from './verify-manifest.ts';
 import { isIncluded, leafHash, proofHashesMax } from './verify-merkle.ts';
 import { parseSignedCheckpoint, type SignedCheckpoint } from './verify-note.ts';
-import { sha256 } from './verify-problems.ts';
 import { judge, type TrustPolicy, type TrustReport } from './verify-trust.ts';
 
 /** A C2SP tlog-proof, taken apart. */
@@ -65,14 +66,6 @@ export function verifyProof(proof: ParsedProof, policy: TrustPolicy): ProofRepor
   return { proof, manifest, problems, ...trust };
 }
 
-/** As in the log: `c` commits to the exact bytes of the manifest. */
-function leafOf(bytes: Buffer, manifest: object): Buffer {
-  const commitment = sha256(Buffer.concat([Buffer.from('countersign/v1/manifest\0'), bytes])).toString('base64url');
-  return Buffer.from(
-    `{"c":"${commitment}","i":"${String(member(manifest, 'id'))}","k":"${String(member(manifest, 'kind'))}","v":1}`,
-  );
-}
-
 function parse(bytes: Buffer): object | null {
   try {
     const value: unknown = JSON.parse(bytes.toString());
@@ -80,8 +73,4 @@ function parse(bytes: Buffer): object | null {
   } catch {
     return null;
   }
-}
-
-function member(value: object, name: string): unknown {
-  return Reflect.get(value, name);
 }

@@ -1,6 +1,9 @@
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { type Absence, createAbsence } from './verify-absence.ts';
+import { frameAt, hasWriteAfter } from './verify-frames.ts';
+import { member, parse } from './verify-json.ts';
+import { checkKeys } from './verify-keys.ts';
+import { checkSealed, leafOf, recordIn } from './verify-manifest.ts';
 import { listOptional, type ProblemList, readOptional, sha256 } from './verify-problems.ts';
 
 export interface CheckedRecords {
@@ -112,10 +115,7 @@ async function judgeAbsence(keys: string, state: Walk, covered: number, problems
     const what = `records ${lost.first} to ${lost.last} have expired, and what was to be kept of them is not there`;
     problems.add('records', 'kept', what);
   }
-  return [
-    ...(await checkEpochs(keys, state.epochs, absence, problems)),
-    ...(await checkSubjects(keys, state.subjects, absence, problems)),
-  ];
+  return checkKeys(keys, state, absence, problems);
 }
 
 /** Whether a record says what was destroyed, or which shard is beside this one. */
@@ -261,19 +261,13 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
   const sequence = state.next;
   state.next += 1;
   const place = `record ${sequence} (${where})`;
-  const manifestEnd = payload.length < 8 ? -1 : 4 + payload.readUInt32LE(0);
-  const isRecord =
-    manifestEnd > 0 &&
-    manifestEnd + 4 <= payload.length &&
-    manifestEnd + 4 + payload.readUInt32LE(manifestEnd) === payload.length;
-  const manifestBytes = isRecord ? payload.subarray(4, manifestEnd) : Buffer.alloc(0);
-  const sealed = isRecord ? payload.subarray(manifestEnd + 4) : Buffer.alloc(0);
-  const manifest = parse(manifestBytes);
-  if (manifest === null) {
+  const record = recordIn(payload);
+  const manifest = record === null ? null : parse(record.manifest);
+  if (record === null || manifest === null) {
     problems.add('records', place, 'the manifest is not readable');
     return;
   }
-  const leaf = leafOf(manifestBytes, manifest);
+  const leaf = leafOf(record.manifest, manifest);
   state.link = sha256(Buffer.concat([Buffer.of(0), leaf])).subarray(0, 8);
   if (sequence < covered) {
     const bundle = Math.floor(sequence / 256);
@@ -294,15 +288,7 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
   takeLink(manifest, state);
   pair(manifest, place, state, problems);
   check.seen(manifest);
-  checkSealed(manifest, sealed, place, problems);
-}
-
-/** The published form of a record: `c` commits to the exact manifest bytes. */
-function leafOf(bytes: Buffer, manifest: object): Buffer {
-  const commitment = sha256(Buffer.concat([Buffer.from('countersign/v1/manifest\0'), bytes])).toString('base64url');
-  return Buffer.from(
-    `{"c":"${commitment}","i":"${String(member(manifest, 'id'))}","k":"${String(member(manifest, 'kind'))}","v":1}`,
-  );
+  checkSealed(manifest, record.sealed, place, problems);
 }
 
 function pair(manifest: object, place: string, state: Walk, problems: ProblemList): void {
@@ -324,111 +310,4 @@ function pair(manifest: object, place: string, state: Walk, problems: ProblemLis
     default:
       return;
   }
-}
-
-function checkSealed(manifest: object, sealed: Buffer, place: string, problems: ProblemList): void {
-  const bodies = member(manifest, 'bodies');
-  const parts = member(bodies, 'parts');
-  const lengths = Object.values(typeof parts === 'object' && parts !== null ? parts : {}).map((part) =>
-    Number(member(part, 'n')),
-  );
-  const want = lengths.length === 0 ? 0 : lengths.reduce((sum, length) => sum + 32 + length, 60 + 16);
-  if (sealed.length !== want)
-    problems.add('bodies', place, `${sealed.length} sealed bytes where the manifest says ${want}`);
-  else if (want > 0 && sha256(sealed).toString('base64url') !== member(bodies, 'ct')) {
-    problems.add('bodies', place, 'the sealed bytes are not those that the manifest commits to');
-  }
-}
-
-/** An epoch is named by its key file's hash. A missing file makes its records unreadable: a record must say so. */
-async function checkEpochs(
-  directory: string,
-  epochs: ReadonlySet<string>,
-  absence: Absence,
-  problems: ProblemList,
-): Promise<string[]> {
-  const overdue: string[] = [];
-  for (const epoch of epochs) {
-    const place = `epochs/${epoch}.json`;
-    const match = /^e-[0-9T-]{13}-([0-9a-f]{24})$/.exec(epoch);
-    const bytes = match === null ? null : await readOptional(join(directory, place));
-    if (bytes === null) {
-      if (absence.isDestroyed(epoch)) continue;
-      problems.add('bodies', place, 'the key of this epoch is missing, and no record says why');
-    } else if (sha256(bytes).toString('hex').slice(0, 24) !== match?.[1]) {
-      problems.add('bodies', place, 'the key file is not the one that the records name');
-    } else if (absence.isDestroyed(epoch)) overdue.push(place);
-  }
-  return overdue;
-}
-
-/** Likewise the key of a data subject, but that another may have come in its place. */
-async function checkSubjects(
-  directory: string,
-  subjects: ReadonlySet<string>,
-  absence: Absence,
-  problems: ProblemList,
-): Promise<string[]> {
-  const overdue: string[] = [];
-  for (const id of subjects) {
-    const match = /^s-([0-9a-f]{32})-([0-9a-f]{24})$/.exec(id);
-    const subject = match?.[1] ?? '';
-    const place = `subjects/${subject.slice(0, 2)}/${subject}.json`;
-    const bytes = match === null ? null : await readOptional(join(directory, place));
-    const isThere = bytes !== null && sha256(bytes).toString('hex').slice(0, 24) === match?.[2];
-    if (isThere && absence.isDestroyed(id)) overdue.push(place);
-    if (isThere || absence.isDestroyed(id)) continue;
-    const what = bytes === null ? 'is missing' : 'is another one';
-    problems.add('bodies', place, `the key of a data subject ${what}, and no record says why`);
-  }
-  return overdue;
-}
-
-interface ReadFrame {
-  readonly isHeader: boolean;
-  readonly isWriteStart: boolean;
-  readonly sequence: number;
-  readonly link: Buffer;
-  readonly payload: Buffer;
-  readonly bytes: number;
-}
-
-/** magic "CSR1" · length u32 · crc32 u32 · flags u32 · sequence u64 · link 8 · payload; little-endian. */
-function frameAt(bytes: Buffer, at: number): ReadFrame | null {
-  if (at + 32 > bytes.length || bytes.toString('latin1', at, at + 4) !== 'CSR1') return null;
-  const end = at + 32 + bytes.readUInt32LE(at + 4);
-  if (end > bytes.length) return null;
-  const checksum = crc32(bytes.subarray(at + 12, end), crc32(bytes.subarray(at, at + 8)));
-  if (checksum !== bytes.readUInt32LE(at + 8)) return null;
-  const flags = bytes.readUInt32LE(at + 12);
-  return {
-    isHeader: (flags & 1) !== 0,
-    isWriteStart: (flags & 2) !== 0,
-    sequence: Number(bytes.readBigUInt64LE(at + 16)),
-    link: bytes.subarray(at + 24, at + 32),
-    payload: bytes.subarray(at + 32, end),
-    bytes: end - at,
-  };
-}
-
-/** Whether another write begins behind `from`: then what is bad there had been synced before it. */
-function hasWriteAfter(bytes: Buffer, from: number): boolean {
-  for (let at = bytes.indexOf('CSR1', from + 1); at >= 0; at = bytes.indexOf('CSR1', at + 1)) {
-    if (frameAt(bytes, at)?.isWriteStart) return true;
-  }
-  return false;
-}
-
-function parse(bytes: Buffer): object | null {
-  try {
-    const value: unknown = JSON.parse(bytes.toString());
-    return typeof value === 'object' ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** A member of something that should be an object. */
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
