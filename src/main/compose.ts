@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createApprovalService } from '../api/approval-service.ts';
 import { createCensus } from '../approval/census.ts';
 import { createGate } from '../approval/gate.ts';
@@ -16,7 +14,7 @@ import { fileLogLimits } from '../audit/file-log-limits.ts';
 import { nodeFs } from '../audit/fs-port.ts';
 import { layout } from '../audit/layout.ts';
 import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
-import type { Config, Listener } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { createAnswerService } from '../exchange/answer-service.ts';
 import type { ServiceDeps } from '../exchange/deps.ts';
@@ -25,28 +23,15 @@ import { ApprovalServiceService } from '../gen/countersign/approval/v1/approval.
 import { AuditServiceService } from '../gen/countersign/audit/v1/audit.ts';
 import { createJwks } from '../identity/jwks.ts';
 import { createJwtAuthenticator } from '../identity/jwt-authenticator.ts';
-
 import { systemClock } from '../lib/clock.ts';
-import { Fault } from '../lib/fault.ts';
 import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
 import { limits } from '../lib/limits.ts';
 import { createDialects } from '../llm/dialects.ts';
 import { createSessionKeys } from '../mask/session-keys.ts';
-import {
-  agentgatewayPaths,
-  createAgentgatewayAnswerHandler,
-  createAgentgatewayRequestHandler,
-} from '../pep/agentgateway-http.ts';
 import { plainWaitMs } from '../pep/envoy-time.ts';
 import { addAuthorization } from '../pep/ext-authz.ts';
 import { addExternalProcessor } from '../pep/ext-proc.ts';
-import type { GuardrailDeps } from '../pep/guardrail.ts';
-import { createGuardrailServer, type GuardrailServer, type GuardrailServerDeps } from '../pep/guardrail-server.ts';
-import { createLiteLlmHandler, liteLlmPath } from '../pep/litellm-http.ts';
-import { keepBundle } from '../policy/bundle-store.ts';
-import { createFileSource } from '../policy/file-source.ts';
-import { loadPolicy } from '../policy/opa-wasm.ts';
-import { createPdp, type ReloadingPdp } from '../policy/pdp.ts';
+import type { ReloadingPdp } from '../policy/pdp.ts';
 import { createRpcServer } from '../rpc/server.ts';
 import { createHttpEndpoint } from '../telemetry/http-endpoint.ts';
 import { createPinoLog, type PinoLog } from '../telemetry/pino-log.ts';
@@ -56,10 +41,14 @@ import { openAuditApi } from './audit-api.ts';
 import { openAuditKeys } from './audit-keys.ts';
 import { countDecisions, startBeacons } from './beacons.ts';
 import { recognitionFrom } from './detector.ts';
+import { startPdp } from './following-policy.ts';
+import { createGateways } from './gateways.ts';
 import { derivedKeys } from './keys.ts';
+import { address, listenAddress, readTls, rpcTls, tlsOf } from './listeners.ts';
 import { followKeyFile, openPlaceholderKeys } from './masking-keys.ts';
 import { openNotices, tellsRequesters } from './notices.ts';
-import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
+import { createOpened, type Opened } from './opened.ts';
+import { createFollowingDetection } from './policy-detection.ts';
 import { openSinks, promptsLeaveEntry } from './sinks.ts';
 import { openWitnesses, refuseRollback, type Witnesses } from './witnesses.ts';
 
@@ -320,79 +309,6 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
   };
 }
 
-/** Where gateways ask by HTTP; null: they are not to. */
-function createGateways(
-  { gateways }: Config,
-  { log, metrics, ...deps }: GuardrailDeps & Omit<GuardrailServerDeps, 'handlers'>,
-): GuardrailServer | null {
-  if (gateways === null) return null;
-  const handlers = new Map([
-    [liteLlmPath, createLiteLlmHandler(deps)],
-    [agentgatewayPaths.request, createAgentgatewayRequestHandler(deps)],
-    [agentgatewayPaths.answer, createAgentgatewayAnswerHandler(deps)],
-  ]);
-  const { listen, key } = gateways;
-  return createGuardrailServer(
-    { handlers, log, metrics },
-    { ...address(listen), tls: tlsOf(listen, readTls), key: key.reveal() },
-  );
-}
-
-/** What has been opened, to be closed in the opposite order. */
-interface Opened {
-  add(close: () => Promise<void>): void;
-  /** Closes all of it, whatever of it fails; then throws the first failure. */
-  close(): Promise<void>;
-}
-
-function createOpened(): Opened {
-  const closers: (() => Promise<void>)[] = [];
-  return {
-    add: (close) => void closers.push(close),
-    close: async () => {
-      const failures: unknown[] = [];
-      for (const close of closers.splice(0).reverse()) await close().catch((thrown) => failures.push(thrown));
-      if (failures.length > 0) throw failures[0];
-    },
-  };
-}
-
-async function startPdp(
-  config: Config,
-  audit: FileLog,
-  log: PinoLog,
-  detection: FollowingDetection,
-  signal: AbortSignal,
-): Promise<ReloadingPdp> {
-  const pdp = createPdp({
-    source: createFileSource(config.policy.bundle),
-    load: async (bundle) => {
-      detection.prepare(bundle.revision, bundle.data);
-      await keepBundle(join(config.audit.directory, 'policies'), bundle);
-      return loadPolicy(bundle);
-    },
-    onLoaded: (revision, previous) => {
-      detection.activate(revision);
-      log.info('policy loaded', { revision });
-      const facts = { revision, previous, event: 'loaded' };
-      recordPolicy(audit, log, facts);
-    },
-    onRefused: (fault) => {
-      log.error('policy refused, the one before keeps serving', { code: fault.code, reason: fault.message });
-      recordPolicy(audit, log, { event: 'refused', code: fault.code });
-    },
-  });
-  await pdp.refresh();
-  if (config.policy.reloadMs > 0) pdp.follow(config.policy.reloadMs, signal);
-  return pdp;
-}
-
-function recordPolicy(audit: FileLog, log: PinoLog, facts: Record<string, string | null>): void {
-  audit.append({ kind: 'policy', exchange: '', session: '', facts, bodies: {} }).catch((thrown: unknown) => {
-    log.error('a policy change could not be recorded', { reason: Fault.from(thrown).message });
-  });
-}
-
 function openStore(config: Config, deps: RecordedStoreDeps & { readonly log: PinoLog }): Promise<ApprovalStore> {
   const { store, retentionMs } = config.approval;
   if (store.kind === 'embedded') return createLevelStore({ directory: store.directory, retentionMs }, deps);
@@ -417,30 +333,4 @@ function readiness(
     { name: 'policy', ready: revision !== null, reason: revision === null ? 'no policy is loaded' : null },
     ...(missing === null ? [] : [{ name: 'witnesses', ready: missing() === null, reason: missing() }]),
   ];
-}
-
-function address(listener: Listener): { readonly host: string; readonly port: number } {
-  return { host: listener.host, port: listener.port };
-}
-
-function listenAddress({ host, port }: Listener): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function tlsOf<T>({ tls }: Listener, read: (files: NonNullable<Listener['tls']>) => T): T | null {
-  return tls === null ? null : read(tls);
-}
-
-function readTls(files: NonNullable<Listener['tls']>): { cert: Buffer; key: Buffer; ca: Buffer | null } {
-  const ca = files.clientCaFile === null ? null : readFileSync(files.clientCaFile);
-  return { cert: readFileSync(files.certFile), key: readFileSync(files.keyFile), ca };
-}
-
-function rpcTls(files: NonNullable<Listener['tls']>): {
-  certificate: Buffer;
-  privateKey: Buffer;
-  clientCa: Buffer | null;
-} {
-  const { cert, key, ca } = readTls(files);
-  return { certificate: cert, privateKey: key, clientCa: ca };
 }
