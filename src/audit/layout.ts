@@ -31,6 +31,9 @@ export const layout = {
   keptFolder: (directory: string): string => join(directory, 'kept'),
   /** What answers in flight have given so far; see part-log.ts. */
   parts: (directory: string): string => join(directory, 'parts'),
+  /** Damaged logs that were put aside, by the name of their shard; see quarantine.ts. */
+  quarantine: (directory: string): string => join(directory, 'quarantine'),
+  quarantined: (directory: string, name: string): string => join(directory, 'quarantine', name),
   /** Stands there as soon as something was to be held, released, erased or expired: the next start finishes what was not finished. */
   orders: (directory: string): string => join(directory, 'orders'),
   /** How far retention trusts the clock. */

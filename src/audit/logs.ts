@@ -55,6 +55,7 @@ const ownFolders: ReadonlySet<string> = new Set([
   'policies',
   'parts',
   'shards',
+  'quarantine',
 ]);
 
 /** The shards of each log, in the order in which they are given. */

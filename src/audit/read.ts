@@ -10,7 +10,7 @@ import type { AuditKeys } from './keys.ts';
 import { layout, segmentFirst } from './layout.ts';
 import { readRecord } from './record.ts';
 import { bodyCommitment, saltBytes, sealContext, unseal, wrappingKey } from './seal.ts';
-import { homeOf } from './shards.ts';
+import { isPutAside, keysHome } from './shards.ts';
 import { readSubjectKey } from './subject-keys.ts';
 import { listOptional } from './verify-problems.ts';
 
@@ -52,6 +52,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
   /** How often a following reader looks; default 250 ms. */
   readonly pollMs?: number;
+  /** Goes on behind what is damaged, where the next intact frame stands; default: of a log that was put aside as damaged. */
+  readonly salvage?: boolean;
 }
 
 /**
@@ -202,7 +204,7 @@ export async function openBodies(
   const { epoch, origin } = record.manifest;
   if (typeof epoch !== 'string' || typeof origin !== 'string') throw unopened(record, 'it names no epoch');
   const subject = record.manifest['subject'];
-  const home = homeOf(directory);
+  const home = keysHome(directory);
   const epochKey = await readEpochKey(nodeFs, home, keys, epoch);
   const subjectKey = typeof subject === 'string' ? await readSubjectKey(nodeFs, home, keys, subject) : null;
   const key = wrappingKey(epochKey, subjectKey);
@@ -260,6 +262,13 @@ async function* readSegment(
       rest = rest.subarray(at);
       if (records.length > 0) yield records;
       if (grown.length > 0) continue;
+      if (options.salvage ?? isPutAside(directory)) {
+        const intact = framesBehindDamage(rest).map((frame) =>
+          toRecord(frame, directory, first, position - rest.length + frame.offset),
+        );
+        yield intact.filter((record) => record !== null);
+        return;
+      }
       if (isLastLook || !options.follow || options.signal?.aborted) return;
       await pause(options);
       // Once a newer segment is there nothing more comes to this one: look a last time.
@@ -268,6 +277,19 @@ async function* readSegment(
   } finally {
     await file.close();
   }
+}
+
+/** Intact frames, wherever they stand: their checksums say that they are. */
+function framesBehindDamage(bytes: Buffer): Frame[] {
+  const frames: Frame[] = [];
+  const magic = Buffer.alloc(4);
+  magic.writeUInt32LE(frameMagic);
+  for (let at = bytes.indexOf(magic); at >= 0; ) {
+    const frame = readFrame(bytes, at);
+    if (frame !== null) frames.push(frame);
+    at = bytes.indexOf(magic, frame === null ? at + 1 : frame.end);
+  }
+  return frames;
 }
 
 const chunkBytes = 1024 * 1024;

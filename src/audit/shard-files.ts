@@ -4,7 +4,7 @@ import { type FsPort, replaceFile } from './fs-port.ts';
 import { rawPublicKey } from './keys.ts';
 import { layout } from './layout.ts';
 import { checkpointBody, signNote, verifierKey } from './note.ts';
-import { nextShard, type Shard, type ShardRule, shardAt, shardOrigin, shardsIn } from './shards.ts';
+import { nextShard, type Shard, type ShardRule, shardAt, shardNumber, shardOrigin, shardsIn } from './shards.ts';
 import { createTreeEdge } from './tree.ts';
 
 /**
@@ -18,7 +18,14 @@ export function shardToOpen(fs: FsPort, directory: string, rule: ShardRule, nowM
     const isSharded = rule.byMonth || rule.recordsMax !== null;
     return isSharded ? nextShard(directory, null, nowMs) : shardAt(directory, '');
   }
-  return (hasRecords(fs, last.folder) ? null : shards.at(-2)) ?? last;
+  const before = shards.at(-2);
+  const isAfterGap = before !== undefined && before.number < last.number - 1;
+  if (isAfterGap && wasPutAside(fs, directory, last.number - 1)) return last;
+  return (hasRecords(fs, last.folder) ? null : before) ?? last;
+}
+
+function wasPutAside(fs: FsPort, directory: string, number: number): boolean {
+  return fs.list(layout.quarantine(directory)).some((name) => shardNumber(name) === number);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { limits } from '../lib/limits.ts';
 import type { FsPort } from './fs-port.ts';
 import { layout } from './layout.ts';
@@ -62,6 +62,16 @@ export function baseOrigin(origin: string): string {
 export function homeOf(folder: string): string {
   const isShard = shardNumber(basename(folder)) !== null && basename(dirname(folder)) === 'shards';
   return isShard ? dirname(dirname(folder)) : folder;
+}
+
+/** The folder with the keys of a log's records; one that was put aside left them where they were. */
+export function keysHome(folder: string): string {
+  return isPutAside(folder) ? dirname(dirname(resolve(folder))) : homeOf(folder);
+}
+
+/** Whether a damaged log lies there; see quarantine.ts. */
+export function isPutAside(folder: string): boolean {
+  return basename(dirname(resolve(folder))) === 'quarantine';
 }
 
 export function shardNumber(name: string): number | null {

@@ -5,9 +5,10 @@ import { sha256 } from './verify-problems.ts';
 // A log in shards: `<folder>/shards/<number>-<month>`, each a log named `<origin>/<number>-<month>` and signed by the same key.
 const shardName = /^[0-9]{6}-[0-9]{4}-[0-9]{2}$/;
 
-/** Where the keys of a log's records lie: of a shard, in the folder above `shards`. */
+/** Where the keys of a log's records lie: of a shard, in the folder above `shards`; of one that was put aside, above `quarantine`. */
 export function keysFolder(directory: string): string {
   const path = resolve(directory);
+  if (basename(dirname(path)) === 'quarantine') return dirname(dirname(path));
   return shardName.test(basename(path)) && basename(dirname(path)) === 'shards' ? dirname(dirname(path)) : directory;
 }
 

@@ -16,6 +16,8 @@ export interface VerifyShardsOptions {
 /** A log's report, and the folder that it is about. */
 export interface FolderReport extends VerifyReport {
   readonly folder: string;
+  /** Names of logs that were put aside as damaged, as this one says: nothing here says what was in them. */
+  readonly quarantined: readonly string[];
 }
 
 /**
@@ -37,6 +39,7 @@ interface Link {
   readonly folder: string;
   readonly walked: WalkedLog;
   readonly level: number;
+  readonly quarantined: readonly string[];
 }
 
 async function verifyChain(folders: readonly string[], options: VerifyShardsOptions): Promise<FolderReport[]> {
@@ -47,16 +50,30 @@ async function verifyChain(folders: readonly string[], options: VerifyShardsOpti
     // The next shard is made before the last record of this one says so: a crash between the two leaves one that nobody names.
     if (before !== null && before.next === null && (await isUnfinished(folder))) continue;
     const given = options.optionsOf(folder);
-    const walked = await walkLog({ ...given, directory: folder, beacons, ...(before === null ? {} : { before }) });
-    links.push({ folder, walked, level: given.level ?? 4 });
+    const quarantined: string[] = [];
+    const seen = {
+      ...beacons,
+      take: (manifest: object) => {
+        beacons.take(manifest);
+        quarantined.push(...quarantinedLog(manifest));
+      },
+    };
+    const walked = await walkLog({
+      ...given,
+      directory: folder,
+      beacons: seen,
+      ...(before === null ? {} : { before }),
+    });
+    links.push({ folder, walked, level: given.level ?? 4, quarantined });
   }
   const explanations = links.map(({ walked }) => walked.records?.explanations ?? []);
-  const known = new Set([...(options.elsewhere ?? []), ...explanations.flat().flatMap(droppedShard)]);
+  const known = new Set<string>([...(options.elsewhere ?? []), ...explanations.flat().flatMap(droppedShard)]);
+  for (const { quarantined } of links) for (const log of quarantined) known.add(log);
   const reports: FolderReport[] = [];
-  for (const [i, { folder, walked }] of links.entries()) {
+  for (const [i, { folder, walked, quarantined }] of links.entries()) {
     const report = await walked.conclude(explanations.slice(i + 1).flat());
     const problems = linkProblems(links, i, known);
-    reports.push({ ...report, folder, problems: [...report.problems, ...problems] });
+    reports.push({ ...report, folder, quarantined, problems: [...report.problems, ...problems] });
   }
   return reports;
 }
@@ -65,6 +82,13 @@ async function isUnfinished(folder: string): Promise<boolean> {
   const segments = await listOptional(join(folder, 'segments'));
   const parts = await Promise.all(['log.vkey', 'checkpoint'].map((name) => readOptional(join(folder, name))));
   return segments.length === 0 && parts.includes(null);
+}
+
+function quarantinedLog(manifest: object): string[] {
+  const facts = member(manifest, 'facts');
+  return member(manifest, 'kind') === 'recovery' && member(facts, 'event') === 'quarantined'
+    ? [String(member(facts, 'log'))]
+    : [];
 }
 
 function droppedShard(manifest: object): string[] {
@@ -76,7 +100,7 @@ function droppedShard(manifest: object): string[] {
 function linkProblems(links: readonly Link[], i: number, known: ReadonlySet<string>): VerifyProblem[] {
   const problems: VerifyProblem[] = [];
   const add = (what: string): void => void problems.push({ check: 'records', place: 'shards', what });
-  const { walked, level } = links[i] ?? {};
+  const { walked, level, quarantined = [] } = links[i] ?? {};
   if (walked === undefined || walked.records === null || (level ?? 4) < 3) return problems;
   const before = links[i - 1]?.walked ?? null;
   const after = links[i + 1]?.walked ?? null;
@@ -89,7 +113,7 @@ function linkProblems(links: readonly Link[], i: number, known: ReadonlySet<stri
     } else if (typeof head === 'string' || head.size !== before.head.size || !head.root.equals(before.head.root)) {
       add(`${log}, which came before it, does not end as its first record says`);
     }
-  } else if (before !== null && walked.records.hasBeginning) {
+  } else if (before !== null && walked.records.hasBeginning && quarantined.length === 0) {
     add(`it does not name ${before.origin}, which lies before it`);
   }
   if (next === null) {

@@ -4,6 +4,7 @@ import type { StoredRecord } from '../audit/read.ts';
 import { addAuditOrderCommands } from './audit-orders.ts';
 import { addAuditProofCommands } from './audit-prove.ts';
 import { folderHelp, logsOf, recordJson, recordLine } from './audit-records.ts';
+import { addAuditRepairCommand } from './audit-repair.ts';
 import { addAuditReplayCommand } from './audit-replay.ts';
 import { addAuditReportCommand } from './audit-report.ts';
 import { addAuditRopaCommand } from './audit-ropa.ts';
@@ -67,6 +68,7 @@ export function addAuditCommands(program: Command): void {
   addAuditSearchCommands(audit);
   addAuditSinkCommands(audit, () => program.version() ?? '0');
   addAuditWitnessCommand(audit);
+  addAuditRepairCommand(audit);
   addAuditReportCommand(audit);
   addAuditRopaCommand(audit);
   addAuditOrderCommands(audit);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { VerifyLevel, VerifyProblem, VerifyReport } from '../audit/verify.ts';
+import type { VerifyLevel, VerifyProblem } from '../audit/verify.ts';
 import type { BeaconReport } from '../audit/verify-beacons.ts';
 import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
 import { logOfShard } from '../audit/verify-place.ts';
@@ -267,7 +267,7 @@ function textLines({ opened, destroyed, locked, reasons }: CheckedLog['texts']):
   ];
 }
 
-function reportJson(report: VerifyReport) {
+function reportJson(report: FolderReport) {
   return {
     ok: report.problems.length === 0,
     origin: report.origin,
@@ -294,13 +294,14 @@ function reportJson(report: VerifyReport) {
             from: report.beacons.fromS === null ? null : isoSeconds(report.beacons.fromS),
             until: report.beacons.untilS === null ? null : isoSeconds(report.beacons.untilS),
           },
+    quarantined: [...report.quarantined],
     open_intents: report.openIntents,
     unfinished_bytes: report.unfinishedBytes,
     problems: report.problems.map((problem) => ({ ...problem })),
   };
 }
 
-function reportLines(report: VerifyReport): string[] {
+function reportLines(report: FolderReport): string[] {
   const lines = [
     `log         ${report.origin}`,
     `records     ${report.records}, ${report.checkpointed} of them under the signed checkpoint`,
@@ -310,6 +311,8 @@ function reportLines(report: VerifyReport): string[] {
   for (const { name, timeS } of report.witnessed?.witnesses ?? [])
     lines.push(`witness     ${name} at ${isoSeconds(timeS)}, over ${report.witnessed?.size ?? 0} records`);
   if (report.beacons !== null && report.beacons.count > 0) lines.push(`beacons     ${beaconsText(report.beacons)}`);
+  for (const log of report.quarantined)
+    lines.push(`QUARANTINED ${log}: put aside as damaged, as the record says; check it by itself`);
   if (report.expired > 0) lines.push(`expired     ${report.expired} records, as the record says`);
   for (const key of report.overdue)
     lines.push(`OVERDUE     ${key} is there, and the record says that it was destroyed`);

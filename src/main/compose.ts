@@ -13,6 +13,7 @@ import { type FileLog, openFileLog } from '../audit/file-log.ts';
 import { fileLogLimits } from '../audit/file-log-limits.ts';
 import { nodeFs } from '../audit/fs-port.ts';
 import { layout } from '../audit/layout.ts';
+import { recordQuarantines } from '../audit/quarantine.ts';
 import { openSubjectKeys, sealForSubjects } from '../audit/subject-keys.ts';
 import type { Config } from '../config/config.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -124,6 +125,7 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },
   });
   opened.add(audit.close);
+  await recordQuarantines(nodeFs, config.audit.directory, audit);
   const promptsLeave = promptsLeaveEntry(config.audit);
   if (promptsLeave !== null) await audit.append(promptsLeave);
   const { allowsUnrecorded } = config.audit;

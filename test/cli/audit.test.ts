@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webhookSignature } from '../../src/audit/sinks/webhook-sink.ts';
@@ -31,10 +31,10 @@ function inFolder(name: string): string {
 }
 
 /** With what the service's configuration refers to. */
-function withConfig(args: readonly string[]): Promise<CliResult> {
+function withConfig(args: readonly string[], dataFolder = stack.dataFolder): Promise<CliResult> {
   return cli(['audit', ...args, '--config', inFolder('countersign.yaml')], {
     env: {
-      COUNTERSIGN_DATA: stack.dataFolder,
+      COUNTERSIGN_DATA: dataFolder,
       COUNTERSIGN_BUNDLE: join(root, '.cache', 'policy', 'bundle.tar.gz'),
       COUNTERSIGN_JWKS: inFolder('jwks.json'),
       COUNTERSIGN_TEST_SECRET: secret,
@@ -194,6 +194,33 @@ describe('the record of a running service', () => {
       expect.stringMatching(/plaintext {3}\d+ records opened, 0 without a key/),
     ]);
     expect((await cli(['audit', 'verify', copy, '--level', '9'])).code).toBe(2);
+  });
+
+  test('once damaged is put aside, and the log goes on', async () => {
+    const copy = inFolder('damaged');
+    cpSync(folder, join(copy, 'audit'), { recursive: true });
+    cpSync(inFolder('audit-key.json'), join(copy, 'audit-key.json'));
+    const held = await withConfig(['repair']);
+    expect([held.code, held.stderr]).toEqual([3, expect.stringContaining('Stop the service first')]);
+    rmSync(join(copy, 'audit', 'lock'));
+    const path = join(copy, 'audit', 'segments', '0000000000000000.seg');
+    const bytes = readFileSync(path);
+    bytes[900] = (bytes[900] ?? 0) ^ 1;
+    writeFileSync(path, bytes);
+    const looked = await withConfig(['repair'], copy);
+    expect([looked.code, looked.stdout]).toEqual([1, expect.stringContaining('DAMAGED     the audit log is damaged')]);
+    expect((await withConfig(['repair', '--quarantine'], copy)).code).toBe(2);
+    const repaired = await withConfig(['repair', '--quarantine', '--reason', 'a bad sector', '--json'], copy);
+    const [done] = jsonLines(repaired.stdout);
+    expect([repaired.code, Reflect.get(done ?? {}, 'quarantined')]).toEqual([
+      0,
+      expect.objectContaining({ next: expect.stringMatching(/\/000001-\d{4}-\d{2}$/), recorded: true }),
+    ]);
+    const verified = await cli(['audit', 'verify', join(copy, 'audit')]);
+    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('\nQUARANTINED ')]);
+    const aside = join(copy, 'audit', 'quarantine', '000000');
+    expect((await cli(['audit', 'verify', aside])).code).toBe(1);
+    expect((await cli(['audit', 'show', aside, exchange])).code).toBe(0);
   });
 
   test('decides again what was decided, and shows what another policy would change', async () => {
