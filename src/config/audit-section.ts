@@ -91,6 +91,10 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
         description:
           '`refuse`: what cannot be recorded does not happen. `allow`: exchanges pass while the record cannot be written, which is recorded at each start, and how many passed as soon as it can be again. Approvals, reveals and erasures never do.',
       }),
+      min_free_bytes: z.int().min(134_217_728).max(1_099_511_627_776).default(1_073_741_824).meta({
+        description:
+          'Free space below which nothing more is recorded, so that the log and what else lives on the disk can end in order. On a disk that others fill as well, or fast, set about 2 % of it.',
+      }),
       shard: shardSection().prefault({}).meta({
         description:
           'When the log goes on in a new shard: a log of its own in `shards/`, linked with the one before, that can be archived or expire as a whole. Everything that reads takes them as one.',
@@ -128,6 +132,7 @@ export function auditSection(base: string): z.ZodType<AuditConfig> {
         ageRecipients: given.age_recipients,
         retention: given.retention,
         shard: given.shard,
+        freeBytesMin: given.min_free_bytes,
         allowsUnrecorded: given.on_failure === 'allow',
       }),
     );

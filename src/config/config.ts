@@ -194,6 +194,8 @@ export interface AuditConfig {
   readonly ageRecipients: readonly string[];
   readonly retention: RetentionConfig;
   readonly shard: ShardConfig;
+  /** Below this much free space nothing more is recorded. */
+  readonly freeBytesMin: number;
   /** Whether exchanges pass when they cannot be recorded. */
   readonly allowsUnrecorded: boolean;
 }

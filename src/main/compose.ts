@@ -10,7 +10,6 @@ import { allowUnrecorded, allowUnrecordedEntry } from '../audit/allow-unrecorded
 import { createBallast } from '../audit/ballast.ts';
 import { countEntries } from '../audit/counted-log.ts';
 import { type FileLog, openFileLog } from '../audit/file-log.ts';
-import { fileLogLimits } from '../audit/file-log-limits.ts';
 import { nodeFs } from '../audit/fs-port.ts';
 import { layout } from '../audit/layout.ts';
 import { recordQuarantines } from '../audit/quarantine.ts';
@@ -115,11 +114,12 @@ async function compose(loaded: LoadedConfig, options: ServiceOptions, opened: Op
     newId,
     observe: { log, metrics },
     shard: config.audit.shard,
+    limits: { freeBytesMin: config.audit.freeBytesMin },
     ballast: createBallast({
       fs: nodeFs,
       path: layout.ballast(config.audit.directory),
       bytes: limits.auditBallastBytes,
-      spareBytes: fileLogLimits.freeBytesMin,
+      spareBytes: config.audit.freeBytesMin,
       random,
     }),
     openFacts: { version: options.version, config: loaded.digest, node: process.versions.node },

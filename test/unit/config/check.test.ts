@@ -95,6 +95,7 @@ test('the least there can be is right, and everything else has its default', () 
         isHighRisk: false,
       },
       shard: { byMonth: false, recordsMax: null },
+      freeBytesMin: 1_073_741_824,
       allowsUnrecorded: false,
     },
     limits: { bodyBytesMax: 16_777_216 },
