@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inBodyModes } from '../support/body-modes.ts';
 import { completion, delta, eventStream, said, streamEnd } from '../support/model-stream.ts';
 import { type PolicyVariant, policyVariant, withBundle } from '../support/policy-variant.ts';
 import { rawRequest } from '../support/raw-client.ts';
@@ -123,14 +124,7 @@ describe.each([{ version: '1.39.3' }, { version: '1.37.0' }] as const)('Envoy $v
     beforeAll(async () => {
       stack = await startTestStack({
         envoyVersion: version,
-        envoyConfig: (yaml) =>
-          yaml
-            .replace('request_body_mode: BUFFERED', `request_body_mode: ${request}`)
-            .replace('response_body_mode: FULL_DUPLEX_STREAMED', `response_body_mode: ${response}`)
-            .replace(
-              'response_trailer_mode: SEND',
-              `response_trailer_mode: ${trailers}\n                        request_trailer_mode: ${trailers}`,
-            ),
+        envoyConfig: inBodyModes({ request, response, trailers }),
       });
     });
     afterAll(() => stack.stop());

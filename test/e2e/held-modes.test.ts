@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inBodyModes } from '../support/body-modes.ts';
 import { type PolicyVariant, policyVariant, withBundle } from '../support/policy-variant.ts';
 import { alarms, noAlarms, startTestStack, type TestStack } from '../support/stack.ts';
 import { scripted } from '../support/upstream.ts';
@@ -42,14 +43,7 @@ describe.each(modes)('holds in $name', ({ name, file, request, response, trailer
     stack = await startTestStack({
       envoyFile: file,
       serviceConfig: withBundle(policy.bundle),
-      envoyConfig: (yaml) =>
-        yaml
-          .replace('request_body_mode: BUFFERED', `request_body_mode: ${request}`)
-          .replace('response_body_mode: FULL_DUPLEX_STREAMED', `response_body_mode: ${response}`)
-          .replace(
-            'response_trailer_mode: SEND',
-            `response_trailer_mode: ${trailers}\n                        request_trailer_mode: ${trailers}`,
-          ),
+      envoyConfig: inBodyModes({ request, response, trailers }),
     });
   });
   afterAll(() => stack.stop());

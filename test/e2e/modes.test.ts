@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inBodyModes } from '../support/body-modes.ts';
 import { alarms, noAlarms, startTestStack, type TestStack } from '../support/stack.ts';
 import { scripted } from '../support/upstream.ts';
 
@@ -20,14 +21,7 @@ describe.each(combinations)('request $request, response $response', ({ request, 
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack({
-      envoyConfig: (yaml) =>
-        yaml
-          .replace('request_body_mode: BUFFERED', `request_body_mode: ${request}`)
-          .replace('response_body_mode: FULL_DUPLEX_STREAMED', `response_body_mode: ${response}`)
-          .replace(
-            'response_trailer_mode: SEND',
-            `response_trailer_mode: ${trailers}\n                        request_trailer_mode: ${trailers}`,
-          ),
+      envoyConfig: inBodyModes({ request, response, trailers }),
     });
   });
   afterAll(() => stack.stop());

@@ -1,28 +1,15 @@
 import { expect, test } from 'vitest';
 import type { AuditEntry } from '../../../src/audit/entry.ts';
-import { createDetector } from '../../../src/detect/detector.ts';
 import { createAnswerService } from '../../../src/exchange/answer-service.ts';
 import type { ServiceDeps } from '../../../src/exchange/deps.ts';
-import { createPseudonyms } from '../../../src/exchange/session.ts';
-import { anonymous } from '../../../src/identity/subject.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
 import { Fault } from '../../../src/lib/fault.ts';
-import { err, ok } from '../../../src/lib/result.ts';
-import { createDialects } from '../../../src/llm/dialects.ts';
-import { createSessionKeys } from '../../../src/mask/session-keys.ts';
+import { err } from '../../../src/lib/result.ts';
 import type { Decision } from '../../../src/policy/decision.ts';
-import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
+import { allowAll, exchangeDeps } from '../../support/exchange-deps.ts';
 
 const allow: Decision = {
-  action: 'allow',
-  rules: [],
-  reasons: [],
+  ...allowAll,
   redact: [{ entity: '*', method: 'label' }],
-  restore: [],
-  omit: [],
-  deny: null,
-  hold: null,
-  labels: {},
   capture: 'metadata',
 };
 const deny: Decision = {
@@ -33,47 +20,8 @@ const deny: Decision = {
   deny: { status: 403, code: 'not_this', message: 'Not this.' },
 };
 
-const detector = createDetector({ tier: 'core' });
-
 function deps(recorded: AuditEntry[], decision: Decision, change: Partial<ServiceDeps> = {}): ServiceDeps {
-  const key = Buffer.alloc(32, 1);
-  return {
-    authenticator: { authenticate: async () => ok(anonymous) },
-    selectDialect: createDialects(),
-    detection: { current: () => detector },
-    recognition: null,
-    entities: new Set(),
-    pdp: { current: () => ({ revision: 'sha256:00', evaluate: () => decision, decide: () => decision }) },
-    gate: { pass: () => Promise.reject(new Fault('approval_unavailable', 'none')) },
-    audit: {
-      append: async (entry) => {
-        recorded.push(entry);
-        return { id: 'r', sequence: BigInt(recorded.length) };
-      },
-    },
-    clock: systemClock,
-    newId: () => 'x-1',
-    log: silentLog,
-    metrics: noMetrics,
-    keys: {
-      placeholder: createSessionKeys({ clock: systemClock, entities: new Set() }, [
-        { id: 'k', secret: key, fromMs: 0 },
-      ]),
-      handover: key,
-      pseudonym: createPseudonyms(key),
-    },
-    settings: {
-      tokenHeader: { header: 'x-token', scheme: null },
-      forwardToken: false,
-      sessionHeader: 'x-session-id',
-      maskingScope: 'session',
-      policyHeaders: [],
-      holdWaitMsMax: 0,
-      encoding: { requests: 'identity', answers: 'identity' },
-      bodyBytesMax: 65_536,
-    },
-    ...change,
-  };
+  return { ...exchangeDeps(recorded, () => decision), newId: () => 'x-1', ...change };
 }
 
 const head = {

@@ -4,36 +4,21 @@ import { createGate } from '../../../src/approval/gate.ts';
 import { createLevelStore } from '../../../src/approval/level-store.ts';
 import type { ApprovalStore } from '../../../src/approval/store.ts';
 import type { AuditEntry } from '../../../src/audit/entry.ts';
-import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import type { ServiceDeps } from '../../../src/exchange/deps.ts';
 import type { ResponseEnd, ResponsePhase } from '../../../src/exchange/exchange.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
-import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { ok } from '../../../src/lib/result.ts';
-import { createDialects } from '../../../src/llm/dialects.ts';
-import { createSessionKeys } from '../../../src/mask/session-keys.ts';
 import type { Decision, PolicyInput } from '../../../src/policy/decision.ts';
-import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
+import { noMetrics } from '../../../src/telemetry/telemetry.ts';
 import { actor, countingIds, scratch, terms } from '../../support/approvals.ts';
 import { eventually } from '../../support/eventually.ts';
+import { allowAll, exchangeDeps } from '../../support/exchange-deps.ts';
 
-const key = Buffer.alloc(32, 1);
 const card = ['4111', '1111', '1111', '1111'].join(' ');
-const allow: Decision = {
-  action: 'allow',
-  rules: [],
-  reasons: [],
-  redact: [{ entity: '*', method: 'label' }],
-  restore: [],
-  omit: [],
-  deny: null,
-  hold: null,
-  labels: {},
-  capture: 'full',
-};
+const allow: Decision = { ...allowAll, redact: [{ entity: '*', method: 'label' }] };
 const hold: Decision = {
   ...allow,
   action: 'hold',
@@ -234,8 +219,6 @@ async function finished(phase: ResponsePhase, body: Buffer): Promise<ResponseEnd
   return phase.finish();
 }
 
-const detector = createDetector({ tier: 'core' });
-
 function deps(decide: (input: PolicyInput) => Decision, holdWaitMsMax: number): ServiceDeps {
   const evaluate = (input: PolicyInput): Decision => {
     if (input.phase === 'request') return allow;
@@ -243,42 +226,13 @@ function deps(decide: (input: PolicyInput) => Decision, holdWaitMsMax: number): 
     return decide(input);
   };
   return {
+    ...exchangeDeps(recorded, evaluate, { holdWaitMsMax }),
     authenticator: {
       authenticate: async () =>
         ok({ ...anonymous, authenticated: true, kind: 'human', id: 'rita', issuer: 'https://issuer.example' }),
     },
-    selectDialect: createDialects(),
-    detection: { current: () => detector },
-    recognition: null,
     entities: new Set(rules.map((rule) => rule.entity)),
-    pdp: { current: () => ({ revision: 'sha256:00', evaluate, decide: evaluate }) },
     gate: createGate({ store, clock: systemClock, newId, observe: noMetrics }),
-    audit: {
-      append: async (entry) => {
-        recorded.push(entry);
-        return { id: 'r', sequence: BigInt(recorded.length) };
-      },
-    },
-    clock: systemClock,
     newId: exchangeIds,
-    log: silentLog,
-    metrics: noMetrics,
-    keys: {
-      placeholder: createSessionKeys({ clock: systemClock, entities: new Set() }, [
-        { id: 'k', secret: key, fromMs: 0 },
-      ]),
-      handover: key,
-      pseudonym: createPseudonyms(key),
-    },
-    settings: {
-      tokenHeader: { header: 'x-token', scheme: null },
-      forwardToken: false,
-      sessionHeader: 'x-session-id',
-      maskingScope: 'session',
-      policyHeaders: [],
-      holdWaitMsMax,
-      encoding: { requests: 'identity', answers: 'identity' },
-      bodyBytesMax: 65_536,
-    },
   };
 }

@@ -3,61 +3,21 @@ import type { AuditEntry } from '../../../src/audit/entry.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import type { ServiceDeps } from '../../../src/exchange/deps.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
-import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
 import { Fault } from '../../../src/lib/fault.ts';
 import { canonicalJson } from '../../../src/lib/json.ts';
 import { ok } from '../../../src/lib/result.ts';
-import { createDialects } from '../../../src/llm/dialects.ts';
-import { createSessionKeys } from '../../../src/mask/session-keys.ts';
 import type { Decision } from '../../../src/policy/decision.ts';
-import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
+import { exchangeDeps } from '../../support/exchange-deps.ts';
 
 const detector = createDetector({ tier: 'core' });
 
+/** No policy is loaded. */
 function deps(recorded: AuditEntry[]): ServiceDeps {
-  const key = Buffer.alloc(32, 1);
-  return {
-    authenticator: { authenticate: async () => ok(anonymous) },
-    selectDialect: createDialects(),
-    detection: { current: () => detector },
-    recognition: null,
-    entities: new Set(),
-    pdp: {
-      current: () => {
-        throw new Fault('policy_unavailable', 'none');
-      },
-    },
-    gate: { pass: () => Promise.reject(new Fault('approval_unavailable', 'none')) },
-    audit: {
-      append: async (entry) => {
-        recorded.push(entry);
-        return { id: 'r', sequence: BigInt(recorded.length) };
-      },
-    },
-    clock: systemClock,
-    newId: () => 'exchange-1',
-    log: silentLog,
-    metrics: noMetrics,
-    keys: {
-      placeholder: createSessionKeys({ clock: systemClock, entities: new Set() }, [
-        { id: 'k', secret: key, fromMs: 0 },
-      ]),
-      handover: key,
-      pseudonym: createPseudonyms(key),
-    },
-    settings: {
-      tokenHeader: { header: 'x-token', scheme: null },
-      forwardToken: false,
-      sessionHeader: 'x-session-id',
-      maskingScope: 'session',
-      policyHeaders: [],
-      holdWaitMsMax: 0,
-      encoding: { requests: 'identity', answers: 'identity' },
-      bodyBytesMax: 1024,
-    },
+  const none = (): never => {
+    throw new Fault('policy_unavailable', 'none');
   };
+  return { ...exchangeDeps(recorded, none, { bodyBytesMax: 1024 }), pdp: { current: none } };
 }
 
 const head = {

@@ -5,36 +5,20 @@ import type { OpenedBody, StoredRecord } from '../../../src/audit/read.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
 import { rules } from '../../../src/detect/rules/catalogue.ts';
 import { createExchangeService } from '../../../src/exchange/service.ts';
-import { createPseudonyms } from '../../../src/exchange/session.ts';
 import { anonymous } from '../../../src/identity/subject.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
 import { ok } from '../../../src/lib/result.ts';
-import { createDialects } from '../../../src/llm/dialects.ts';
 import { decideAnswerAgain, isAnswerDecided, type OpenedRecord } from '../../../src/main/replay-answer.ts';
-import { createSessionKeys } from '../../../src/mask/session-keys.ts';
 import type { Decision, PolicyInput } from '../../../src/policy/decision.ts';
-import { noMetrics, silentLog } from '../../../src/telemetry/telemetry.ts';
 import { terms } from '../../support/approvals.ts';
+import { allowAll, exchangeDeps } from '../../support/exchange-deps.ts';
 
 const detector = createDetector({ tier: 'core' });
-const allow: Decision = {
-  action: 'allow',
-  rules: [],
-  reasons: [],
-  redact: [],
-  restore: [],
-  omit: [],
-  deny: null,
-  hold: null,
-  labels: {},
-  capture: 'full',
-};
 
 type Policy = (input: PolicyInput) => Decision;
 
 /** Decides by all that an answer's decision may stand on, so that whatever a replay does not give back shows. */
 const telling: Policy = (input) => ({
-  ...allow,
+  ...allowAll,
   labels: {
     who: `${input.subject.id} ${input.subject.groups.join()}`,
     when: input.exchange.received_at,
@@ -50,7 +34,7 @@ const telling: Policy = (input) => ({
 const reading: Policy = (input) =>
   input.resource.complete === true
     ? { ...telling(input), rules: ['read'] }
-    : { ...allow, action: 'hold', rules: ['first'], hold: terms({ waitS: 30 }) };
+    : { ...allowAll, action: 'hold', rules: ['first'], hold: terms({ waitS: 30 }) };
 
 const card = ['4111', '1111', '1111', '1111'].join(' ');
 const json = JSON.stringify({ choices: [{ message: { role: 'assistant', content: `Pay with ${card}.` } }] });
@@ -81,10 +65,10 @@ describe('the decision about an answer, taken again', () => {
   test('under another policy it flips: by headers, or by its text', async () => {
     const { intent, outcome } = await exchange(telling, { type: 'application/json', body: Buffer.from(json) });
     const denial = { status: 403, code: 'no', message: 'no' };
-    const byStatus = await replay(intent, outcome, () => ({ ...allow, action: 'deny', deny: denial }));
+    const byStatus = await replay(intent, outcome, () => ({ ...allowAll, action: 'deny', deny: denial }));
     expect([byStatus.recorded['action'], byStatus.again['action']]).toEqual(['allow', 'deny']);
     const byText = await replay(intent, outcome, (input) =>
-      input.findings.length > 0 ? { ...allow, action: 'deny', deny: denial } : reading(input),
+      input.findings.length > 0 ? { ...allowAll, action: 'deny', deny: denial } : reading(input),
     );
     expect([byText.again['action'], byText.differs]).toEqual(['deny', expect.arrayContaining(['action'])]);
   });
@@ -146,46 +130,14 @@ async function exchange(
 ): Promise<{ intent: OpenedRecord; outcome: OpenedRecord }> {
   const recorded: AuditEntry[] = [];
   const decide: Policy = (input) =>
-    input.phase === 'request' ? { ...allow, capture: answer.capture ?? 'full' } : policy(input);
-  const key = Buffer.alloc(32, 1);
+    input.phase === 'request' ? { ...allowAll, capture: answer.capture ?? 'full' } : policy(input);
   const service = createExchangeService({
+    ...exchangeDeps(recorded, decide, { holdWaitMsMax: 1_000 }),
     authenticator: {
       authenticate: async () =>
         ok({ ...anonymous, authenticated: true, kind: 'human', id: 'rita', groups: ['leads'], issuer: 'https://i' }),
     },
-    selectDialect: createDialects(),
-    detection: { current: () => detector },
-    recognition: null,
     entities: new Set(rules.map((rule) => rule.entity)),
-    pdp: { current: () => ({ revision: 'sha256:00', evaluate: decide, decide }) },
-    gate: { pass: () => Promise.reject(new Error('nothing waits for people here')) },
-    audit: {
-      append: async (entry) => {
-        recorded.push(entry);
-        return { id: 'r', sequence: BigInt(recorded.length) };
-      },
-    },
-    clock: systemClock,
-    newId: () => 'exchange-1',
-    log: silentLog,
-    metrics: noMetrics,
-    keys: {
-      placeholder: createSessionKeys({ clock: systemClock, entities: new Set() }, [
-        { id: 'k', secret: key, fromMs: 0 },
-      ]),
-      handover: key,
-      pseudonym: createPseudonyms(key),
-    },
-    settings: {
-      tokenHeader: { header: 'x-token', scheme: null },
-      forwardToken: false,
-      sessionHeader: 'x-session-id',
-      maskingScope: 'session',
-      policyHeaders: [],
-      holdWaitMsMax: 1_000,
-      encoding: { requests: 'identity', answers: 'identity' },
-      bodyBytesMax: 65_536,
-    },
   });
   const head = {
     method: 'POST',

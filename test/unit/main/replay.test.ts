@@ -3,31 +3,20 @@ import type { OpenedBody, StoredRecord } from '../../../src/audit/read.ts';
 import { decisionFacts } from '../../../src/exchange/decision-facts.ts';
 import { decideAgain } from '../../../src/main/replay.ts';
 import type { Decision } from '../../../src/policy/decision.ts';
+import { allowAll } from '../../support/exchange-deps.ts';
 import { createFakeDetector } from '../../support/fake-detector.ts';
 
-const allow: Decision = {
-  action: 'allow',
-  rules: [],
-  reasons: [],
-  redact: [],
-  restore: [],
-  omit: [],
-  deny: null,
-  hold: null,
-  labels: {},
-  capture: 'full',
-};
-const restoring: Decision = { ...allow, restore: [{ entity: 'CREDIT_CARD' }] };
+const restoring: Decision = { ...allowAll, restore: [{ entity: 'CREDIT_CARD' }] };
 
 describe('what a decision taken again differs in', () => {
   const cases: readonly { name: string; recorded: Decision; now: Decision; differs: readonly string[] }[] = [
     { name: 'nothing', recorded: restoring, now: restoring, differs: [] },
-    { name: 'what is put back, which was not', recorded: allow, now: restoring, differs: ['restore'] },
-    { name: 'what is not put back any more', recorded: restoring, now: allow, differs: ['restore'] },
+    { name: 'what is put back, which was not', recorded: allowAll, now: restoring, differs: ['restore'] },
+    { name: 'what is not put back any more', recorded: restoring, now: allowAll, differs: ['restore'] },
     {
       name: 'masking and labels',
-      recorded: allow,
-      now: { ...allow, redact: [{ entity: '*', method: 'drop' }], labels: { tier: 'one' } },
+      recorded: allowAll,
+      now: { ...allowAll, redact: [{ entity: '*', method: 'drop' }], labels: { tier: 'one' } },
       differs: ['labels', 'redact'],
     },
   ];
