@@ -8,14 +8,14 @@ import type { Config } from '../config/config.ts';
 import { Fault } from '../lib/fault.ts';
 import type { JsonObject } from '../lib/json.ts';
 import { configFrom, timeNs } from './audit-sinks.ts';
-import { CliError, exitCodes, printable, printJson, printLine, table } from './output.ts';
+import { CliError, cliErrorOf, exitCodes, printable, printJson, printLine, table } from './output.ts';
 import type { Replayed } from './replay.ts';
 
 const help = `
 Opens what is sealed, so it needs the keys of the configuration, and puts an \`access\` entry with your reason on record
 first. That takes the log's lock: while the service runs, replay over a copy of its folder (--folder).
 
-Exit codes: 0 the same, 1 different, 2 wrong usage, 3 it cannot be decided again (no key, no original, no policy).`;
+Exit codes: 0 the same, 1 different, 2 wrong usage, 3 it cannot be decided again (no key, no original, no policy, nothing that fits).`;
 
 interface Options {
   readonly config: string;
@@ -34,18 +34,21 @@ export function addAuditReplayCommand(audit: Command): void {
     .description(
       'decide again about requests and answers from what is sealed: under the recorded policy, or what another would change',
     )
-    .argument('[id]', 'id of an exchange or record; without it all of a time range, with --policy')
+    .argument('[id]', 'id of an exchange or record; without it all of a time range')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
     .requiredOption('--reason <text>', 'why sealed texts are opened; goes on record')
     .option('--folder <folder>', 'a copy of the log, or of several, instead of audit.directory or audit.read_from')
     .option('--policy <bundle>', 'another policy bundle: show what it would decide otherwise')
-    .option('--since <time>', 'with --policy: on record from then on, such as 2026-11-21T10:00:00Z')
-    .option('--until <time>', 'with --policy: on record before then')
+    .option('--since <time>', 'on record from then on, such as 2026-11-21T10:00:00Z')
+    .option('--until <time>', 'on record before then')
     .option('--json', 'one JSON document a line')
     .addHelpText('after', help)
     .action(async (id: string | undefined, options: Options) => {
-      if (id === undefined && options.policy === undefined) {
-        throw new CliError('Name an exchange or record, or give --policy for a time range.', exitCodes.usage);
+      if (id === undefined && options.policy === undefined && options.since === undefined) {
+        throw new CliError(
+          'Name an exchange or record, or a time range by --since, or give --policy.',
+          exitCodes.usage,
+        );
       }
       const loaded = await configFrom(options.config);
       const logs = await logsIn(options.folder ?? loaded.audit.readFrom ?? loaded.audit.directory);
@@ -66,7 +69,7 @@ export function addAuditReplayCommand(audit: Command): void {
           (since === null || record.wallNs >= since) &&
           (until === null || record.wallNs < until),
       });
-      for await (const { record, result } of results) {
+      for await (const { record, result } of orUnreachable(results)) {
         if (result instanceof Fault) {
           missing += 1;
           process.stderr.write(`countersign: record ${record.id}: ${printable(result.message)}\n`);
@@ -75,11 +78,22 @@ export function addAuditReplayCommand(audit: Command): void {
         rows.push({ record, result });
         if (options.json) printJson(rowJson(record, result));
       }
-      if (rows.length === 0 && missing === 0) throw new CliError('Nothing on record fits.');
+      if (rows.length === 0 && missing === 0) throw new CliError('Nothing on record fits.', exitCodes.unreachable);
       if (!options.json) printRows(rows, missing);
       const isDifferent = rows.some(({ result }) => result.differs.length > 0);
       process.exitCode = isDifferent ? exitCodes.no : missing > 0 ? exitCodes.unreachable : exitCodes.done;
     });
+}
+
+/** What keeps anything from being decided again is no difference: a script must not take it for one. */
+async function* orUnreachable<T>(results: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* results;
+  } catch (thrown) {
+    const { message } = cliErrorOf(thrown);
+    const hint = message.includes('/lock is held') ? '; replay over a copy of its folder (--folder)' : '';
+    throw new CliError(`${message}${hint}`, exitCodes.unreachable);
+  }
 }
 
 /** Of copied logs the one that the configuration names: what is opened goes on record there. */

@@ -3,8 +3,8 @@ import { readLogs } from '../audit/logs.ts';
 import type { StoredRecord } from '../audit/read.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts';
 import { folderHelp, logsOf, originOf, recordJson, recordLine } from './audit-records.ts';
-import { timeNs } from './audit-sinks.ts';
-import { CliError, exitCodes, printable, printJson, printLine, table } from './output.ts';
+import { timeNs, wholeNumber } from './audit-sinks.ts';
+import { CliError, printable, printJson, printLine, table } from './output.ts';
 
 interface SearchOptions {
   readonly kind?: string;
@@ -16,6 +16,10 @@ interface SearchOptions {
   readonly entity?: string;
   readonly action?: string;
   readonly code?: string;
+  readonly ended?: string;
+  readonly policy?: string;
+  readonly approver?: string;
+  readonly tenant?: string;
   readonly since?: string;
   readonly until?: string;
   readonly limit: string;
@@ -39,6 +43,10 @@ export function addAuditSearchCommands(audit: Command): void {
     .option('--entity <kind>', 'kind of finding, such as CREDIT_CARD')
     .option('--action <word>', 'allow, hold or deny')
     .option('--code <code>', 'why it was refused, such as approval_pending')
+    .option('--ended <word>', 'how it ended: complete, refused, cancelled, fault …')
+    .option('--policy <revision>', 'policy that it was decided by, `sha256:` and its hash, or how that begins')
+    .option('--approver <id>', 'who decided about its approval')
+    .option('--tenant <name>', 'tenant of who asked')
     .option('--since <time>', 'on record from then on, such as 2026-11-21T10:00:00Z')
     .option('--until <time>', 'on record before then')
     .option('-n, --limit <n>', 'at most so many, the last ones', '1000')
@@ -48,8 +56,10 @@ export function addAuditSearchCommands(audit: Command): void {
       const limit = wholeNumber(options.limit);
       const fits = criteria(options);
       const found: StoredRecord[] = [];
+      let count = 0;
       for await (const record of readLogs(logs)) {
         if (!fits(record)) continue;
+        count += 1;
         found.push(record);
         if (found.length > limit) found.shift();
       }
@@ -57,7 +67,8 @@ export function addAuditSearchCommands(audit: Command): void {
         if (options.json) printJson(recordJson(record));
         else printLine(recordLine(record, logs));
       }
-      if (found.length === 0) throw new CliError('Nothing on record fits.');
+      if (count === 0) throw new CliError('Nothing on record fits.');
+      if (count > limit) process.stderr.write(`countersign: the last ${limit} of ${count} that fit; see --limit\n`);
     });
 
   audit
@@ -74,16 +85,8 @@ export function addAuditSearchCommands(audit: Command): void {
     });
 }
 
-function wholeNumber(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1 || count > 100_000) {
-    throw new CliError('--limit takes a whole number from 1 to 100000.', exitCodes.usage);
-  }
-  return count;
-}
-
 function criteria(options: SearchOptions): (record: StoredRecord) => boolean {
-  const { kind, session, caller, group, rule, model, entity, action, code } = options;
+  const { kind, session, caller, group, rule, model, entity, action, code, ended, policy, approver, tenant } = options;
   const since = options.since === undefined ? null : timeNs(options.since);
   const until = options.until === undefined ? null : timeNs(options.until);
   return ({ facts, ...record }) => {
@@ -100,10 +103,18 @@ function criteria(options: SearchOptions): (record: StoredRecord) => boolean {
       (entity === undefined || entities.includes(entity)) &&
       (action === undefined || decision['action'] === action) &&
       (code === undefined || facts['code'] === code) &&
+      (ended === undefined || facts['ended'] === ended) &&
+      (policy === undefined || text(object(facts['policy'])['revision'] ?? facts['revision']).startsWith(policy)) &&
+      (approver === undefined || approvers(facts).includes(approver)) &&
+      (tenant === undefined || (who['tenant'] ?? facts['tenant']) === tenant) &&
       (since === null || record.wallNs >= since) &&
       (until === null || record.wallNs < until)
     );
   };
+}
+
+function approvers(facts: JsonObject): readonly string[] {
+  return [...decisionsOf(facts), ...decisionsOf(object(facts['approval']))].map(({ by }) => by);
 }
 
 interface SessionRow {
@@ -113,13 +124,16 @@ interface SessionRow {
   exchanges: number;
   refused: number;
   masked: number;
-  approvals: number;
+  readonly approvals: Set<string>;
   caller: string;
   readonly models: Set<string>;
 }
 
 /** Sessions in memory at once; the ones that were quiet longest are forgotten first. */
 const sessionsMax = 100_000;
+
+/** Approvals of one session that are told apart. */
+const approvalsMax = 1_000;
 
 async function listSessions(logs: readonly string[], limit: number, isJson: boolean): Promise<void> {
   const rows = new Map<string, SessionRow>();
@@ -135,8 +149,8 @@ async function listSessions(logs: readonly string[], limit: number, isJson: bool
   const last = [...rows.values()].slice(-limit);
   if (isJson) {
     for (const row of last) {
-      const { first, last: end, models, ...rest } = row;
-      printJson({ ...rest, first: iso(first), last: iso(end), models: [...models] });
+      const { first, last: end, models, approvals, ...rest } = row;
+      printJson({ ...rest, approvals: approvals.size, first: iso(first), last: iso(end), models: [...models] });
     }
     return;
   }
@@ -145,7 +159,7 @@ async function listSessions(logs: readonly string[], limit: number, isJson: bool
     row.session,
     iso(row.first),
     iso(row.last),
-    ...[row.exchanges, row.refused, row.masked, row.approvals].map(String),
+    ...[row.exchanges, row.refused, row.masked, row.approvals.size].map(String),
     row.caller || '-',
     [...row.models].join(', ') || '-',
   ]);
@@ -161,7 +175,7 @@ function emptyRow(record: StoredRecord): SessionRow {
     exchanges: 0,
     refused: 0,
     masked: 0,
-    approvals: 0,
+    approvals: new Set(),
     caller: '',
     models: new Set(),
   };
@@ -171,7 +185,8 @@ function count(row: SessionRow, { kind, facts, wallNs }: StoredRecord): void {
   row.last = wallNs;
   if (kind === 'intent' || (kind === 'outcome' && facts['final'] === true)) row.exchanges += 1;
   if (facts['ended'] === 'refused') row.refused += 1;
-  if (kind === 'approval') row.approvals += 1;
+  const approval = text(kind === 'approval' ? facts['approval'] : object(facts['approval'])['id']);
+  if (approval !== '' && row.approvals.size < approvalsMax) row.approvals.add(approval);
   row.masked += maskedCount(facts);
   const pseudonym = object(facts['caller'])['pseudonym'];
   if (typeof pseudonym === 'string') row.caller = pseudonym;

@@ -2,12 +2,13 @@ import type { Command } from 'commander';
 import { nodeFs } from '../audit/fs-port.ts';
 import { shardAt } from '../audit/shards.ts';
 import { readPosition } from '../audit/sinks/cursor.ts';
-import { deadLetterPath } from '../audit/sinks/dead-letters.ts';
+import { type DeadLetter, deadLetterPath, readDeadLetters } from '../audit/sinks/dead-letters.ts';
 import { readLater, readPublished } from '../audit/sinks/log-tail.ts';
-import type { Config } from '../config/config.ts';
+import type { SinkSpec } from '../audit/sinks/sink-spec.ts';
+import type { AuditConfig, Config } from '../config/config.ts';
 import { formatProblems } from '../config/problem.ts';
 import { createPooledRandom } from '../lib/ids.ts';
-import { CliError, exitCodes, printJson, printLine, table } from './output.ts';
+import { CliError, exitCodes, printable, printJson, printLine, table } from './output.ts';
 import { sinkSpecs, thisProduct } from './sinks.ts';
 
 /** `countersign audit sink …`: where the sinks of a configuration stand, and sending again. */
@@ -60,25 +61,97 @@ export function addAuditSinkCommands(audit: Command, version: () => string): voi
     });
 
   sink
+    .command('dead')
+    .description('what receivers would not take, the last ones, and what they said; mend it, then `sink replay --dead`')
+    .requiredOption('-c, --config <file>', 'configuration file (YAML)')
+    .option('--sink <name>', 'of this sink alone')
+    .option('-n, --limit <n>', 'at most so many of each sink', '50')
+    .option('--json', 'one JSON document a line, with what was to be sent')
+    .action(async (options: { config: string; sink?: string; limit: string; json?: boolean }) => {
+      const { audit: config } = await configFrom(options.config);
+      const limit = wholeNumber(options.limit);
+      const names = options.sink === undefined ? sinkSpecs(config) : [sinkNamed(config, options.sink)];
+      const rows: string[][] = [];
+      for (const { name } of names) {
+        const { last, count } = await lastLetters(config.sinkDirectory, name, limit);
+        if (count > limit) process.stderr.write(`countersign: ${name}: the last ${limit} of ${count}; see --limit\n`);
+        for (const { document, ...letter } of last) {
+          if (options.json) printJson({ sink: name, ...letter, document });
+          else rows.push([name, letter.at, String(letter.sequence), letter.kind, letter.id, letter.reason]);
+        }
+      }
+      if (options.json) return;
+      const header = ['SINK', 'AT', 'RECORD', 'KIND', 'ID', 'REASON'];
+      printLine(rows.length === 0 ? 'There are no dead letters.' : printable(table(header, rows)));
+    });
+
+  sink
     .command('replay')
     .description('send records of a time range again, under the ids that they had; the cursor stays where it is')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
     .requiredOption('--sink <name>', 'which sink')
     .option('--from <time>', 'first time, such as 2026-11-21T10:00:00Z; without it from the beginning')
     .option('--to <time>', 'time before which it ends; without it up to now')
-    .action(async (options: { config: string; sink: string; from?: string; to?: string }) => {
+    .option('--dead', 'only its dead letters, made anew from the record; their list stays until you remove it')
+    .action(async (options: { config: string; sink: string; from?: string; to?: string; dead?: boolean }) => {
       const { audit: config } = await configFrom(options.config);
-      const spec = sinkSpecs(config).find(({ name }) => name === options.sink);
-      if (spec === undefined) throw new CliError(`There is no sink "${options.sink}".`, exitCodes.usage);
+      const spec = sinkNamed(config, options.sink);
       const from = options.from === undefined ? 0n : timeNs(options.from);
       const to = options.to === undefined ? BigInt(Date.now()) * 1_000_000n : timeNs(options.to);
       const { replayTo } = await import('./sink-replay.ts');
       const { openAuditKeys } = await import('./audit-keys.ts');
       const keys = spec.promptBytesMax === 0 ? null : await openAuditKeys(config, process.env, createPooledRandom());
-      const counts = await replayTo(spec, { config, product: thisProduct(version()), from, to, keys });
+      const only = options.dead === true ? await deadIds(config.sinkDirectory, spec.name) : null;
+      if (only?.size === 0) {
+        printLine(`${spec.name} has no dead letters.`);
+        return;
+      }
+      const counts = await replayTo(spec, { config, product: thisProduct(version()), from, to, only, keys });
       printLine(`${counts.delivered} events delivered, ${counts.dead} refused for good`);
       if (counts.dead > 0) process.exitCode = exitCodes.no;
     });
+}
+
+/** Throws a usage error that says which there are. */
+function sinkNamed(config: AuditConfig, name: string): SinkSpec {
+  const specs = sinkSpecs(config);
+  const spec = specs.find((each) => each.name === name);
+  if (spec !== undefined) return spec;
+  const others = specs.map((each) => each.name).join(', ');
+  throw new CliError(
+    `There is no sink "${printable(name)}"; audit.sinks has ${others === '' ? 'none' : others}.`,
+    exitCodes.usage,
+  );
+}
+
+async function lastLetters(
+  directory: string,
+  sink: string,
+  limit: number,
+): Promise<{ readonly last: readonly DeadLetter[]; readonly count: number }> {
+  const last: DeadLetter[] = [];
+  let count = 0;
+  for await (const letter of readDeadLetters(directory, sink)) {
+    count += 1;
+    last.push(letter);
+    if (last.length > limit) last.shift();
+  }
+  return { last, count };
+}
+
+async function deadIds(directory: string, sink: string): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  for await (const { id } of readDeadLetters(directory, sink)) ids.add(id);
+  return ids;
+}
+
+/** What `--limit` may be. Throws a usage error on anything else. */
+export function wholeNumber(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 100_000) {
+    throw new CliError('--limit takes a whole number from 1 to 100000.', exitCodes.usage);
+  }
+  return count;
 }
 
 /** Nanoseconds since the epoch of a time as people write it. */

@@ -22,6 +22,8 @@ export interface ReplayRange {
   /** Nanoseconds since the epoch, the end excluded. */
   readonly from: bigint;
   readonly to: bigint;
+  /** Ids of the only events to send; null: all. */
+  readonly only: ReadonlySet<string> | null;
   /** For a sink that is given the prompts that were sent; null: it is not. */
   readonly keys: Pick<AuditKeys, 'unwrap'> | null;
 }
@@ -84,8 +86,9 @@ export async function replayTo(spec: SinkSpec, range: ReplayRange): Promise<{ de
       const isMeant = record.wallNs >= range.from && record.wallNs < range.to;
       const events = renderer.record(record, isMeant ? await readPrompt?.(record) : null);
       if (!isMeant) continue;
-      batch.push(...events);
-      bytes += events.reduce((sum, { json }) => sum + json.length, 0);
+      const meant = range.only === null ? events : events.filter(({ id }) => range.only?.has(id));
+      batch.push(...meant);
+      bytes += meant.reduce((sum, { json }) => sum + json.length, 0);
       if (batch.length < spec.batch.records && bytes < spec.batch.bytes) continue;
       await send(batch);
       batch = [];

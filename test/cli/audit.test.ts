@@ -119,6 +119,31 @@ describe('the record of a running service', () => {
     expect(ids(before)).toEqual(expect.arrayContaining(ids(0, before).filter((id) => !id.startsWith('checkpoint'))));
   });
 
+  test('shows what a receiver would not take, and sends that alone again', async () => {
+    expect((await withConfig(['sink', 'dead'])).stdout).toBe('There are no dead letters.\n');
+    const [{ metadata }] = JSON.parse(receiver.requests[0]?.body ?? '[]');
+    const letter = { at: '2026-11-21T10:00:00.000Z', reason: 'HTTP 413', id: metadata.uid, sequence: 0, kind: 'open' };
+    // The second line is what a crash leaves of one.
+    writeFileSync(inFolder('sinks/hook.dead.jsonl'), `${JSON.stringify({ ...letter, document: null })}\n{"at":"20`);
+    const listed = await withConfig(['sink', 'dead', '--sink', 'hook']);
+    expect(listed.stdout).toMatch(
+      /^SINK +AT +RECORD +KIND +ID +REASON\nhook +2026-11-21T10:00:00.000Z +0 +open +\S+ +HTTP 413\n$/,
+    );
+    expect(jsonLines((await withConfig(['sink', 'dead', '--json'])).stdout)).toEqual([
+      { sink: 'hook', ...letter, document: null },
+    ]);
+    const before = receiver.requests.length;
+    const again = await withConfig(['sink', 'replay', '--sink', 'hook', '--dead']);
+    expect([again.code, again.stdout]).toEqual([0, '1 events delivered, 0 refused for good\n']);
+    const resent = receiver.requests.slice(before).flatMap(({ body }) => JSON.parse(body));
+    expect(resent.map((event) => event.metadata.uid)).toContain(metadata.uid);
+    const none = await withConfig(['sink', 'dead', '--sink', 'nosuch']);
+    expect([none.code, none.stderr]).toEqual([
+      2,
+      'countersign: There is no sink "nosuch"; audit.sinks has hook, lines.\n',
+    ]);
+  });
+
   test('is found, and a session followed', async () => {
     const found = await cli(['audit', 'search', folder, '--entity', 'CREDIT_CARD', '--kind', 'intent', '--json']);
     expect(jsonLines(found.stdout).map((row) => Reflect.get(row, 'exchange'))).toEqual([exchange]);
@@ -231,6 +256,20 @@ describe('the record of a running service', () => {
       0,
       ['request', 'response'].map((phase) => expect.objectContaining({ exchange, phase, same: true, differs: [] })),
     ]);
+    const all = await withConfig([
+      'replay',
+      '--folder',
+      copy,
+      '--reason',
+      'ticket 7',
+      '--since',
+      '2026-01-01T00:00:00Z',
+    ]);
+    expect([all.code, all.stdout]).toEqual([0, '4 decided again: 4 the same, 0 different; 0 could not be\n']);
+    // No difference, but nothing to compare: a script must tell the two apart.
+    expect((await withConfig(['replay', 'nosuch', '--folder', copy, '--reason', 'ticket 7'])).code).toBe(3);
+    const held = await withConfig(['replay', exchange, '--reason', 'ticket 7']);
+    expect([held.code, held.stderr]).toEqual([3, expect.stringMatching(/held by another writer.*--folder/)]);
     const access = await cli(['audit', 'search', copy, '--kind', 'access', '--json']);
     expect(access.stdout).toContain('ticket 7');
 
