@@ -143,6 +143,8 @@ function scanSegment(fs: FsPort, path: string, state: Scan, isLast: boolean): nu
   let batchAt = 0;
   let isEmpty = true;
   for (let frame = readFrame(bytes, 0); frame !== null; frame = readFrame(bytes, at)) {
+    // A block that the file system has used before may hold an intact frame of long ago: no write of ours counts backwards.
+    if (isLast && frame.sequence < state.expected) break;
     if (frame.sequence !== state.expected) {
       throw damaged(`${path} at ${at}: record ${frame.sequence} stands where ${state.expected} should`);
     }
@@ -158,7 +160,8 @@ function scanSegment(fs: FsPort, path: string, state: Scan, isLast: boolean): nu
     at = frame.end;
   }
   if (at < bytes.length) {
-    if (!isLast || hasLaterBatch(bytes, at)) throw damaged(`${path} at ${at}: damaged, and later records follow`);
+    if (!isLast || hasLaterBatch(bytes, at, state.expected))
+      throw damaged(`${path} at ${at}: damaged, and later records follow`);
     // Nothing was acknowledged behind the last write's beginning, so what is torn was promised to nobody.
     if (!isEmpty) fs.truncate(path, at);
   }
@@ -209,13 +212,14 @@ function takeRecord(frame: Frame, path: string, state: Scan): void {
   state.expected = frame.sequence + 1;
 }
 
-/** Whether an intact frame that begins a write stands anywhere after `from`: then what is bad before it was synced. */
-function hasLaterBatch(bytes: Buffer, from: number): boolean {
+/** Whether an intact frame that begins a write behind record `expected` stands anywhere after `from`: then what is bad before it was synced. */
+function hasLaterBatch(bytes: Buffer, from: number, expected: number): boolean {
   const magic = Buffer.alloc(4);
   magic.writeUInt32LE(frameMagic);
   for (let at = bytes.indexOf(magic, from + 1); at >= 0; at = bytes.indexOf(magic, at + 1)) {
     const frame = readFrame(bytes, at);
-    if (frame !== null && frame.flags & (frameFlags.batchStart | frameFlags.header)) return true;
+    if (frame === null || frame.sequence <= expected) continue;
+    if (frame.flags & (frameFlags.batchStart | frameFlags.header)) return true;
   }
   return false;
 }

@@ -31,10 +31,14 @@ export function frameAt(bytes: Buffer, at: number): ReadFrame | null {
   };
 }
 
-/** Whether another write begins behind `from`: then what is bad there had been synced before it. */
-export function hasWriteAfter(bytes: Buffer, from: number): boolean {
+/**
+ * Whether a write of records behind `next` begins after `from`: then what is bad there had been synced before it. Records before that are
+ * what a block of the disk held earlier.
+ */
+export function hasWriteAfter(bytes: Buffer, from: number, next: number): boolean {
   for (let at = bytes.indexOf('CSR1', from + 1); at >= 0; at = bytes.indexOf('CSR1', at + 1)) {
-    if (frameAt(bytes, at)?.isWriteStart) return true;
+    const frame = frameAt(bytes, at);
+    if (frame?.isWriteStart && frame.sequence > next) return true;
   }
   return false;
 }

@@ -76,7 +76,7 @@ export async function checkRecords(check: RecordsToCheck): Promise<WalkedRecords
     const end = await checkSegment({ place, bytes, origin, covered, bundle, seen, problems, state });
     if (end === bytes.length) continue;
     // Bytes behind the last record are a write that was under way; anywhere else they are damage.
-    if (i === names.length - 1 && state.next >= covered && !hasWriteAfter(bytes, end))
+    if (i === names.length - 1 && state.next >= covered && !hasWriteAfter(bytes, end, state.next))
       unfinishedBytes = bytes.length - end;
     else problems.add('frames', `${place} at ${end}`, 'no intact frame stands here');
   }

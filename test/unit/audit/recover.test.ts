@@ -102,6 +102,22 @@ describe('recovery', () => {
     expect(recovered()).toMatchObject({ nextSequence: 7, cutBytes: end - start });
   });
 
+  test('cuts a tail in a block that held an earlier record: it is intact, and not later', () => {
+    const path = join(work, 'segments', tail);
+    const whole = readFileSync(path);
+    const [first = 0, second = 0] = offsets;
+    const [start = 0] = offsets.slice(-2);
+    const stale = whole.subarray(first, second);
+    writeFileSync(path, Buffer.concat([whole.subarray(0, start + 40), stale, whole.subarray(0, first)]));
+    expect(recovered()).toMatchObject({ nextSequence: 7, cutBytes: 40 + stale.length + first });
+    // Also where it begins exactly behind the last whole record.
+    writeFileSync(path, Buffer.concat([whole.subarray(0, start), stale]));
+    expect(recovered()).toMatchObject({ nextSequence: 7, cutBytes: stale.length });
+    // But not when later records follow: then it was written over what had been synced.
+    writeFileSync(path, Buffer.concat([whole.subarray(0, second), stale, whole.subarray(start)]));
+    expect(() => recovered()).toThrow('the audit log is damaged');
+  });
+
   test('a write of several records, torn in its first: the records behind it were never acknowledged either', () => {
     // Records 5 and 6 went to disk in one write; the file ends behind them.
     const [first = 0, , end = 0] = offsets.slice(2, 5);
