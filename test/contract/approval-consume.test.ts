@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Approval } from '../../src/approval/approval.ts';
-import { openLevelTable } from '../../src/approval/level-store.ts';
 import { createRecordedStore } from '../../src/approval/recorded-store.ts';
 import { createRedisClient } from '../../src/approval/redis-client.ts';
 import { openRedisTable } from '../../src/approval/redis-store.ts';
@@ -10,42 +9,24 @@ import type { ApprovalStore, OnTransition } from '../../src/approval/store.ts';
 import type { ApprovalTable } from '../../src/approval/table.ts';
 import { Fault } from '../../src/lib/fault.ts';
 import { type LogFields, silentLog } from '../../src/telemetry/telemetry.ts';
-import { actor, type HandClock, handClock, held, scratch, startMs, terms } from '../support/approvals.ts';
+import { redisOfFile, tablesIn } from '../support/approval-tables.ts';
+import { actor, type HandClock, handClock, held, startMs, terms } from '../support/approvals.ts';
 import { eventually } from '../support/eventually.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 
-let redis: RedisServer;
-let made = 0;
+const redis = redisOfFile();
 const cleanups: (() => unknown)[] = [];
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.close());
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-const implementations = [
-  {
-    name: 'level',
-    open: async (): Promise<ApprovalTable> => {
-      const { directory, remove } = scratch('consume');
-      const table = await openLevelTable(directory);
-      cleanups.push(remove, () => table.close());
-      return table;
-    },
+const implementations = tablesIn(redis, 'consume').map(({ name, open }) => ({
+  name,
+  open: async (): Promise<ApprovalTable> => {
+    const { table, close } = await open();
+    cleanups.push(close);
+    return table;
   },
-  {
-    name: 'redis',
-    open: async (): Promise<ApprovalTable> => {
-      made += 1;
-      const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
-      const table = await openRedisTable(client, `consume-${made}:{approval}:`);
-      cleanups.push(() => table.close());
-      return table;
-    },
-  },
-];
+}));
 
 const ada = { by: actor('ada'), reason: null };
 
@@ -247,12 +228,11 @@ test.each(implementations)(
 );
 
 test('whoever has seen the grant needs one call of Redis that runs one command, and has its record before the second', async () => {
-  const url = redis.url;
+  const url = redis.url();
   const admin = new Redis(url);
   cleanups.push(() => admin.disconnect());
-  made += 1;
   const client = await createRedisClient({ target: { kind: 'single', url } }, silentLog);
-  const table = await openRedisTable(client, `consume-${made}:{approval}:`);
+  const table = await openRedisTable(client, 'consume-seen:{approval}:');
   cleanups.push(() => table.close());
   let atRecord: ReadonlyMap<string, number> | null = null;
   const { store } = await stand(table, handClock(), async ({ usesLeft }) => {

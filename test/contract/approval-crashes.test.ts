@@ -1,14 +1,10 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Approval } from '../../src/approval/approval.ts';
-import { openLevelTable } from '../../src/approval/level-store.ts';
 import { createRecordedStore } from '../../src/approval/recorded-store.ts';
-import { createRedisClient } from '../../src/approval/redis-client.ts';
-import { openRedisTable } from '../../src/approval/redis-store.ts';
 import type { ApprovalStore, OnTransition } from '../../src/approval/store.ts';
 import type { ApprovalTable } from '../../src/approval/table.ts';
 import { Fault } from '../../src/lib/fault.ts';
-import { silentLog } from '../../src/telemetry/telemetry.ts';
 import {
   attempt,
   checkHistory,
@@ -20,38 +16,12 @@ import {
   storeOf,
   termsOf,
 } from '../support/approval-operations.ts';
-import { handClock, scratch } from '../support/approvals.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import { redisOfFile, tablesIn } from '../support/approval-tables.ts';
+import { handClock } from '../support/approvals.ts';
 
-let redis: RedisServer;
-let made = 0;
-beforeAll(async () => {
-  redis = await startRedis(['--appendfsync', 'no']);
-});
-afterAll(() => redis.close());
+const redis = redisOfFile(['--appendfsync', 'no']);
 
-const implementations: readonly {
-  readonly name: string;
-  readonly open: () => Promise<{ readonly table: ApprovalTable; close(): Promise<void> }>;
-}[] = [
-  {
-    name: 'level',
-    open: async () => {
-      const { directory, remove } = scratch('crashes');
-      const table = await openLevelTable(directory);
-      return { table, close: () => table.close().finally(remove) };
-    },
-  },
-  {
-    name: 'redis',
-    open: async () => {
-      made += 1;
-      const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
-      const table = await openRedisTable(client, `crashes-${made}:{approval}:`);
-      return { table, close: () => table.close() };
-    },
-  },
-];
+const implementations = tablesIn(redis, 'crashes');
 
 /** Some of what happens at once, and who dies of it: after so many of its steps, before or after the next one has taken effect. */
 const someRound = fc.record({

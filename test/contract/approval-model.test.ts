@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Approval } from '../../src/approval/approval.ts';
 import { createLevelStore } from '../../src/approval/level-store.ts';
 import { createRedisStore } from '../../src/approval/redis-store.ts';
@@ -24,15 +24,11 @@ import {
   type TermsGiven,
   termsOf,
 } from '../support/approval-operations.ts';
+import { redisOfFile } from '../support/approval-tables.ts';
 import { type HandClock, handClock, scratch } from '../support/approvals.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 
-let redis: RedisServer;
+const redis = redisOfFile(['--appendfsync', 'no']);
 let made = 0;
-beforeAll(async () => {
-  redis = await startRedis(['--appendfsync', 'no']);
-});
-afterAll(() => redis.close());
 
 /** Stores over the same data, in as many instances as the implementation allows. */
 type Build = (clock: HandClock, onTransition: OnTransition) => Promise<Built>;
@@ -63,7 +59,7 @@ const implementations: readonly { readonly name: string; readonly build: Build }
     name: 'redis',
     build: async (clock, onTransition) => {
       made += 1;
-      const target = { kind: 'single', url: redis.url } as const;
+      const target = { kind: 'single', url: redis.url() } as const;
       const options = { target, prefix: `model-${made}:{approval}:` };
       const open = () => createRedisStore(options, { clock, onTransition, log: silentLog });
       const stores = await Promise.all([open(), open(), open()]);
@@ -253,7 +249,7 @@ describe.each(implementations)('approvals match the model: $name', ({ build }) =
 
 /** Whatever was done: no key without an end, none outside of the slot, none that another run or another program could have. */
 async function checkKeys(prefix: string): Promise<void> {
-  const admin = new Redis(redis.url);
+  const admin = new Redis(redis.url());
   try {
     const keys = await admin.keys('*');
     const wrong: string[] = [];

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Approval } from '../../src/approval/approval.ts';
 import { openLevelTable } from '../../src/approval/level-store.ts';
 import { createRedisClient } from '../../src/approval/redis-client.ts';
@@ -6,38 +6,21 @@ import { createRedisStore, openRedisTable } from '../../src/approval/redis-store
 import { approve, consume, create, expire, revoke, type Step } from '../../src/approval/state-machine.ts';
 import type { ApprovalTable, Keeping } from '../../src/approval/table.ts';
 import { silentLog } from '../../src/telemetry/telemetry.ts';
+import { type OpenTable, redisOfFile, tablesIn } from '../support/approval-tables.ts';
 import { actor, held, scratch, startMs, terms } from '../support/approvals.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
 
-let redis: RedisServer;
-let made = 0;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.close());
+const redis = redisOfFile();
 
-interface Open {
-  readonly table: ApprovalTable;
-  remove(): void;
+const implementations = tablesIn(redis, 'table');
+
+/** A test on a table of its own. */
+function onFresh(open: () => Promise<OpenTable>) {
+  return (name: string, body: (table: ApprovalTable) => Promise<void>) =>
+    test(name, async () => {
+      const { table, close } = await open();
+      await body(table).finally(close);
+    });
 }
-
-const implementations: readonly { readonly name: string; open(): Promise<Open> }[] = [
-  {
-    name: 'level',
-    open: async () => {
-      const { directory, remove } = scratch('table');
-      return { table: await openLevelTable(directory), remove };
-    },
-  },
-  {
-    name: 'redis',
-    open: async () => {
-      made += 1;
-      const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
-      return { table: await openRedisTable(client, `table-${made}:{approval}:`), remove: () => {} };
-    },
-  },
-];
 
 const ada = { by: actor('ada'), reason: null, atMs: startMs };
 const pending = create('a', 'digest', held(), terms({ grant: { uses: 2, ttlS: 300 } }), startMs);
@@ -48,16 +31,7 @@ const keeping: Keeping = { nextAtMs: pending.pendingUntilMs, purgeAtMs };
 const grantKeeping: Keeping = { nextAtMs: grantEndMs, purgeAtMs };
 
 describe.each(implementations)('approval table: $name', ({ open }) => {
-  const it = (name: string, body: (table: ApprovalTable) => Promise<void>) =>
-    test(name, async () => {
-      const { table, remove } = await open();
-      try {
-        await body(table);
-      } finally {
-        await table.close();
-        remove();
-      }
-    });
+  const it = onFresh(open);
 
   it('inserts only over the latest it was told of', async (table) => {
     expect(await table.insert(pending, 'somebody', keeping, startMs)).toBe(false);
@@ -227,16 +201,7 @@ describe.each(implementations)('approval table: $name', ({ open }) => {
 });
 
 describe.each(implementations)('what happened, in order: $name', ({ open }) => {
-  const it = (name: string, body: (table: ApprovalTable) => Promise<void>) =>
-    test(name, async () => {
-      const { table, remove } = await open();
-      try {
-        await body(table);
-      } finally {
-        await table.close();
-        remove();
-      }
-    });
+  const it = onFresh(open);
 
   it('knows each approval once, at the place of its last change', async (table) => {
     expect(await table.lastChange()).toBe(0);
@@ -327,7 +292,7 @@ test('the embedded table forgets claims', async () => {
 });
 
 test('a use of what Redis has lost leaves nothing behind, and an approval without a grant as it was', async () => {
-  const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
+  const client = await createRedisClient({ target: { kind: 'single', url: redis.url() } }, silentLog);
   const prefix = 'lost:{approval}:';
   const table = await openRedisTable(client, prefix);
   expect(await table.consume(approved, grantKeeping, startMs)).toBeNull();
@@ -339,7 +304,7 @@ test('a use of what Redis has lost leaves nothing behind, and an approval withou
 });
 
 test('grants whose uses are all on record are not looked at any more', async () => {
-  const client = await createRedisClient({ target: { kind: 'single', url: redis.url } }, silentLog);
+  const client = await createRedisClient({ target: { kind: 'single', url: redis.url() } }, silentLog);
   const prefix = 'done:{approval}:';
   const table = await openRedisTable(client, prefix);
   const looked = () => client.ask((connection) => connection.zrange(`${prefix}grants`, '0', '-1'));
@@ -363,7 +328,7 @@ test('grants whose uses are all on record are not looked at any more', async () 
 });
 
 test('every key of the Redis table has a time to live', async () => {
-  const target = { kind: 'single', url: redis.url } as const;
+  const target = { kind: 'single', url: redis.url() } as const;
   const client = await createRedisClient({ target }, silentLog);
   const clock = { nowMs: () => startMs, nowNs: () => 0n, monoNs: () => 0n };
   const prefix = 'ttl:{approval}:';
