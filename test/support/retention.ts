@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type FileLog, openFileLog } from '../../src/audit/file-log.ts';
 import { nodeFs } from '../../src/audit/fs-port.ts';
 import { openLevelIndex } from '../../src/audit/level-index.ts';
+import { findRecords, openBodies } from '../../src/audit/read.ts';
 import type { RecordIndex } from '../../src/audit/record-index.ts';
 import { createRetention, type Retention } from '../../src/audit/retention.ts';
 import type { Order } from '../../src/audit/retention-facts.ts';
@@ -111,6 +112,16 @@ export async function openRetentionStack(options: RetentionStackOptions): Promis
 /** Until the published checkpoint covers everything: the index follows it. */
 export async function covered(log: FileLog): Promise<void> {
   while (log.health().checkpointed < log.health().records) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Whether what was asked in an exchange can be read. */
+export async function canOpen(directory: string, exchange: string): Promise<boolean> {
+  const [intent] = await findRecords(directory, exchange);
+  if (intent === undefined) return false;
+  return openBodies(directory, intent, testKeys()).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Names of what can be destroyed. */

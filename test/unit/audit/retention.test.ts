@@ -3,13 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nodeFs } from '../../../src/audit/fs-port.ts';
-import { findRecords, openBodies, readRecords } from '../../../src/audit/read.ts';
+import { findRecords, readRecords } from '../../../src/audit/read.ts';
 import { agedSegments } from '../../../src/audit/retention-plan.ts';
 import { createSteadyClock } from '../../../src/audit/steady-clock.ts';
 import { verifyLog } from '../../../src/audit/verify.ts';
-import { testKeys } from '../../support/audit.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
-import { covered, dayMs, officer, openRetentionStack, type RetentionStack, remains } from '../../support/retention.ts';
+import {
+  canOpen,
+  covered,
+  dayMs,
+  officer,
+  openRetentionStack,
+  type RetentionStack,
+  remains,
+} from '../../support/retention.ts';
 
 let directory = '';
 let clock: ManualClock;
@@ -30,13 +37,8 @@ async function stack(options: Partial<Parameters<typeof openRetentionStack>[0]> 
   return open;
 }
 
-async function opens(exchange: string): Promise<boolean> {
-  const [intent] = await findRecords(directory, exchange);
-  if (intent === undefined) return false;
-  return openBodies(directory, intent, testKeys()).then(
-    () => true,
-    () => false,
-  );
+function opens(exchange: string): Promise<boolean> {
+  return canOpen(directory, exchange);
 }
 
 async function problems(): Promise<readonly unknown[]> {
