@@ -10,17 +10,16 @@ import { createJoinedIndex, type IndexedLog } from '../audit/joined-index.ts';
 import type { AuditKeys } from '../audit/keys.ts';
 import { layout } from '../audit/layout.ts';
 import { byHome, logsIn } from '../audit/logs.ts';
-import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
+import { openBodies, readRecordAt } from '../audit/read.ts';
 import type { RecordIndex } from '../audit/record-index.ts';
 import { createRetention } from '../audit/retention.ts';
 import { placeOf, shardAt, shardNumber, shardsIn } from '../audit/shards.ts';
 import { readPosition } from '../audit/sinks/cursor.ts';
-import { readPublished } from '../audit/sinks/log-tail.ts';
 import { createSteadyClock } from '../audit/steady-clock.ts';
 import type { SubjectKeys } from '../audit/subject-keys.ts';
-import { proveRecord } from '../audit/tlog-proof.ts';
 import type { VerifyReport } from '../audit/verify.ts';
 import { verifyInThread } from '../audit/verify-worker.ts';
+import { proveByWitnesses } from '../audit/witnessed-proof.ts';
 import type { Config } from '../config/config.ts';
 import { type PlaceholderDeps, placeholderValue } from '../exchange/placeholder-value.ts';
 import type { Pseudonyms } from '../exchange/session.ts';
@@ -94,7 +93,7 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
       gate: deps.gate,
       observe: deps.observe,
       read: ({ row, folder }) => readRecordAt(shardAt(folder, row.shard ?? '').folder, row.segment, row.offset),
-      prove,
+      prove: proveByWitnesses,
       verifierKeyOf: ({ folder }) => readFileSync(layout.verifierKey(folder), 'utf8').trim(),
       verify: () => verifyAll(directory, config.audit.readFrom),
       open: (record) => openBodies(record.folder, record, deps.keys),
@@ -111,12 +110,6 @@ export async function openAuditApi(config: Config, deps: AuditApiDeps): Promise<
       await index.close();
     },
   };
-}
-
-async function prove(record: StoredRecord): Promise<string | null> {
-  const { folder } = record;
-  const published = await readPublished(folder);
-  return published === null ? null : proveRecord(folder, record, published.note, published.size);
 }
 
 /** Indices over the logs of other writers. They are made when somebody first asks, beside this process's own index. */

@@ -5,10 +5,9 @@ import type { Command } from 'commander';
 import { findInLogs } from '../audit/logs.ts';
 import { readRecords, type StoredRecord } from '../audit/read.ts';
 import { readPublished } from '../audit/sinks/log-tail.ts';
-import { proveRecord } from '../audit/tlog-proof.ts';
-import { parseNoteKey, parseSignedCheckpoint } from '../audit/verify-note.ts';
+import { parseNoteKey } from '../audit/verify-note.ts';
 import { parseTrustPolicy, type TrustPolicy } from '../audit/verify-trust.ts';
-import { witnessedPath } from '../audit/witness/witnessing.ts';
+import { proveByEarliest } from '../audit/witnessed-proof.ts';
 import { folderHelp, logName, logsOf } from './audit-records.ts';
 import { CliError, exitCodes, printLine } from './output.ts';
 
@@ -67,44 +66,10 @@ function fileName(record: StoredRecord): string {
   return String(record.sequence).padStart(12, '0');
 }
 
-/**
- * With the witnesses' earliest word that covers it, so that it says as nearly as can be when the record was there; without any word of
- * theirs with the log's own.
- */
 async function proofOf(record: StoredRecord): Promise<string> {
-  const { folder } = record;
-  const published = await readPublished(folder);
-  const witnessed = readOptional(witnessedPath(folder));
-  const earliest = witnessed === null ? null : await wordAfter(record, signatures(witnessed));
-  for (const note of [earliest, witnessed, published?.note]) {
-    if (note === undefined || note === null || published === null) continue;
-    const proof = await proveRecord(folder, record, note, published.size);
-    if (proof !== null) return proof;
-  }
+  const proof = await proveByEarliest(record);
+  if (proof !== null) return proof;
   throw new CliError(`Record ${record.id} is not under a signed checkpoint yet. Try again in a second.`);
-}
-
-/** The checkpoint of the first beacon behind a record that covers it, if as many have cosigned it as the last one. */
-async function wordAfter(record: StoredRecord, signaturesMin: number): Promise<string | null> {
-  let looked = 0;
-  for await (const { facts, kind } of readRecords(record.folder, { from: record.sequence + 1 })) {
-    const note = kind === 'beacon' ? facts['checkpoint'] : undefined;
-    const head = typeof note === 'string' ? parseSignedCheckpoint(note) : '';
-    if (typeof note === 'string' && typeof head !== 'string' && head.size > record.sequence) {
-      if (head.signatures.length >= signaturesMin) return note;
-    }
-    looked += 1;
-    if (looked > lookedMax) return null;
-  }
-  return null;
-}
-
-/** A beacon comes every minute; where a minute has more records than that, the witnesses' last word will do. */
-const lookedMax = 1_000_000;
-
-function signatures(note: string): number {
-  const head = parseSignedCheckpoint(note);
-  return typeof head === 'string' ? 0 : head.signatures.length;
 }
 
 /** The last beacon with the witnesses' word in front of each record: it proves that the record was written later. */
@@ -165,14 +130,5 @@ export function readText(file: string): string {
     return readFileSync(file, 'utf8');
   } catch {
     throw new CliError(`${file} cannot be read.`, exitCodes.usage);
-  }
-}
-
-function readOptional(file: string): string | null {
-  try {
-    const text = readFileSync(file, 'utf8');
-    return typeof parseSignedCheckpoint(text) === 'string' ? null : text;
-  } catch {
-    return null;
   }
 }

@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../lib/fault.ts';
 import { type FsPort, nodeFs, replaceFile } from '../fs-port.ts';
 import { shardsIn } from '../shards.ts';
 import { pause, readPublished } from '../sinks/log-tail.ts';
+import { parseSignedCheckpoint } from '../verify-note.ts';
 import type { TrustedWitness } from '../verify-trust.ts';
 import { type Asked, createWitnessClient, type WitnessClient } from './witness-client.ts';
 
@@ -40,6 +42,12 @@ export interface WitnessingOptions {
 /** The last checkpoint with the cosignatures of witnesses. The log's own writer never touches it. */
 export function witnessedPath(directory: string): string {
   return join(directory, 'checkpoint.witnessed');
+}
+
+/** That checkpoint; null: there is none that can be read. */
+export async function readWitnessed(directory: string): Promise<string | null> {
+  const note = await readFile(witnessedPath(directory), 'utf8').catch(() => null);
+  return note === null || typeof parseSignedCheckpoint(note) === 'string' ? null : note;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,6 +11,7 @@ import { parseNoteKey } from '../../../src/audit/verify-note.ts';
 import { parseTrustPolicy, type TrustPolicy } from '../../../src/audit/verify-trust.ts';
 import { createWitness } from '../../../src/audit/witness/witness.ts';
 import { createWitnessKey } from '../../../src/audit/witness/witness-key.ts';
+import { proveByEarliest, proveByWitnesses } from '../../../src/audit/witnessed-proof.ts';
 import { bareEntry, intentEntry, openTestLog, outcomeEntry } from '../../support/audit.ts';
 import { inlineWriter } from '../../support/audit-fs.ts';
 
@@ -102,6 +103,23 @@ describe('evidence', () => {
     { name: 'nothing beside it', change: { manifest: null, sealed: null }, want: [] },
   ])('of which $name is given', async ({ change, want }) => {
     expect(summary([await evidenceOf(of('intent'), change)]).map(({ problems }) => problems)).toEqual([want]);
+  });
+
+  test('is proved by the earliest word of a witness that covers it, by the last one, or by the log alone', async () => {
+    const [intent, outcome] = [of('intent'), of('outcome')];
+    if (intent === undefined || outcome === undefined) throw new Error('not on record');
+    const existedBefore = async (proof: Promise<string | null>): Promise<number | null | undefined> => {
+      const [report] = checkEvidence([{ proof: (await proof) ?? '', manifest: null, sealed: null }], alone);
+      expect(report?.problems).toEqual([]);
+      return report?.existedBeforeS;
+    };
+    const alone = { ...trust, quorum: null };
+    expect(await existedBefore(proveByWitnesses(intent))).toBeNull();
+    writeFileSync(join(directory, 'checkpoint.witnessed'), last);
+    expect(await existedBefore(proveByWitnesses(intent))).toBe(times.second);
+    expect(await existedBefore(proveByEarliest(intent))).toBe(times.first);
+    expect(await existedBefore(proveByEarliest(outcome))).toBe(times.second);
+    rmSync(join(directory, 'checkpoint.witnessed'));
   });
 
   test('a beacon that is not proved says nothing about others', async () => {

@@ -143,7 +143,10 @@ export interface GetProofRequest {
 export interface GetProofResponse {
   /** The record's exact manifest, to which the leaf commits. */
   manifest: Buffer;
-  /** A C2SP tlog-proof: the manifest, its index, hashes, and the signed checkpoint that they lead to. */
+  /**
+   * A C2SP tlog-proof: the manifest, its index, hashes, and the signed checkpoint that they lead to; with the witnesses' cosignatures
+   * where they cover the record.
+   */
   proof: string;
   /** The verifier key of the log, for convenience: an auditor has it by another way. */
   verifierKey: string;
