@@ -2,8 +2,16 @@ import type { HeaderChanges, Reply, ResponseEnd, ResponsePhase } from '../exchan
 import { Fault } from '../lib/fault.ts';
 import { unreachable } from '../lib/invariant.ts';
 import { destroyed, replied, violation } from './ext-proc-closing.ts';
-import type { Answer, BodyChange, BodyMode, Effect, EnvoyMessage, ExtProcEvent } from './ext-proc-event.ts';
-import { contentLength, withoutContentLength } from './ext-proc-headers.ts';
+import type { Answer, BodyMode, Effect, EnvoyMessage, ExtProcEvent } from './ext-proc-event.ts';
+import {
+  bodyAnswer,
+  change,
+  headersAnswer,
+  lastAnswers,
+  lengthless,
+  streamed,
+  trailersAnswer,
+} from './ext-proc-response-answers.ts';
 import type { ExtProcState, Step } from './ext-proc-state.ts';
 
 /** The response direction. */
@@ -12,8 +20,7 @@ export interface ResponseSide {
   /**
    * `passing`: nothing was forwarded, so this is Envoy's own answer, and it passes untouched. `open`: the response phase reads it.
    * `finishing`: its end was handed over, and the last answer waits for the record. `failed`: it ended with an error event of ours,
-   * and whatever the upstream still says is dropped. `failed`: it ended with an error event of ours, and
-   * whatever the upstream still says is dropped.
+   * and whatever the upstream still says is dropped.
    */
   readonly stage: 'idle' | 'passing' | 'opening' | 'open' | 'finishing' | 'done' | 'failed';
   /** What the response phase asked for. */
@@ -37,6 +44,7 @@ export interface ResponseSide {
 const noChanges: HeaderChanges = { set: new Map(), remove: [] };
 const noBytes: Buffer = Buffer.alloc(0);
 
+/** Before its first message. */
 export function idleResponse(mode: BodyMode): ResponseSide {
   return {
     mode,
@@ -55,6 +63,7 @@ export function idleResponse(mode: BodyMode): ResponseSide {
   };
 }
 
+/** Headers come first and once; behind a body they are a violation. */
 export function responseHeaders(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'headers' }>): Step {
   if (state.response.stage !== 'idle') return violation(state);
   const response: ResponseSide = {
@@ -66,6 +75,7 @@ export function responseHeaders(state: ExtProcState, event: Extract<EnvoyMessage
   return begin({ ...state, response }, event);
 }
 
+/** A message of the body; also the first of the direction, where Envoy keeps the headers from us. */
 export function responseBody(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'body' }>): Step {
   const { response } = state;
   switch (response.stage) {
@@ -89,6 +99,7 @@ export function responseBody(state: ExtProcState, event: Extract<EnvoyMessage, {
   }
 }
 
+/** They end the direction. */
 export function responseTrailers(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'trailers' }>): Step {
   const { response } = state;
   if (response.stage === 'failed') return { state, effects: [] };
@@ -285,8 +296,7 @@ export function responseFinished(state: ExtProcState, end: ResponseEnd): Step {
     return failing(state, 'the end of the answer was refused after its beginning had left', 'masking_failed');
   }
 
-  const body = joined(response, end.tail);
-  const answers = lastAnswers(response, end, body);
+  const answers = lastAnswers(response, end);
   if (answers === null) return destroyed(state, 'failed');
   const done: ResponseSide = {
     ...response,
@@ -297,32 +307,6 @@ export function responseFinished(state: ExtProcState, end: ResponseEnd): Step {
     out: noBytes,
   };
   return sending({ ...state, response: done }, answers);
-}
-
-/** Null when bytes are left that no message can carry any more: then nothing may look complete. */
-function lastAnswers(response: ResponseSide, end: ResponseEnd, body: Buffer): readonly Answer[] | null {
-  const answers: Answer[] = [];
-  if (response.waiting === 'headers') {
-    if (body.length > 0) return null;
-    answers.push(headersAnswer([response.changes, end.headers]));
-  } else if (response.mode === 'full_duplex') {
-    if (response.withheld) answers.push(headersAnswer([...lengthless(response), end.headers]));
-    const endOfStream = !response.withTrailers;
-    if (endOfStream || body.length > 0) answers.push(streamed(body, endOfStream));
-  } else if (response.waiting === 'trailers') {
-    if (body.length > 0) return null;
-  } else {
-    const isSame = body.equals(response.piece);
-    const changes =
-      response.mode === 'streamed'
-        ? []
-        : isSame || !response.hasContentLength
-          ? [end.headers]
-          : [end.headers, contentLength(body.length)];
-    answers.push(bodyAnswer(change(response.piece, body), changes));
-  }
-  if (response.withTrailers) answers.push(trailersAnswer);
-  return answers;
 }
 
 /** Ends the direction closed: cleanly while the headers are unsent, by an error event in a stream, else by a reset. */
@@ -360,35 +344,6 @@ function failing(
     state,
     effects: [{ kind: 'fail_response', fault: new Fault(code, why) }],
   };
-}
-
-function joined(response: ResponseSide, tail: Buffer): Buffer {
-  if (response.phase === 'whole' || response.out.length === 0) return tail;
-  return tail.length === 0 ? response.out : Buffer.concat([response.out, tail]);
-}
-
-function lengthless(response: ResponseSide): readonly HeaderChanges[] {
-  return response.hasContentLength ? [response.changes, withoutContentLength] : [response.changes];
-}
-
-/** What an answer says of a body message: an equal one is not sent back. */
-function change(piece: Buffer, out: Buffer): BodyChange {
-  if (out.equals(piece)) return { kind: 'keep' };
-  return out.length === 0 ? { kind: 'clear' } : { kind: 'replace', body: out };
-}
-
-const trailersAnswer: Answer = { kind: 'trailers', direction: 'response' };
-
-function headersAnswer(changes: readonly HeaderChanges[]): Answer {
-  return { kind: 'headers', direction: 'response', changes };
-}
-
-function bodyAnswer(body: BodyChange, changes: readonly HeaderChanges[]): Answer {
-  return { kind: 'body', direction: 'response', body, changes };
-}
-
-function streamed(body: Buffer, endOfStream: boolean): Answer {
-  return { kind: 'streamed', direction: 'response', body, endOfStream };
 }
 
 function send(answer: Answer): Effect {
