@@ -10,6 +10,7 @@ import { failClosed, type Refused, refuse } from './refuse.ts';
 import { unauthenticated } from './replies.ts';
 import { sessionOf } from './session.ts';
 
+/** What becomes of the answer. */
 export type AnswerVerdict =
   /** `body` null: byte for byte as it came. */
   { readonly kind: 'forward'; readonly body: Buffer | null } | Refused;

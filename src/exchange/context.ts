@@ -30,6 +30,7 @@ export interface JudgedExchange extends ExchangeContext {
   readonly forwardedNs: bigint;
 }
 
+/** Of a request that has just come: its dialect is chosen here, once (`createDialects`), and its time of arrival is now. */
 export function openContext(deps: ExchangeDeps, head: RequestHead, id: string): ExchangeContext {
   const route: RouteFacts = {
     method: head.method,

@@ -59,6 +59,7 @@ export interface ExchangeKeys {
   readonly pseudonym: Pseudonyms;
 }
 
+/** What of the configuration an exchange is led by. */
 export interface ExchangeSettings {
   readonly tokenHeader: TokenHeader;
   /** False (default): the identity token is removed before the request goes on. */

@@ -1,5 +1,21 @@
 import type { JsonObject } from '../lib/json.ts';
 
+/**
+ * The product as a PEP sees it. One call judges a request; where it says `forward`, the open exchange that comes with it judges the
+ * answer. Nothing has to be correlated by an id.
+ */
+export interface ExchangeService {
+  /** Whatever goes wrong is a reply. `body` null: the request has none, or none that is shown. */
+  request(
+    head: RequestHead,
+    body: Buffer | null,
+    options: RequestPhaseOptions,
+    signal: AbortSignal,
+  ): Promise<RequestVerdict>;
+  /** A reply for a fault that happened outside of a phase (protocol violation, draining), in the dialect the path suggests. */
+  faultReply(head: RequestHead | null, fault: unknown): Reply;
+}
+
 /** What Envoy tells of a request before its body. Header names lower-case; repeated headers joined by `, `. */
 export interface RequestHead {
   readonly method: string;
@@ -18,6 +34,7 @@ export interface RequestHead {
   readonly metadata: JsonObject;
 }
 
+/** What is known of an answer before its body. Header names as in a request. */
 export interface ResponseHead {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
@@ -38,6 +55,7 @@ export interface Reply {
   readonly details: string;
 }
 
+/** What becomes of a request. */
 export type RequestVerdict =
   /** Send it on. `body` null: byte for byte as it came. The record is durable. */
   | {
@@ -74,10 +92,7 @@ export interface RequestPhaseOptions {
 /** An exchange that was forwarded: the response phase goes on from it. */
 export interface OpenExchange {
   readonly id: string;
-  /**
-   * Decides about the answer. Called once, when its headers are known. `buffered`: the PEP will deliver the whole body in
-   * one piece before the headers go out, so that a fault can still be answered with a clean status.
-   */
+  /** Decides about the answer. Called once, when its headers are known. Does not throw: what goes wrong is a phase in mode `reply`. */
   openResponse(head: ResponseHead): ResponsePhase;
   /**
    * The exchange is over without a (further) answer: the client or Envoy went away, the upstream failed. Idempotent;
@@ -86,16 +101,18 @@ export interface OpenExchange {
   abort(why: AbortCause): Promise<void>;
 }
 
+/** Why an exchange ended without its answer; the outcome's `ended` on record. */
 export type AbortCause = 'client_gone' | 'upstream_gone' | 'protocol_violation' | 'draining' | 'local_reply' | 'fault';
 
 /**
- * The answer as it flows. Calls are strictly in order: `begin`, then `push` for each piece, then `finish` once.
+ * The answer as it flows. Calls are strictly in order: `push` for each piece, then `finish` once; in mode `reply` only `finish`.
  * A throw is a Fault: the PEP ends the exchange closed (`failed` gives the words, `abort` the record) and sends no byte of what it held.
  */
 export interface ResponsePhase {
   /**
    * `stream`: header changes now, and body bytes as `push` releases them. `whole`: withhold the headers until `finish`, because the
-   * body can only be judged whole (JSON). `pass`: nothing to read (no text media type and policy lets it pass).
+   * body can only be judged whole (JSON). `pass`: nothing to read (no text media type and policy lets it pass). `reply`: policy denies it
+   * by its headers; the answer is `reply`, once `finish` has put that on record.
    */
   readonly mode: 'stream' | 'whole' | 'pass' | 'reply';
   readonly headers: HeaderChanges;
@@ -117,21 +134,10 @@ export interface ResponsePhase {
   failureReply(fault: unknown): Reply;
 }
 
+/** The end of an answer, which may leave once it is there: the outcome is durable. */
 export interface ResponseEnd {
   readonly tail: Buffer;
   readonly headers: HeaderChanges;
   /** Set when the whole answer is refused (policy, fault) and can still be replaced: mode `whole` only. */
   readonly reply: Reply | null;
-}
-
-/** The product as the PEP sees it: one method, two phases. */
-export interface ExchangeService {
-  request(
-    head: RequestHead,
-    body: Buffer | null,
-    options: RequestPhaseOptions,
-    signal: AbortSignal,
-  ): Promise<RequestVerdict>;
-  /** A reply for a fault that happened outside of a phase (protocol violation, draining), in the dialect the path suggests. */
-  faultReply(head: RequestHead | null, fault: unknown): Reply;
 }

@@ -31,6 +31,7 @@ export interface HeldAnswerOptions {
   readonly signal: AbortSignal;
 }
 
+/** To the phase a body like any other, of mode `whole`. */
 export interface HeldAnswer extends AnswerBody {
   /** What the record needs; null before it came to that. */
   judged(): {

@@ -12,6 +12,7 @@ export interface ExternalRecognition {
   readonly onFailure: 'deny' | 'ignore';
 }
 
+/** What is known of a conversation once the recogniser was asked. */
 export interface RecognisedConversation {
   readonly conversation: Conversation;
   readonly scans: readonly Scan[];

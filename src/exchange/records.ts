@@ -87,6 +87,7 @@ export function refusalEntry(deps: ExchangeDeps, facts: RequestFacts, refusal: R
   };
 }
 
+/** Everything a response phase may have found out by the time it ends. */
 export interface ResponseFacts {
   readonly context: ExchangeContext & { readonly subject: Subject };
   readonly session: string;
@@ -119,6 +120,7 @@ export interface ResponseFacts {
   readonly outputTruncated: boolean;
 }
 
+/** The end of an exchange that was forwarded: how its answer ended, or that there was none. */
 export function outcomeEntry(deps: ExchangeDeps, facts: ResponseFacts): AuditEntry {
   const bodies: Record<string, SealedBodySource> = {};
   const mediaType = facts.contentType || 'application/octet-stream';

@@ -26,6 +26,7 @@ const faultMessages: Readonly<Record<FaultCode, string>> = {
   internal: 'Something went wrong in the policy service, so nothing was passed on.',
 };
 
+/** The words for a fault: its code and a text from the list, never its message. */
 export function faultRefusal(fault: Fault): Refusal {
   return {
     status: faultStatus[fault.code],
@@ -35,6 +36,7 @@ export function faultRefusal(fault: Fault): Refusal {
   };
 }
 
+/** A token that does not verify; without one, policy decides about an anonymous caller. */
 export function unauthenticated(why: RejectedCredential): Refusal {
   return {
     status: 401,
@@ -56,6 +58,7 @@ const bodyStatus: Readonly<Record<BodyError['kind'], number>> = {
   truncated: 413,
 };
 
+/** A body that cannot be read, with the status that says why. */
 export function unreadableRequest(error: BodyError): Refusal {
   return {
     status: bodyStatus[error.kind],
@@ -75,6 +78,7 @@ export function unreadableResponse(error: BodyError): Refusal {
   };
 }
 
+/** Policy's own words. */
 export function denied(decision: Decision): Refusal {
   return {
     status: decision.deny?.status ?? 403,
@@ -84,6 +88,7 @@ export function denied(decision: Decision): Refusal {
   };
 }
 
+/** The filter that asks cannot change a body. */
 export function maskingNotPossible(): Refusal {
   return {
     status: 403,

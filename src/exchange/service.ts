@@ -6,7 +6,7 @@ import { nothingKnown, refusalEntry } from './records.ts';
 import { faultRefusal, type Refusal, replyOf } from './replies.ts';
 import { requestPhase } from './request-phase.ts';
 
-/** The product as the PEP sees it. */
+/** The request phase (and behind it the response phase), and the words for faults around them. Holds no state of any exchange. */
 export function createExchangeService(deps: ServiceDeps): ExchangeService {
   return {
     request: (head, body, options, signal) => requestPhase(deps, head, body, options, signal),

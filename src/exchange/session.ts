@@ -14,6 +14,7 @@ export function sessionOf(head: RequestHead, header: string, conversation: Conve
   return said && said.length <= 256 ? said.toWellFormed() : exchangeId;
 }
 
+/** Within what equal values have equal placeholders. */
 export type MaskingScope = 'session' | 'tenant' | 'request';
 
 /** No two scopes share bytes. */

@@ -15,6 +15,7 @@ export function violation(state: ExtProcState): Step {
   return destroyed(state, 'protocol_violation');
 }
 
+/** Ends with an error status: Envoy answers 500 or resets, and passes nothing on. */
 export function destroyed(state: ExtProcState, by: EndedBy): Step {
   const cause: AbortCause = by === 'failed' ? 'fault' : by;
   return {

@@ -27,6 +27,7 @@ export type EnvoyMessage =
   /** A oneof that we do not know: a later Envoy, or no Envoy at all. */
   | { readonly kind: 'unknown' };
 
+/** What can happen to a stream: from Envoy, and from the exchange behind it. */
 export type ExtProcEvent =
   | EnvoyMessage
   /** Envoy half-closed: nothing more will come, answers may still be read. */
@@ -68,6 +69,7 @@ export type BodyChange =
   | { readonly kind: 'clear' }
   | { readonly kind: 'replace'; readonly body: Buffer };
 
+/** What is sent to Envoy, before it is encoded. */
 export type Answer =
   | {
       readonly kind: 'headers';
@@ -99,6 +101,7 @@ export interface MoreTime {
 /** Why a stream ends with an error status instead of an answer. */
 export type EndedBy = 'protocol_violation' | 'failed' | 'client_gone';
 
+/** What the reducer wants done; whoever carries it out decides nothing. */
 export type Effect =
   /** Keep this piece of the request body; the reducer itself holds no bytes. */
   | { readonly kind: 'hold'; readonly body: Buffer }

@@ -34,6 +34,7 @@ const readableAnswer: HeaderChanges = {
   remove: ['accept-encoding'],
 };
 
+/** Before its first message. */
 export function idleRequest(mode: BodyMode): RequestSide {
   return {
     mode,
@@ -48,6 +49,7 @@ export function idleRequest(mode: BodyMode): RequestSide {
   };
 }
 
+/** Headers come first and once. They go on, wait for the body, or are judged alone, as the mode has it. */
 export function requestHeaders(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'headers' }>): Step {
   const { request } = state;
   if (request.stage !== 'idle') return violation(state);
@@ -77,6 +79,7 @@ export function requestHeaders(state: ExtProcState, event: Extract<EnvoyMessage,
   }
 }
 
+/** A message of the body: kept until the last one, then all of it is judged. */
 export function requestBody(state: ExtProcState, event: Extract<EnvoyMessage, { kind: 'body' }>): Step {
   const { request } = state;
   // Some versions repeat the message that ends the stream (envoyproxy/envoy#46237).
@@ -125,6 +128,7 @@ export function requestBody(state: ExtProcState, event: Extract<EnvoyMessage, { 
   }
 }
 
+/** They end the direction, and what was collected is judged. */
 export function requestTrailers(state: ExtProcState): Step {
   const { request } = state;
   if (request.stage === 'abandoned') return { state, effects: [] };

@@ -36,6 +36,7 @@ export interface ExtProcState {
   readonly closed: AbortCause | 'answered' | 'complete' | null;
 }
 
+/** Where the stream stands after an event, and what is to be done, in order. */
 export interface Step {
   readonly state: ExtProcState;
   readonly effects: readonly Effect[];
@@ -43,6 +44,7 @@ export interface Step {
 
 const noEffects: readonly Effect[] = [];
 
+/** Before the first message. `observing`: Envoy sends copies and reads no answers. */
 export function initialState(modes: {
   readonly request: BodyMode;
   readonly response: BodyMode;
