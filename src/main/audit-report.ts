@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Counts, type PeriodReport, reportPeriod } from '../audit/report.ts';
+import { baseOrigin } from '../audit/shards.ts';
 import type { VerifyReport } from '../audit/verify.ts';
 import { verifyShards } from '../audit/verify-shards.ts';
 import type { JsonObject } from '../lib/json.ts';
@@ -87,7 +88,7 @@ function reportText(
   checks: readonly VerifyReport[],
 ): string {
   const head = [
-    `Report on ${checks.map(({ origin }) => origin).join(', ')}`,
+    `Report on ${[...new Set(checks.map(({ origin }) => baseOrigin(origin)))].join(', ')}`,
     `from ${period.from} until ${period.until}`,
     '',
     `${report.records} records of ${report.exchanges} exchanges by ${report.subjects} subjects`,
