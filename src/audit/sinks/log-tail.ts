@@ -40,6 +40,8 @@ export interface LogTail {
    * or the tail was closed. With `isLast`, null as soon as everything published was given.
    */
   next(untilMs: number, isLast: () => boolean): Promise<StoredRecord | null>;
+  /** Whether the last null said that everything published was given, after `isLast` had been true. */
+  isAtEnd(): boolean;
   /** Puts the record back that `next` gave last. */
   putBack(): void;
   /** What the checkpoint of this shard covers, as far as it was seen; 0 when another one is being read. */
@@ -63,9 +65,12 @@ export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTa
   let at = 0;
   let covered = 0;
   let given = from.next;
+  let isAtEnd = false;
 
   async function next(untilMs: number, isLast: () => boolean): Promise<StoredRecord | null> {
     for (;;) {
+      // Before the checkpoint is read: what was published by the time of the word is still given.
+      const isEnding = isLast();
       const record = chunk[at];
       if (record !== undefined && record.sequence < covered) {
         at += 1;
@@ -76,7 +81,8 @@ export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTa
       if (record !== undefined && record.sequence < covered) continue;
       if (record === undefined && given >= covered && (await turnOver())) continue;
       const leftMs = untilMs - performance.now();
-      if (stop.signal.aborted || leftMs <= 0 || (isLast() && given >= covered)) return null;
+      isAtEnd = isEnding && given >= covered;
+      if (stop.signal.aborted || leftMs <= 0 || isAtEnd) return null;
       const pauseMs = Math.min(leftMs, pollMs);
       if (record !== undefined || given >= covered) await pause(pauseMs, stop.signal);
       else await read(pauseMs);
@@ -125,6 +131,7 @@ export function openLogTail(home: string, from: LogPlace, pollMs: number): LogTa
 
   return {
     next,
+    isAtEnd: () => isAtEnd,
     putBack: () => {
       at -= 1;
       given = chunk[at]?.sequence ?? given;

@@ -51,9 +51,11 @@ export async function startSegmentShipper(options: SegmentShipperOptions): Promi
 
   async function run(): Promise<void> {
     for (;;) {
+      // Before the log is read: what was published by the time of the word is still sent.
+      const isEnding = isDraining;
       const sent = await shipClosed();
       if (abort.signal.aborted) return;
-      const isOver = !sent && isDraining;
+      const isOver = !sent && isEnding;
       if (isOver || performance.now() >= checkpointDueMs) await shipCheckpoint();
       if (isOver || abort.signal.aborted) return;
       if (!sent) await pause(limits.pollMs, abort.signal);

@@ -156,7 +156,8 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
           },
         );
       }
-      const isOver = batch.records === 0 && isDraining;
+      // A batch that gave way to a checkpoint may be empty though there is more.
+      const isOver = batch.records === 0 && tail.isAtEnd();
       if (isOver || performance.now() >= checkpointDueMs) {
         if (!(await flight.landed()) || !(await sendCheckpoint())) return;
       }

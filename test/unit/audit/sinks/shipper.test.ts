@@ -136,6 +136,15 @@ describe('a shipper', () => {
     expect(records(sink)).toEqual(upTo(50));
   });
 
+  test('that is told to end while a checkpoint is due still gives everything', async () => {
+    const { directory, state, log } = await logOf(200);
+    const sink = scriptedSink(() => delivered);
+    const limits = { ...fastLimits, batchRecords: 10, checkpointMs: 30 };
+    await (await startTestShipper(directory, state, sink, { limits })).stop(60_000);
+    await log.close();
+    expect(records(sink)).toEqual(upTo(200));
+  });
+
   test('gives up on a receiver that never answers, and stops in time', async () => {
     const { directory, state, log } = await logOf(5);
     const sink = scriptedSink((_, call) => (call === 1 ? 'hang' : delivered));
