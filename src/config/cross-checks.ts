@@ -302,10 +302,10 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
   directory(['audit', 'sink_directory'], config.audit.sinkDirectory);
   config.audit.sinks.forEach(({ target }, index) => {
     const revealed = target.reveal();
-    if (revealed.kind !== 'syslog' || revealed.tls === null) return;
-    readable(['audit', 'sinks', index, 'syslog', 'tls', 'ca_file'], revealed.tls.caFile);
-    readable(['audit', 'sinks', index, 'syslog', 'tls', 'cert_file'], revealed.tls.certFile);
-    readable(['audit', 'sinks', index, 'syslog', 'tls', 'key_file'], revealed.tls.keyFile);
+    if (!('tls' in revealed) || revealed.tls === null || typeof revealed.tls === 'boolean') return;
+    readable(['audit', 'sinks', index, revealed.kind, 'tls', 'ca_file'], revealed.tls.caFile);
+    readable(['audit', 'sinks', index, revealed.kind, 'tls', 'cert_file'], revealed.tls.certFile);
+    readable(['audit', 'sinks', index, revealed.kind, 'tls', 'key_file'], revealed.tls.keyFile);
   });
   directory(['notices', 'directory'], config.notices.directory);
   const { store } = config.approval;

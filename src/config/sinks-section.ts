@@ -56,13 +56,13 @@ function sink(base: string) {
         .strictObject({ path: path(base).meta({ description: 'File that JSON lines are added to.' }) })
         .optional()
         .meta({ description: 'JSON lines in a file; may be rotated by renaming.' }),
-      webhook: webhook().optional().meta({ description: 'An HTTP POST of a JSON array, signed.' }),
+      webhook: webhook(base).optional().meta({ description: 'An HTTP POST of a JSON array, signed.' }),
       syslog: syslog(base)
         .optional()
         .meta({ description: 'Syslog (RFC 5424) over TCP or TLS; without acknowledgement.' }),
-      splunk_hec: splunk().optional().meta({ description: 'Splunk’s HTTP Event Collector.' }),
-      elasticsearch: elasticsearch().optional().meta({ description: 'Elasticsearch or OpenSearch, by `_bulk`.' }),
-      otlp: otlp().optional().meta({ description: 'An OpenTelemetry collector: logs by OTLP/HTTP in JSON.' }),
+      splunk_hec: splunk(base).optional().meta({ description: 'Splunk’s HTTP Event Collector.' }),
+      elasticsearch: elasticsearch(base).optional().meta({ description: 'Elasticsearch or OpenSearch, by `_bulk`.' }),
+      otlp: otlp(base).optional().meta({ description: 'An OpenTelemetry collector: logs by OTLP/HTTP in JSON.' }),
       kafka: kafka().optional().meta({ description: 'Kafka, one message an event.' }),
       s3: s3().optional().meta({
         description:
@@ -112,19 +112,46 @@ export function serviceUrl(): z.ZodType<string, string> {
 
 const credential = z.string().min(1, 'must not be empty').max(65_536);
 
-function webhook() {
+/** How we show ourselves to a receiver, and whom we trust. */
+function tlsClient(base: string) {
+  const file = (description: string) => path(base).nullable().default(null).meta({ description });
+  return z
+    .strictObject({
+      ca_file: file('Authorities that sign the receiver’s certificate, PEM; null: those that Node trusts.'),
+      cert_file: file('Our certificate, PEM, where the receiver asks for one.'),
+      key_file: file('Its key, PEM.'),
+      server_name: text.nullable().default(null).meta({ description: 'Name in the certificate; null: the host.' }),
+    })
+    .refine(({ cert_file: cert, key_file: key }) => (cert === null) === (key === null), {
+      error: 'must have cert_file and key_file, or neither',
+    })
+    .transform((given) => ({
+      caFile: given.ca_file,
+      certFile: given.cert_file,
+      keyFile: given.key_file,
+      serverName: given.server_name,
+    }))
+    .nullable()
+    .default(null);
+}
+
+const overHttps = 'Authorities and certificates of an https: address; null: the authorities that Node trusts.';
+
+function webhook(base: string) {
   return z
     .strictObject({
       url: serviceUrl().meta({ description: 'Where events are posted.' }),
+      tls: tlsClient(base).meta({ description: overHttps }),
       secret: credential.meta({ description: 'Shared secret that signs each request; a reference.' }),
       authorization: credential.nullable().default(null).meta({
         description: 'Value of the Authorization header; a reference. Null: none.',
       }),
     })
     .transform(
-      ({ url, secret, authorization }): SinkTarget => ({
+      ({ url, tls, secret, authorization }): SinkTarget => ({
         kind: 'webhook',
         url,
+        tls,
         secret,
         headers: authorization === null ? {} : { authorization },
       }),
@@ -132,26 +159,10 @@ function webhook() {
 }
 
 function syslog(base: string) {
-  const file = (description: string) => path(base).nullable().default(null).meta({ description });
   return z
     .strictObject({
       address: address.meta({ description: 'Receiver, host:port.' }),
-      tls: z
-        .strictObject({
-          ca_file: file('Authorities that sign the receiver’s certificate, PEM; null: those that Node trusts.'),
-          cert_file: file('Our certificate, PEM, where the receiver asks for one.'),
-          key_file: file('Its key, PEM.'),
-          server_name: text.nullable().default(null).meta({ description: 'Name in the certificate; null: the host.' }),
-        })
-        .transform((given) => ({
-          caFile: given.ca_file,
-          certFile: given.cert_file,
-          keyFile: given.key_file,
-          serverName: given.server_name,
-        }))
-        .nullable()
-        .default(null)
-        .meta({ description: 'TLS (RFC 5425); null: plain TCP.' }),
+      tls: tlsClient(base).meta({ description: 'TLS (RFC 5425); null: plain TCP.' }),
       enterprise: z.int().min(1).max(4_294_967_295).default(32_473).meta({
         description: 'Private enterprise number of the structured data; the default is the one for examples.',
       }),
@@ -159,10 +170,11 @@ function syslog(base: string) {
     .transform((given): SinkTarget => ({ kind: 'syslog', ...given }));
 }
 
-function splunk() {
+function splunk(base: string) {
   return z
     .strictObject({
       url: serviceUrl().meta({ description: 'Base address, `https://splunk.example.com:8088`.' }),
+      tls: tlsClient(base).meta({ description: overHttps }),
       token: credential.meta({ description: 'Token of the collector; a reference.' }),
       index: text.nullable().default(null).meta({ description: 'Index; null: the token’s.' }),
       acks: z.boolean().default(true).meta({
@@ -172,10 +184,11 @@ function splunk() {
     .transform((given): SinkTarget => ({ kind: 'splunk_hec', ...given }));
 }
 
-function elasticsearch() {
+function elasticsearch(base: string) {
   return z
     .strictObject({
       url: serviceUrl().meta({ description: 'Base address, `https://elastic.example.com:9200`.' }),
+      tls: tlsClient(base).meta({ description: overHttps }),
       index: text.prefault('logs-countersign.audit-default').meta({ description: 'Index or data stream.' }),
       authorization: credential.nullable().default(null).meta({
         description: 'Value of the Authorization header, `ApiKey …` or `Basic …`; a reference. Null: none.',
@@ -184,18 +197,20 @@ function elasticsearch() {
     .transform((given): SinkTarget => ({ kind: 'elasticsearch', ...given }));
 }
 
-function otlp() {
+function otlp(base: string) {
   return z
     .strictObject({
       url: serviceUrl().meta({ description: 'Base address, `https://collector.example.com:4318`.' }),
+      tls: tlsClient(base).meta({ description: overHttps }),
       authorization: credential.nullable().default(null).meta({
         description: 'Value of the Authorization header; a reference. Null: none.',
       }),
     })
     .transform(
-      ({ url, authorization }): SinkTarget => ({
+      ({ url, tls, authorization }): SinkTarget => ({
         kind: 'otlp',
         url,
+        tls,
         headers: authorization === null ? {} : { authorization },
       }),
     );

@@ -87,7 +87,7 @@ try {
           eventBytesMax: 1_048_576,
           promptBytesMax: 0,
           deadlineMs: 5_000,
-          target: { kind: 'webhook', url: `http://127.0.0.1:${port}/`, secret: 'bench-secret', headers: {} },
+          target: { kind: 'webhook', url: `http://127.0.0.1:${port}/`, tls: null, secret: 'bench-secret', headers: {} },
         },
       ],
     },

@@ -34,7 +34,7 @@ async function outage(reply: (request: ReceivedRequest, isOver: boolean) => Repl
   });
   const directory = join(root, `log-${count}`);
   const state = join(root, `state-${count}`);
-  const sink = createWebhookSink({ url: receiver.url, secret, headers: {}, nowMs: Date.now });
+  const sink = createWebhookSink({ url: receiver.url, tls: null, secret, headers: {}, nowMs: Date.now });
   const log = await openTestLog(directory);
   const shipper = await startTestShipper(directory, state, sink, {
     ...impatient,
@@ -103,7 +103,13 @@ describe('a receiver that', () => {
     const [port = 0] = await freePorts(1);
     const directory = join(root, `log-${count}`);
     const log = await openTestLog(directory);
-    const sink = createWebhookSink({ url: `http://127.0.0.1:${port}`, secret, headers: {}, nowMs: Date.now });
+    const sink = createWebhookSink({
+      url: `http://127.0.0.1:${port}`,
+      tls: null,
+      secret,
+      headers: {},
+      nowMs: Date.now,
+    });
     const shipper = await startTestShipper(directory, join(root, `state-${count}`), sink, {
       limits: { ...fastLimits, deadlineMs: 100 },
     });

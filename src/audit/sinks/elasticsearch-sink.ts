@@ -1,8 +1,10 @@
 import { limits } from '../../lib/limits.ts';
-import { json, member, post, unsuccessful } from './http-post.ts';
+import { createHttpClient, json, member, type TlsClient, unsuccessful } from './http-post.ts';
 import type { Delivery, Rejection, Sink, SinkEvent } from './sink.ts';
 
 export interface ElasticsearchOptions {
+  /** Of an https: address; null: as Node trusts. */
+  readonly tls: TlsClient | null;
   /** Base address, `https://elastic.example.com:9200`. */
   readonly url: string;
   /** An index or data stream. */
@@ -16,6 +18,7 @@ export interface ElasticsearchOptions {
  * answers 409 and is no second one. Each item is judged by itself.
  */
 export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
+  const http = createHttpClient(options.tls);
   const url = `${options.url.replace(/\/$/, '')}/_bulk`;
   const headers = {
     'content-type': 'application/x-ndjson',
@@ -25,7 +28,7 @@ export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
     batchesMax: limits.sinkBatchesMax,
     deliver: async (events, signal) => {
       const lines = events.map((event) => `${action(event, options.index)}\n${withTimestamp(event)}\n`);
-      const answer = await post(url, headers, lines.join(''), signal);
+      const answer = await http.post(url, headers, lines.join(''), signal);
       if (answer.status !== 200) return unsuccessful(answer);
       const items = member(json(answer), 'items');
       if (!Array.isArray(items) || items.length !== events.length) {
@@ -33,7 +36,7 @@ export function createElasticsearchSink(options: ElasticsearchOptions): Sink {
       }
       return sorted(items, answer.retryAfterMs);
     },
-    close: async () => {},
+    close: async () => http.close(),
   };
 }
 

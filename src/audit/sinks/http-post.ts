@@ -1,3 +1,5 @@
+import { Agent as PlainAgent, request as requestPlain } from 'node:http';
+import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { limits } from '../../lib/limits.ts';
 import type { Delivery } from './sink.ts';
 
@@ -8,25 +10,81 @@ export interface HttpAnswer {
   readonly retryAfterMs: number | null;
 }
 
-/** A request to a receiver. Redirects are errors: a credential goes to the configured host and to no other. */
-export async function post(
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  body: string | Uint8Array,
-  signal: AbortSignal,
-): Promise<HttpAnswer> {
-  const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' });
+/** What a client shows and trusts, PEM; null: what Node has. */
+export interface TlsClient {
+  readonly ca: Buffer | null;
+  readonly cert: Buffer | null;
+  readonly key: Buffer | null;
+  /** Name that must stand in the receiver's certificate; null: that of its address. */
+  readonly serverName: string | null;
+}
+
+/** Requests to one receiver, over connections that are kept. */
+export interface HttpClient {
+  /** Redirects are not followed: a credential goes to the configured host and to no other. Throws when there is no whole answer. */
+  post(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: string | Uint8Array,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer>;
+  close(): void;
+}
+
+/** TLS 1.2 or later for `https:`, the receiver's certificate always verified. */
+export function createHttpClient(tls: TlsClient | null): HttpClient {
+  const kept = { keepAlive: true, maxSockets: limits.sinkAcksMax };
+  const plain = new PlainAgent(kept);
+  const secure = new TlsAgent({ ...kept, minVersion: 'TLSv1.2', ...(tls === null ? {} : tlsOptions(tls)) });
   return {
-    status: response.status,
-    text: await readText(response),
-    retryAfterMs: retryAfterMs(response.headers.get('retry-after')),
+    post: (url, headers, body, signal) =>
+      new Promise((resolve, reject) => {
+        const isSecure = url.startsWith('https:');
+        const options = {
+          method: 'POST',
+          agent: isSecure ? secure : plain,
+          headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+          signal,
+        };
+        const call = (isSecure ? requestTls : requestPlain)(url, options, (response) => {
+          const { statusCode: status = 0, headers: own } = response;
+          readText(response).then(
+            (text) => resolve({ status, text, retryAfterMs: retryAfterMs(own['retry-after']) }),
+            (thrown: unknown) => {
+              call.destroy();
+              reject(thrown);
+            },
+          );
+        });
+        call.on('error', reject);
+        call.end(body);
+      }),
+    close: () => {
+      plain.destroy();
+      secure.destroy();
+    },
   };
 }
 
-async function readText(response: Response): Promise<string> {
+/** As Node takes them: what is null stays out. */
+export function tlsOptions({ ca, cert, key, serverName }: TlsClient): {
+  ca?: Buffer;
+  cert?: Buffer;
+  key?: Buffer;
+  servername?: string;
+} {
+  return {
+    ...(ca === null ? {} : { ca }),
+    ...(cert === null ? {} : { cert }),
+    ...(key === null ? {} : { key }),
+    ...(serverName === null ? {} : { servername: serverName }),
+  };
+}
+
+async function readText(response: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of response) {
     bytes += chunk.length;
     if (bytes > limits.sinkAnswerBytesMax) throw new Error('the answer is too long');
     chunks.push(chunk);
@@ -34,8 +92,8 @@ async function readText(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function retryAfterMs(value: string | null): number | null {
-  if (value === null) return null;
+function retryAfterMs(value: string | undefined): number | null {
+  if (value === undefined) return null;
   if (/^\d{1,6}$/.test(value)) return Number(value) * 1000;
   const at = Date.parse(value);
   return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
@@ -49,7 +107,8 @@ const refusals: ReadonlySet<number> = new Set([400, 413, 415, 422]);
  * throwing events away: it is tried again, and the lag tells.
  */
 export function unsuccessful(answer: HttpAnswer): Delivery {
-  const reason = `HTTP ${answer.status}`;
+  const isMoved = answer.status >= 300 && answer.status < 400;
+  const reason = `HTTP ${answer.status}${isMoved ? ': redirects are not followed' : ''}`;
   if (refusals.has(answer.status)) return { kind: 'refused', reason };
   return { kind: 'failed', reason, afterMs: answer.retryAfterMs };
 }

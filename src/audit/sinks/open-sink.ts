@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { createElasticsearchSink } from './elasticsearch-sink.ts';
 import { createFileSink } from './file-sink.ts';
 import type { Product } from './format.ts';
+import type { TlsClient } from './http-post.ts';
 import { createOtlpSink } from './otlp-sink.ts';
 import type { ObjectStore } from './segment-shipper.ts';
 import type { Sink } from './sink.ts';
 import type { SinkSpec, TlsClientFiles } from './sink-spec.ts';
 import { createSplunkHecSink } from './splunk-hec-sink.ts';
 import { createStdoutSink } from './stdout-sink.ts';
-import { createSyslogSink, type SyslogOptions } from './syslog-sink.ts';
+import { createSyslogSink } from './syslog-sink.ts';
 import { createWebhookSink } from './webhook-sink.ts';
 
 export interface SinkSurroundings {
@@ -36,17 +37,24 @@ export async function openSink(
     case 'file':
       return events(createFileSink(target.path));
     case 'webhook':
-      return events(createWebhookSink({ ...target, nowMs }));
+      return events(createWebhookSink({ ...target, nowMs, tls: readTls(target.tls) }));
     case 'syslog':
-      return events(
-        createSyslogSink({ ...target, host, processId: process.pid, tls: target.tls && readTls(target.tls) }),
-      );
+      return events(createSyslogSink({ ...target, host, processId: process.pid, tls: readTls(target.tls) }));
     case 'splunk_hec':
-      return events(createSplunkHecSink({ ...target, host, channel, ackPollMs: ack.pollMs, ackWaitMs: ack.waitMs }));
+      return events(
+        createSplunkHecSink({
+          ...target,
+          host,
+          channel,
+          ackPollMs: ack.pollMs,
+          ackWaitMs: ack.waitMs,
+          tls: readTls(target.tls),
+        }),
+      );
     case 'elasticsearch':
-      return events(createElasticsearchSink(target));
+      return events(createElasticsearchSink({ ...target, tls: readTls(target.tls) }));
     case 'otlp':
-      return events(createOtlpSink({ ...target, version, host, nowNs }));
+      return events(createOtlpSink({ ...target, version, host, nowNs, tls: readTls(target.tls) }));
     case 'kafka': {
       const { createKafkaSink } = await import('./kafka-sink.ts');
       return events(createKafkaSink({ ...target, clientId: 'countersign', deadlineMs }));
@@ -62,7 +70,8 @@ function events(sink: Sink): { readonly kind: 'events'; readonly sink: Sink } {
   return { kind: 'events', sink };
 }
 
-function readTls(files: TlsClientFiles): SyslogOptions['tls'] {
+function readTls(files: TlsClientFiles | null): TlsClient | null {
+  if (files === null) return null;
   const read = (file: string | null): Buffer | null => (file === null ? null : readFileSync(file));
   return { ca: read(files.caFile), cert: read(files.certFile), key: read(files.keyFile), serverName: files.serverName };
 }

@@ -1,10 +1,12 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
 import { limits } from '../../lib/limits.ts';
 import { baseOrigin } from '../shards.ts';
-import { json, member, post } from './http-post.ts';
+import { createHttpClient, json, member, type TlsClient } from './http-post.ts';
 import { type Delivery, delivered, documentOf, type Sink, type SinkEvent } from './sink.ts';
 
 export interface OtlpOptions {
+  /** Of an https: address; null: as Node trusts. */
+  readonly tls: TlsClient | null;
   /** Base address of the collector, `https://collector.example.com:4318`; `/v1/logs` is added. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -23,12 +25,13 @@ const payload: ReadonlySet<number> = new Set([400, 413, 415, 422]);
  * not be sent again: then the whole batch counts as dead letters, unless it is a single event or none was refused.
  */
 export function createOtlpSink(options: OtlpOptions): Sink {
+  const http = createHttpClient(options.tls);
   const url = `${options.url.replace(/\/$/, '')}/v1/logs`;
   const headers = { ...options.headers, 'content-type': 'application/json' };
   return {
     batchesMax: limits.sinkBatchesMax,
     deliver: async (events, signal) => {
-      const answer = await post(url, headers, exportRequest(events, options), signal);
+      const answer = await http.post(url, headers, exportRequest(events, options), signal);
       const reason = `HTTP ${answer.status}`;
       if (answer.status !== 200) {
         if (payload.has(answer.status)) return { kind: 'refused', reason };
@@ -37,7 +40,7 @@ export function createOtlpSink(options: OtlpOptions): Sink {
       }
       return partial(events, Number(member(member(json(answer), 'partialSuccess'), 'rejectedLogRecords') ?? 0));
     },
-    close: async () => {},
+    close: async () => http.close(),
   };
 }
 

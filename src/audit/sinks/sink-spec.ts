@@ -29,6 +29,7 @@ export type SinkTarget =
   | {
       readonly kind: 'webhook';
       readonly url: string;
+      readonly tls: TlsClientFiles | null;
       readonly secret: string;
       readonly headers: Readonly<Record<string, string>>;
     }
@@ -41,6 +42,7 @@ export type SinkTarget =
   | {
       readonly kind: 'splunk_hec';
       readonly url: string;
+      readonly tls: TlsClientFiles | null;
       readonly token: string;
       readonly index: string | null;
       readonly acks: boolean;
@@ -48,10 +50,16 @@ export type SinkTarget =
   | {
       readonly kind: 'elasticsearch';
       readonly url: string;
+      readonly tls: TlsClientFiles | null;
       readonly index: string;
       readonly authorization: string | null;
     }
-  | { readonly kind: 'otlp'; readonly url: string; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly kind: 'otlp';
+      readonly url: string;
+      readonly tls: TlsClientFiles | null;
+      readonly headers: Readonly<Record<string, string>>;
+    }
   | {
       readonly kind: 'kafka';
       readonly brokers: readonly string[];

@@ -1,9 +1,11 @@
 import { limits } from '../../lib/limits.ts';
-import { json, member, post, unsuccessful } from './http-post.ts';
+import { createHttpClient, json, member, type TlsClient, unsuccessful } from './http-post.ts';
 import { pause } from './log-tail.ts';
 import { type Delivery, delivered, type Sink, type SinkEvent } from './sink.ts';
 
 export interface SplunkHecOptions {
+  /** Of an https: address; null: as Node trusts. */
+  readonly tls: TlsClient | null;
   /** Base address, `https://splunk.example.com:8088`. */
   readonly url: string;
   readonly token: string;
@@ -25,6 +27,7 @@ const badBody: ReadonlySet<unknown> = new Set([5, 6, 7, 12, 13, 15]);
  * batch counts as delivered when the indexers have it, and is sent again when they have not said so in time.
  */
 export function createSplunkHecSink(options: SplunkHecOptions): Sink {
+  const http = createHttpClient(options.tls);
   const base = options.url.replace(/\/$/, '');
   const headers = {
     authorization: `Splunk ${options.token}`,
@@ -34,7 +37,7 @@ export function createSplunkHecSink(options: SplunkHecOptions): Sink {
 
   async function deliver(events: readonly SinkEvent[], signal: AbortSignal): Promise<Delivery> {
     const body = events.map((event) => hecEvent(event, options)).join('\n');
-    const answer = await post(`${base}/services/collector/event`, headers, body, signal);
+    const answer = await http.post(`${base}/services/collector/event`, headers, body, signal);
     const code = member(json(answer), 'code');
     if (answer.status !== 200) {
       if (answer.status === 400 && !badBody.has(code)) {
@@ -53,7 +56,7 @@ export function createSplunkHecSink(options: SplunkHecOptions): Sink {
     const url = `${base}/services/collector/ack?channel=${options.channel}`;
     const endMs = performance.now() + options.ackWaitMs;
     while (performance.now() < endMs && !signal.aborted) {
-      const answer = await post(url, headers, JSON.stringify({ acks: [ackId] }), signal);
+      const answer = await http.post(url, headers, JSON.stringify({ acks: [ackId] }), signal);
       if (answer.status === 200 && member(member(json(answer), 'acks'), String(ackId)) === true) return delivered;
       await pause(options.ackPollMs, signal);
     }
@@ -61,7 +64,7 @@ export function createSplunkHecSink(options: SplunkHecOptions): Sink {
   }
 
   const batchesMax = options.acks ? limits.sinkAcksMax : limits.sinkBatchesMax;
-  return { batchesMax, deliver, close: async () => {} };
+  return { batchesMax, deliver, close: async () => http.close() };
 }
 
 function hecEvent(event: SinkEvent, { index, host }: SplunkHecOptions): string {

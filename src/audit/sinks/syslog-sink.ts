@@ -1,19 +1,14 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { limits } from '../../lib/limits.ts';
+import { type TlsClient, tlsOptions } from './http-post.ts';
 import { delivered, type Sink, type SinkEvent } from './sink.ts';
 import { framed, type SyslogSender, syslogMessage } from './syslog-message.ts';
 
 export interface SyslogOptions extends SyslogSender {
   readonly address: { readonly host: string; readonly port: number };
   /** Null: plain TCP. */
-  readonly tls: {
-    /** PEM of authorities; null: those that Node trusts. */
-    readonly ca: Buffer | null;
-    readonly cert: Buffer | null;
-    readonly key: Buffer | null;
-    readonly serverName: string | null;
-  } | null;
+  readonly tls: TlsClient | null;
 }
 
 /**
@@ -68,10 +63,8 @@ function open(options: SyslogOptions, signal: AbortSignal): Promise<Socket> {
             host,
             port,
             minVersion: 'TLSv1.2',
-            servername: tls.serverName ?? host,
-            ...(tls.ca ? { ca: tls.ca } : {}),
-            ...(tls.cert ? { cert: tls.cert } : {}),
-            ...(tls.key ? { key: tls.key } : {}),
+            servername: host,
+            ...tlsOptions(tls),
           });
     const giveUp = (): void => {
       made.destroy(new Error('gave up connecting'));

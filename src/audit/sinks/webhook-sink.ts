@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto';
 import { limits } from '../../lib/limits.ts';
-import { post, unsuccessful } from './http-post.ts';
+import { createHttpClient, type TlsClient, unsuccessful } from './http-post.ts';
 import { delivered, type Sink } from './sink.ts';
 
 export interface WebhookOptions {
+  /** Of an https: address; null: as Node trusts. */
+  readonly tls: TlsClient | null;
   readonly url: string;
   /** Shared with the receiver: signs each request. */
   readonly secret: string;
@@ -17,6 +19,7 @@ export interface WebhookOptions {
  * batch. Each event's own id is in its document.
  */
 export function createWebhookSink(options: WebhookOptions): Sink {
+  const http = createHttpClient(options.tls);
   return {
     batchesMax: limits.sinkBatchesMax,
     deliver: async (events, signal) => {
@@ -28,10 +31,10 @@ export function createWebhookSink(options: WebhookOptions): Sink {
         'idempotency-key': `${events[0]?.id ?? ''}-${events.at(-1)?.id ?? ''}`,
         'countersign-signature': `t=${seconds},v1=${webhookSignature(options.secret, seconds, body)}`,
       };
-      const answer = await post(options.url, headers, body, signal);
+      const answer = await http.post(options.url, headers, body, signal);
       return answer.status >= 200 && answer.status < 300 ? delivered : unsuccessful(answer);
     },
-    close: async () => {},
+    close: async () => http.close(),
   };
 }
 

@@ -33,8 +33,8 @@ const kinds: readonly (readonly [string, string, object])[] = [
   ],
   [
     'splunk_hec',
-    'splunk_hec: { url: "https://splunk.example.com:8088", token: "${env:TOKEN}" }',
-    { kind: 'splunk_hec', acks: true, index: null, token: 'made-up' },
+    'splunk_hec: { url: "https://splunk.example.com:8088", token: "${env:TOKEN}", tls: { server_name: siem } }',
+    { kind: 'splunk_hec', acks: true, index: null, token: 'made-up', tls: { serverName: 'siem', caFile: null } },
   ],
   [
     'elasticsearch',
@@ -53,6 +53,14 @@ const kinds: readonly (readonly [string, string, object])[] = [
     { kind: 's3', lockMs: 30 * 86_400_000, legalHold: false, endpoint: null },
   ],
 ];
+
+test('files of TLS are looked for, and a certificate needs its key', () => {
+  const hook = (tls: string): string =>
+    `- { name: one, webhook: { url: "https://hook.example.com", secret: "\${env:TOKEN}", tls: ${tls} } }`;
+  const messages = (tls: string): string => JSON.stringify(check(hook(tls)).problems);
+  expect(messages('{ ca_file: ca.pem }')).toMatch(/webhook.*tls.*ca_file.*\/etc\/ca\.pem|\/etc\/ca\.pem/);
+  expect(messages('{ cert_file: c.pem }')).toContain('must have cert_file and key_file, or neither');
+});
 
 test.each(kinds)('a sink of kind %s', (_, yaml, want) => {
   const { config, problems } = check(`- name: one\n  ${yaml}`);

@@ -47,7 +47,8 @@ const busy = (status: number): Reply => ({ status, ...(status < 429 ? {} : { hea
 
 describe('webhook', () => {
   const secret = ['signing', 'key'].join('-');
-  const make = (url: string): Sink => createWebhookSink({ url, secret, headers: {}, nowMs: () => 1_795_376_943_999 });
+  const make = (url: string): Sink =>
+    createWebhookSink({ url, tls: null, secret, headers: {}, nowMs: () => 1_795_376_943_999 });
 
   test('posts a signed array under a key of the batch', async () => {
     const events = rendered('ocsf');
@@ -68,7 +69,11 @@ describe('webhook', () => {
 
   test('does not follow a redirect with what it carries', async () => {
     const redirect = { status: 307, headers: { location: 'http://127.0.0.1:9/elsewhere' } };
-    await expect(deliver(make, rendered('ocsf'), () => redirect)).rejects.toThrow();
+    expect((await deliver(make, rendered('ocsf'), () => redirect)).delivery).toEqual({
+      kind: 'failed',
+      reason: 'HTTP 307: redirects are not followed',
+      afterMs: null,
+    });
   });
 });
 
@@ -78,7 +83,17 @@ describe('Splunk HEC', () => {
   const make =
     (acks: boolean, ackWaitMs = 5_000) =>
     (url: string): Sink =>
-      createSplunkHecSink({ url, token, index: 'ai_audit', host: 'gw-0', acks, channel, ackWaitMs, ackPollMs: 5 });
+      createSplunkHecSink({
+        url,
+        tls: null,
+        token,
+        index: 'ai_audit',
+        host: 'gw-0',
+        acks,
+        channel,
+        ackWaitMs,
+        ackPollMs: 5,
+      });
 
   /** Refuses what Splunk would; takes an acknowledgement at the third question. */
   function splunk(): (request: ReceivedRequest) => Reply {
@@ -143,7 +158,7 @@ describe('Splunk HEC', () => {
 describe('Elasticsearch', () => {
   const authorization = ['ApiKey', 'made-up'].join(' ');
   const make = (url: string): Sink =>
-    createElasticsearchSink({ url, index: 'logs-countersign.audit-default', authorization });
+    createElasticsearchSink({ url, tls: null, index: 'logs-countersign.audit-default', authorization });
 
   /** Creates once by id, and refuses bodies that a server would refuse. */
   function elastic(answers: (index: number) => number, known = new Set<string>()): (r: ReceivedRequest) => Reply {
@@ -219,7 +234,7 @@ describe('Elasticsearch', () => {
 
 describe('OTLP', () => {
   const make = (url: string): Sink =>
-    createOtlpSink({ url, headers: {}, version: '1.2.3', host: 'gw-0', nowNs: () => 5n });
+    createOtlpSink({ url, tls: null, headers: {}, version: '1.2.3', host: 'gw-0', nowNs: () => 5n });
 
   interface LogRecord {
     readonly timeUnixNano: string;
