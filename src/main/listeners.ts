@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Listener } from '../config/config.ts';
+import type { ListenerTls } from '../lib/http-listener.ts';
 
 type TlsFiles = NonNullable<Listener['tls']>;
 
@@ -19,7 +20,7 @@ export function tlsOf<T>({ tls }: Listener, read: (files: TlsFiles) => T): T | n
 }
 
 /** Throws what keeps a file from being read. */
-export function readTls(files: TlsFiles): { cert: Buffer; key: Buffer; ca: Buffer | null } {
+export function readTls(files: TlsFiles): ListenerTls {
   const ca = files.clientCaFile === null ? null : readFileSync(files.clientCaFile);
   return { cert: readFileSync(files.certFile), key: readFileSync(files.keyFile), ca };
 }

@@ -1,7 +1,7 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault } from '../lib/fault.ts';
 import { equalBytes, sha256 } from '../lib/hash.ts';
+import { createHttpListener, type ListenerTls, listenOn } from '../lib/http-listener.ts';
 import { type JsonObject, jsonObjectOf } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import type { Log, Metrics } from '../telemetry/telemetry.ts';
@@ -18,8 +18,8 @@ export interface GuardrailServerOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  /** PEM; with `ca` gateways must show a certificate that it signed. Null: plain HTTP. */
-  readonly tls: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | null } | null;
+  /** Null: plain HTTP. */
+  readonly tls: ListenerTls | null;
   /** What gateways show that they are ours, in one of `keyHeaders`. */
   readonly key: string;
 }
@@ -35,7 +35,7 @@ export interface GuardrailServer {
 const keyHeaders = ['x-countersign-key', 'x-api-key'] as const;
 
 const connectionsMax = 1_024;
-const serverOptions = {
+const bounds = {
   headersTimeout: 10_000,
   requestTimeout: 60_000,
   keepAliveTimeout: 60_000,
@@ -62,19 +62,10 @@ export function createGuardrailServer(deps: GuardrailServerDeps, options: Guardr
       },
     );
   };
-  const server = options.tls === null ? createHttpServer(serverOptions, handle) : createTls(options.tls, handle);
-  server.maxConnections = connectionsMax;
-  server.on('error', (error) => deps.log.error('the listener for gateways failed', { reason: error.message }));
+  const onError = (error: Error): void => deps.log.error('the listener for gateways failed', { reason: error.message });
+  const server = createHttpListener({ tls: options.tls, connectionsMax, bounds, onError }, handle);
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(options.port, options.host, () => {
-          server.off('error', reject);
-          const address = server.address();
-          resolve(typeof address === 'object' && address !== null ? address.port : options.port);
-        });
-      }),
+    start: () => listenOn(server, options),
     close: (drainMs) =>
       new Promise((resolve) => {
         isClosing = true;
@@ -86,14 +77,6 @@ export function createGuardrailServer(deps: GuardrailServerDeps, options: Guardr
         server.closeIdleConnections();
       }),
   };
-}
-
-type Handle = (request: IncomingMessage, response: ServerResponse) => void;
-
-function createTls(tls: NonNullable<GuardrailServerOptions['tls']>, handle: Handle): Server {
-  const client = tls.ca === null ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true };
-  const files = { cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' as const };
-  return createHttpsServer({ ...serverOptions, ...files, ...client }, handle);
 }
 
 interface Reply {

@@ -1,5 +1,5 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createHttpListener, type ListenerTls, listenOn } from '../lib/http-listener.ts';
 import type { Log } from './telemetry.ts';
 
 /** One thing that has to work before traffic should come. */
@@ -22,8 +22,8 @@ export interface HttpEndpointOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  /** PEM; with `ca` clients must show a certificate that it signed. Null: plain HTTP. */
-  readonly tls: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | null } | null;
+  /** Null: plain HTTP. */
+  readonly tls: ListenerTls | null;
 }
 
 export interface HttpEndpoint {
@@ -34,7 +34,7 @@ export interface HttpEndpoint {
 
 /** A scraper and some probes; anything beyond is no scraper. */
 const connectionsMax = 64;
-const serverOptions = {
+const bounds = {
   headersTimeout: 5_000,
   requestTimeout: 5_000,
   keepAliveTimeout: 30_000,
@@ -52,36 +52,16 @@ export function createHttpEndpoint(deps: HttpEndpointDeps, options: HttpEndpoint
       () => send(request, response, json(500, { error: 'internal' })),
     );
   };
-  const server: Server =
-    options.tls === null ? createHttpServer(serverOptions, handle) : createTls(options.tls, handle);
-  server.maxConnections = connectionsMax;
-  server.on('error', (error) => deps.log.error('http endpoint failed', { reason: error.message }));
+  const onError = (error: Error): void => deps.log.error('http endpoint failed', { reason: error.message });
+  const server = createHttpListener({ tls: options.tls, connectionsMax, bounds, onError }, handle);
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(options.port, options.host, () => {
-          server.off('error', reject);
-          const address = server.address();
-          resolve(typeof address === 'object' && address !== null ? address.port : options.port);
-        });
-      }),
+    start: () => listenOn(server, options),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
-}
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-function createTls(tls: NonNullable<HttpEndpointOptions['tls']>, handle: Handler): Server {
-  const client = tls.ca === null ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true };
-  return createHttpsServer(
-    { ...serverOptions, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2', ...client },
-    handle,
-  );
 }
 
 interface Reply {
