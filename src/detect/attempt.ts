@@ -1,7 +1,7 @@
 import { type CompiledRule, headOf, kindOf } from './compiled-rule.ts';
 import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
-import { contextBoost, contextCharsMax } from './rule.ts';
+import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
 import type { RunningText } from './running-text.ts';
 import { noValue, type ValueWalk, valueOpen } from './value-walk.ts';
 
@@ -228,33 +228,39 @@ function judge(
   followed: boolean,
 ): Candidate | null {
   const value = running.text.slice(start, matched);
-  const found = judgeValue(rule, running, start, matched, value, followed, true);
-  if (found !== null || !rule.retry?.test(value)) return found;
+  const verdict = verdictOn(rule, running, start, matched, value, followed);
+  if (verdict === 'proven') return { rule, start, end: matched, score: 1, strength: 1 };
+  /** As far as it is known: the shorter matches have the same. */
+  let supported: boolean | null = null;
+  if (verdict !== 'wrong') {
+    supported = followed || isSupported(rule, running.units, start);
+    if (supported || verdict === 'plausible') return plausible(rule, start, matched, supported);
+  }
+  if (!rule.retry?.test(value)) return null;
   for (const end of shorterEnds(rule, running.units, start, matched)) {
+    const shorter = verdictOn(rule, running, start, end, running.text.slice(start, end), false);
+    if (shorter === 'proven') return { rule, start, end, score: 1, strength: 1 };
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
-    const shorter = judgeValue(rule, running, start, end, running.text.slice(start, end), false, false);
-    if (shorter !== null) return shorter;
+    if (shorter === 'plausible')
+      return plausible(rule, start, end, supported ?? isSupported(rule, running.units, start));
   }
   return null;
 }
 
-function judgeValue(
+function plausible(rule: CompiledRule, start: number, end: number, supported: boolean): Candidate {
+  return { rule, start, end, score: Math.min(1, rule.rule.score + (supported ? contextBoost : 0)), strength: 0 };
+}
+
+function verdictOn(
   rule: CompiledRule,
   { text, units }: RunningText,
   start: number,
   end: number,
   value: string,
   followed: boolean,
-  mayBeDoubtful: boolean,
-): Candidate | null {
-  if (rule.notAfter && end < units.length && rule.notAfter[kindOf(units[end] ?? 0)]) return null;
-  const verdict = rule.check?.({ text, units, start, end, value, followed }) ?? 'plausible';
-  if (verdict === 'wrong') return null;
-  if (verdict === 'proven') return { rule, start, end, score: 1, strength: 1 };
-  if (verdict === 'doubtful' && !mayBeDoubtful) return null;
-  const supported = followed || isSupported(rule, units, start);
-  if (verdict === 'doubtful' && !supported) return null;
-  return { rule, start, end, score: Math.min(1, rule.rule.score + (supported ? contextBoost : 0)), strength: 0 };
+): Verdict {
+  if (rule.notAfter && end < units.length && rule.notAfter[kindOf(units[end] ?? 0)]) return 'wrong';
+  return rule.check?.({ text, units, start, end, value, followed }) ?? 'plausible';
 }
 
 /** Whether context stands before the value. */
@@ -272,7 +278,10 @@ function shorterEnds(rule: CompiledRule, units: Uint16Array, start: number, matc
   let digits = 0;
   let isCounted = true;
   for (let at = start; at < matched; at++) {
-    if (state >= dfa.accepting && ((wanted >>> Math.min(digits, 31)) & 1) === 1) ends.push(at);
+    const left = wanted >>> Math.min(digits, 31);
+    // What follows has no fewer digits.
+    if (left === 0) break;
+    if (state >= dfa.accepting && (left & 1) === 1) ends.push(at);
     const unit = units[at] ?? 0;
     if (unit === hash || unit > 0x40) isCounted = false;
     else if (isCounted && unit >= 0x30 && unit <= 0x39) digits++;
