@@ -1,5 +1,5 @@
 import type { Match, Rule, Verdict } from '../rule.ts';
-import { isNamedAboutSecret, nameBefore } from '../validators/secret-name.ts';
+import { isNamedAboutSecret, isNamedJust } from '../validators/secret-name.ts';
 import { looksRandom, looksScrambled } from '../validators/secret-shape.ts';
 import { anyOf, cwe798, nameTail, operator, quote } from './assignment.ts';
 import { sample } from './sample.ts';
@@ -23,8 +23,7 @@ function assignedCheck(match: Match): Verdict {
 
 function isBareKey(match: Match): boolean {
   const { text, start } = match;
-  const name = nameBefore(match);
-  if (name.length !== 1 || name[0] !== 'key') return false;
+  if (!isNamedJust('key', match)) return false;
   return !/(?:secret|api|access|private|signing|encryption) key/i.test(text.slice(Math.max(0, start - 24), start));
 }
 

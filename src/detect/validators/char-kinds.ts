@@ -20,9 +20,9 @@ export const charKinds = {
 const letters = 'acdeghlmnoprtuy';
 const firstLetterBit = 13;
 
-/** The bits that a value has if it holds a word of those letters. */
+/** The bits that a value has if it holds a word of those letters and digits. */
 export function lettersOf(word: string): number {
-  return [...word].reduce((bits, letter) => bits | letterBit(letter), 0);
+  return [...word].reduce((bits, char) => bits | letterBit(char) | (kindOfAscii(char) & charKinds.digit), 0);
 }
 
 function letterBit(letter: string): number {
@@ -30,16 +30,24 @@ function letterBit(letter: string): number {
   return index < 0 ? 0 : 1 << (firstLetterBit + index);
 }
 
+/** Whether what has those kinds may hold one of some words, each given by `lettersOf`: it may not where it lacks a letter of each. */
+export function mayHoldWord(words: readonly number[], kinds: number): boolean {
+  for (let i = 0; i < words.length; i++) {
+    const wanted = words[i] ?? 0;
+    if ((kinds & wanted) === wanted) return true;
+  }
+  return false;
+}
+
 export function charKindsOf(units: Uint16Array, from: number, to: number): number {
   let kinds = 0;
-  for (let at = from; at < to; at++) {
-    const unit = units[at] ?? 0;
-    kinds |= unit < 0x80 ? (kindOfUnit[unit] ?? 0) : charKinds.wide;
-  }
+  for (let at = from; at < to; at++) kinds |= kindOfUnit[units[at] ?? 0] ?? 0;
   return kinds;
 }
 
-const kindOfUnit: Uint32Array = Uint32Array.from({ length: 0x80 }, (_, unit) => {
+/** Of each unit. */
+export const kindOfUnit: Uint32Array = Uint32Array.from({ length: 0x10000 }, (_, unit) => {
+  if (unit >= 0x80) return charKinds.wide;
   const char = String.fromCharCode(unit);
   return kindOfAscii(char) | letterBit(char);
 });

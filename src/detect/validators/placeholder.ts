@@ -1,4 +1,4 @@
-import { charKindsOf, lettersOf, signTable } from './char-kinds.ts';
+import { charKindsOf, lettersOf, mayHoldWord, signTable } from './char-kinds.ts';
 import type { Value } from './value.ts';
 
 /**
@@ -13,7 +13,7 @@ export function isPlaceholder(
   const { units, start } = value;
   if (isRepetitive(value)) return true;
   if (templateSigns[units[start] ?? 0] === 1 && template.test(value.value)) return true;
-  return mayHoldPhrase(kinds) && phrase.test(value.value);
+  return mayHoldWord(phraseLetters, kinds) && phrase.test(value.value);
 }
 
 const template =
@@ -26,14 +26,6 @@ const phrase =
 const phraseLetters: readonly number[] = [
   ...['your', 'here', 'change', 'placeholder', 'redacted', 'dummy', 'notreal', 'lorem'],
 ].map(lettersOf);
-
-function mayHoldPhrase(kinds: number): boolean {
-  for (let i = 0; i < phraseLetters.length; i++) {
-    const wanted = phraseLetters[i] ?? 0;
-    if ((kinds & wanted) === wanted) return true;
-  }
-  return false;
-}
 
 /** A long run of one filler, or an end of nothing but fillers. */
 function isRepetitive({ units, start, end }: Value): boolean {

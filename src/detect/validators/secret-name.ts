@@ -1,4 +1,4 @@
-import { signTable } from './char-kinds.ts';
+import { charKindsOf, lettersOf, mayHoldWord, signTable } from './char-kinds.ts';
 
 /** A place in a text where a value begins; the units are those of the text. */
 export interface NamedPlace {
@@ -8,19 +8,23 @@ export interface NamedPlace {
 }
 
 /**
- * The words of the name that a value is given to, read backwards from the value: `DB_PASSWORD = `, `dbPassword: "` and
+ * Whether the name that a value is given to is one word: read backwards from the value, `DB_PASSWORD = `, `dbPassword: "` and
  * `db-password, ` all say db, password. Looks at most 80 characters back.
  */
-export function nameBefore({ text, units, start }: NamedPlace): readonly string[] {
+export function isNamedJust(word: string, { text, units, start }: NamedPlace): boolean {
   const end = nameEnd(text, units, start);
   const begin = nameBegin(units, start, end);
-  const words: string[] = [];
+  let words = 0;
+  let isIt = false;
   for (let from = begin; from < end; ) {
     const to = wordEnd(units, begin, from, end);
-    if (isWord(units, to)) words.push(text.slice(from, to).toLowerCase());
+    if (isWord(units, to)) {
+      if (++words > 2 || (words === 2 && !isParticle(text, from, to))) return false;
+      if (words === 1) isIt = to - from === word.length && text.slice(from, to).toLowerCase() === word;
+    }
     from = to;
   }
-  return particles.has(words.at(-1) ?? '') ? words.slice(0, -1) : words;
+  return isIt;
 }
 
 /** Whether that name says that something about a secret follows, or a key that is none: `token_type`, `publicKey`, `key id`. */
@@ -31,23 +35,39 @@ export function isNamedAboutSecret({ text, units, start }: NamedPlace): boolean 
   let lastTo = end;
   let previousFrom = end;
   let previousTo = end;
-  for (let from = begin; from < end; ) {
+  const mayBeHarmless = mayHoldWord(harmlessLetters, charKindsOf(units, begin, end));
+  for (let from = mayBeHarmless ? begin : lastTwo(units, begin, end); from < end; ) {
     if (wordKind(units, from) < foreign) {
       from++;
       continue;
     }
     const to = wordEnd(units, begin, from, end);
-    if (hasWord(harmlessWords, text, units, from, to)) return true;
+    if (mayBeHarmless && hasWord(harmlessWords, text, units, from, to)) return true;
     previousFrom = lastFrom;
     previousTo = lastTo;
     lastFrom = from;
     lastTo = to;
     from = to;
   }
-  const isParticle = lastTo - lastFrom === 1 && particles.has(text.charAt(lastFrom));
-  return isParticle
+  return isParticle(text, lastFrom, lastTo)
     ? hasWord(aboutWords, text, units, previousFrom, previousTo)
     : hasWord(aboutWords, text, units, lastFrom, lastTo);
+}
+
+function isParticle(text: string, from: number, to: number): boolean {
+  return to - from === 1 && particles.has(text.charAt(from));
+}
+
+/** Where the last two runs of letters begin, or more than two: at least two words, if there are as many. */
+function lastTwo(units: Uint16Array, begin: number, end: number): number {
+  let at = end;
+  for (let runs = 0; runs < 2 && at > begin; runs++) {
+    while (at > begin && wordKind(units, at - 1) < foreign) at--;
+    const isForeign = at > begin && wordKind(units, at - 1) === foreign;
+    while (at > begin && wordKind(units, at - 1) >= foreign && (wordKind(units, at - 1) === foreign) === isForeign)
+      at--;
+  }
+  return at;
 }
 
 /** Where the name before a value ends: a filler is none. */
@@ -140,6 +160,9 @@ const harmlessWords: Words = wordsOf(
   `public pub pubkey primary foreign sort partition cache object row column react translation i18n cancellation continuation
   page`,
 );
+
+/** Of each of them. */
+const harmlessLetters: readonly number[] = [...harmlessWords.list].map(lettersOf);
 
 /** A list of words, and which first letters and lengths they have: most words need no look at the list. */
 interface Words {

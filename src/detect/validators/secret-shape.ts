@@ -1,4 +1,4 @@
-import { charKinds, charKindsOf, signTable } from './char-kinds.ts';
+import { charKinds, charKindsOf, kindOfUnit, signTable } from './char-kinds.ts';
 import { entropy } from './entropy.ts';
 import { isPlaceholder } from './placeholder.ts';
 import { beginningOf, type Value, wholeValue } from './value.ts';
@@ -14,7 +14,7 @@ export function looksRandom(whole: Value): boolean {
   const judged = beginningOf(whole, judgedCharsMax);
   const { value, units, start, end } = judged;
   if (value.length < 10 || (value.length <= 11 && /^[A-Za-z]+$/.test(value))) return false;
-  const kinds = charKindsOf(units, start, end);
+  const kinds = surveyOf(units, start, end);
   if (isMadeOfWords(judged, kinds) && !uuid.test(value)) return false;
   if (entropy(judged) < (value.length < 16 ? 2.6 : 2.9)) return false;
   return !isPlaceholder(judged, kinds) && !isReference(value, kinds) && !isAlphabet(value);
@@ -27,9 +27,10 @@ function isAlphabet(value: string): boolean {
 }
 
 /** Names, versions, dates, model ids: pieces that are each all letters or all digits. */
-function isMadeOfWords(judged: Value, kinds: number): boolean {
+function isMadeOfWords(judged: Value, survey: number): boolean {
   // Each of those terms has a digit, or begins with two letters that few values hold.
-  const mayHoldTerm = (kinds & charKinds.digit) !== 0 && holdsTermStart(judged);
+  const mayHoldTerm = (survey & charKinds.digit) !== 0 && (survey & termStart) !== 0;
+  if (!mayHoldTerm && (survey & longPiece) === 0) return true;
   const text = mayHoldTerm ? judged.value.replace(termOfArt, '') : judged.value;
   const { units, start, end } = text.length === judged.value.length ? judged : wholeValue(text);
   let begin = start;
@@ -41,48 +42,47 @@ function isMadeOfWords(judged: Value, kinds: number): boolean {
   return true;
 }
 
+/** Beside the kinds of its characters: whether a value holds two units side by side that a term begins with, or a piece that may be mixed. */
+const termStart: number = 1 << 28;
+const longPiece: number = 1 << 29;
+
+function surveyOf(units: Uint16Array, start: number, end: number): number {
+  let survey = 0;
+  let pair = 0;
+  let begin = start;
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    if (unit >= 0x80) {
+      survey |= charKinds.wide;
+      pair = 0;
+      continue;
+    }
+    pair = ((pair & 0x7f) << 7) | unit;
+    survey |= (kindOfUnit[unit] ?? 0) | ((termPairs[pair] ?? 0) << 28);
+    if (joints[unit] !== 1) continue;
+    if (at - begin >= mixedMin) survey |= longPiece;
+    begin = at + 1;
+  }
+  return end - begin >= mixedMin ? survey | longPiece : survey;
+}
+
 const joints: Uint8Array = signTable('-_./=+~');
 
 /** Words with digits in them. */
 const termOfArt =
   /base(?:16|32|58|62|64)(?:url)?|sha-?\d{1,3}(?:withrsa|rsa)?|md5|utf-?\d+|aes-?\d+(?:gcm|cbc|kw)?|a\d{3}(?:gcm)?kw|rsa\d+|x509v?\d?|oauth\d?|ed25519|secp256[kr]1|curve25519|pkcs\d+|ipv[46]|http\d|h264|mp[34]|utf8mb4|int\d+|float\d+|es20\d\d/gi;
 
-/** Whether two units stand side by side that a term begins with. */
-function holdsTermStart({ units, start, end }: Value): boolean {
-  let before = 0;
-  for (let at = start; at < end; at++) {
-    const unit = units[at] ?? 0;
-    const sign = unit < 0x80 ? (termSigns[unit] ?? 0) : 0;
-    if (((termSeconds[before] ?? 0) & (1 << sign)) !== 0) return true;
-    before = sign;
-  }
-  return false;
-}
-
-const digitSign = 27;
-
-function signOfTerm(char: string): number {
-  return termSigns[char.charCodeAt(0)] ?? 0;
-}
-
-/** What terms begin with, `0` for any digit. */
-const termStarts: readonly string[] = 'ba sh md ut ae a0 rs x0 oa ed se cu pk ip ht h0 mp in fl es'.split(' ');
-/** Letters from 1 to 26 in either case, digits 27, 0 for all else. */
-const termSigns: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, unit) => {
-  const char = String.fromCharCode(unit).toLowerCase();
-  if (char >= 'a' && char <= 'z') return unit & 0x1f;
-  return char >= '0' && char <= '9' ? digitSign : 0;
-});
-/** By the first sign of a term, a bit for each second one. */
-const termSeconds: Uint32Array = new Uint32Array(0x20);
-for (const [first = '', second = ''] of termStarts) {
-  termSeconds[signOfTerm(first)] = (termSeconds[signOfTerm(first)] ?? 0) | (1 << signOfTerm(second));
-}
+/** What terms begin with. */
+const termStarts = /^(?:ba|sh|md|ut|ae|a\d|rs|x\d|oa|ed|se|cu|pk|ip|ht|h\d|mp|in|fl|es)$/i;
+/** By `first << 7 | second`. */
+const termPairs: Uint8Array = Uint8Array.from({ length: 1 << 14 }, (_, pair) =>
+  Number(termStarts.test(String.fromCharCode(pair >> 7, pair & 0x7f))),
+);
 
 /** Letters and digits, or the two cases, in an order that no word and no camelCase name has. */
 function isMixed(units: Uint16Array, begin: number, end: number): boolean {
   const length = end - begin;
-  if (length < 6) return false;
+  if (length < mixedMin) return false;
   let letters = 0;
   let figures = 0;
   let changes = 0;
@@ -109,6 +109,7 @@ function isMixed(units: Uint16Array, begin: number, end: number): boolean {
   return length >= 12 && humps * 3 >= length;
 }
 
+const mixedMin = 6;
 const other = 0;
 const figure = 1;
 const lower = 2;
@@ -130,9 +131,12 @@ function isLetterKind(kind: number): boolean {
 function isReference(value: string, kinds: number): boolean {
   if ('./~'.includes(value.charAt(0)) && /^(?:\.{0,2}|~)\/[\w.-]+(?:\/[\w.-]+)+$/.test(value))
     return !/\/[A-Za-z0-9]{24,}/.test(value);
-  return (
-    (kinds & charKinds.dot) !== 0 && /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && codeRoot.test(value)
-  );
+  return mayBeDotted(kinds) && /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && codeRoot.test(value);
+}
+
+/** Whether there is a dot and nothing that is in no dotted name, of the signs that have a kind. */
+function mayBeDotted(kinds: number): boolean {
+  return (kinds & (dot | slash | colon | atSign | bracket | more | charKinds.wide | charKinds.blank)) === dot;
 }
 
 const codeRoot =
@@ -187,7 +191,8 @@ export function looksLikePassword(whole: Value, evidence: Evidence): boolean {
   if (!letters && evidence === 'said') return false;
   if (!digits && !symbols && (evidence !== 'quoted' || value.length < 8 || /[\s_]/.test(value))) return false;
   const kinds = own | charKindsOf(units, ownEnd, end);
-  if (isPlaceholder(judged, kinds) || isReference(value, kinds) || ordinary.test(value)) return false;
+  if (isPlaceholder(judged, kinds) || isReference(value, kinds)) return false;
+  if (!symbols && ownEnd - start <= ordinaryMax && ordinary.test(value)) return false;
   if (isStructured(value, kinds) && !(evidence === 'quoted' && /^[A-Za-z]+\d{2,}$/.test(value))) return false;
   if (!letters) return evidence === 'quoted' || (digits && !symbols);
   if (evidence !== 'said') return entropy(judged) >= 2;
@@ -216,6 +221,9 @@ const closers: Uint8Array = signTable('.,;:!?\'"`)]}>');
 const ordinary =
   /^(?:password|passwd|passphrase|secret|string|object|number|boolean|undefined|unknown|required|optional|incorrect|invalid|correct|protected|encrypted|hashed|hidden|missing|forgotten|expired|default|example|sample|private|public|username|change|reset|strength|manager|field|input|value|token|credentials?|authentication|authorization|function|return|true|false|none|null|empty|uint8array|arraybuffer|buffer|securestring|bytes|keyobject|sha-?\d{1,3}|aes-?\d{3}|base(?:32|58|64)|argon2i?d?|pbkdf2|oauth2|saml2|ntlmv2|utf-?8)[.,;:!?'")\]}]*$/i;
 
+/** The longest of them. */
+const ordinaryMax = 14;
+
 /** Calls, URLs, paths, markup, dates, versions, addresses and other things with a structure of their own. */
 function isStructured(value: string, kinds: number): boolean {
   if ((kinds & (slash | colon | bracket)) !== 0 && structured.test(value)) return true;
@@ -224,7 +232,7 @@ function isStructured(value: string, kinds: number): boolean {
   if ((kinds & charKinds.digit) !== 0 && dateOrVersion.test(value)) return true;
   if ((kinds & atSign) !== 0 && address.test(value)) return true;
   if ((kinds & bracket) !== 0 && openIndex.test(value)) return true;
-  return ((kinds & dot) !== 0 && isDotted(value)) || isName(value, kinds);
+  return (mayBeDotted(kinds) && isDotted(value)) || isName(value, kinds);
 }
 
 const structured = /^(?:[\w.$]+\(|https?:|\/\/|[\w-]+(?:\.[\w-]+)+\/|[A-Za-z]:\\)/;

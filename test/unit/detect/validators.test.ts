@@ -11,7 +11,7 @@ import {
   isAssignedNational,
 } from '../../../src/detect/validators/phone.ts';
 import { isPlaceholder } from '../../../src/detect/validators/placeholder.ts';
-import { isNamedAboutSecret, type NamedPlace, nameBefore } from '../../../src/detect/validators/secret-name.ts';
+import { isNamedAboutSecret, isNamedJust, type NamedPlace } from '../../../src/detect/validators/secret-name.ts';
 import { looksLikePassword, looksRandom, looksScrambled } from '../../../src/detect/validators/secret-shape.ts';
 import { wholeValue } from '../../../src/detect/validators/value.ts';
 import { ethereumAddressKind, isBase58Address, isSegwitAddress } from '../../../src/detect/validators/wallet.ts';
@@ -127,15 +127,18 @@ function endOf(text: string): NamedPlace {
 
 describe('names', () => {
   test.each([
-    { text: 'DB_PASSWORD = "', want: ['db', 'password'] },
-    { text: '"dbPassword1": "', want: ['db', 'password'] },
-    { text: 'var apiToken string = "', want: ['api', 'token'] },
-    { text: 'the password is ', want: ['password'] },
-    { text: 'PW는', want: ['pw'] },
-    { text: '<client-secret>\n   ', want: ['client', 'secret'] },
-    { text: '', want: [] },
-  ])('$text', ({ text, want }) => {
-    expect(nameBefore(endOf(text))).toEqual(want);
+    { text: 'KEY=', word: 'key', want: true },
+    { text: '"password1": "', word: 'password', want: true },
+    { text: 'var token string = "', word: 'token', want: true },
+    { text: 'the password is ', word: 'password', want: true },
+    { text: 'PW는', word: 'pw', want: true },
+    { text: 'DB_PASSWORD = "', word: 'password', want: false },
+    { text: 'dbPassword: "', word: 'db', want: false },
+    { text: '<client-secret>\n   ', word: 'secret', want: false },
+    { text: 'keys: ', word: 'key', want: false },
+    { text: '', word: 'key', want: false },
+  ])('$text is named just $word: $want', ({ text, word, want }) => {
+    expect(isNamedJust(word, endOf(text))).toBe(want);
   });
 
   test.each([
@@ -144,6 +147,9 @@ describe('names', () => {
     { text: 'api_key=', want: false },
     { text: 'TOKEN_TYPE는 ', want: true },
     { text: 'keyIdValue = ', want: false },
+    { text: 'public.' + 'some.long.words.stand.between.here.and.the.token=', want: true },
+    { text: 'a.b.c.sub.type=', want: true },
+    { text: 'w는r.w는id=', want: true },
   ])('$text is about a secret: $want', ({ text, want }) => {
     expect(isNamedAboutSecret(endOf(text))).toBe(want);
   });
