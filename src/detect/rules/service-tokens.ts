@@ -56,7 +56,6 @@ export const serviceTokenRules: readonly Rule[] = [
     id: 'x-bearer-token',
     entity: 'SECRET_TWITTER_TOKEN',
     pattern: /A{19,22}[A-Za-z0-9%]{60,100}/,
-    anchors: ['aaaaaaaaaaaaaaaaaaa'],
     notBefore: /[A-Za-z0-9+/=_-]/,
     notAfter: /[A-Za-z0-9%+/=_-]/,
     source: 'https://docs.x.com/fundamentals/authentication/oauth-2-0/bearer-tokens',
