@@ -89,20 +89,24 @@ function reportText(
 ): string {
   const head = [
     `Report on ${[...new Set(checks.map(({ origin }) => baseOrigin(origin)))].join(', ')}`,
-    `from ${period.from} until ${period.until}`,
+    `${period.from === new Date(0).toISOString() ? 'from the beginning' : `from ${period.from}`} until ${period.until}`,
     '',
-    `${report.records} records of ${report.exchanges} exchanges by ${report.subjects} subjects`,
+    `${counted(report.records, 'record')} of ${counted(report.exchanges, 'exchange')} by ${counted(report.subjects, 'subject')}`,
     `${report.tokens.in} tokens in, ${report.tokens.out} tokens out, as the providers say`,
     countedText(report),
     ...checks.map(soundness),
   ];
-  const counted = sections
+  const tables = sections
     .filter(([name]) => report[name].length > 0)
     .map(([name, title]) => `\n${countsText(title, report[name])}`);
   const rows = report.accesses.map(({ time, action, by, record, reason }) => [time, action, by, record || '-', reason]);
   const accesses = rows.length === 0 ? [] : [`\n${table(['ACCESS', 'ACTION', 'BY', 'RECORD', 'REASON'], rows)}`];
   const holds = report.openHolds.length === 0 ? [] : [`\nholds that are open: ${report.openHolds.join(', ')}`];
-  return [...head, ...counted, ...accesses, ...holds].join('\n');
+  return [...head, ...tables, ...accesses, ...holds].join('\n');
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** A log cannot show what was never written: what the services counted beside it can. */
@@ -118,9 +122,9 @@ function soundness(
   _: number,
   all: readonly unknown[],
 ): string {
-  const sound = problems.length === 0 ? 'intact' : `NOT intact, ${problems.length} problems`;
+  const sound = problems.length === 0 ? 'intact' : `NOT intact, ${counted(problems.length, 'problem')}`;
   const which = all.length > 1 ? `The log ${origin}` : 'The log';
-  return `${which} is ${sound}: ${records} records, ${expired} expired, root ${root}`;
+  return `${which} is ${sound}: ${counted(records, 'record')}, ${expired} expired, root ${root}`;
 }
 
 function countsText(title: string, counts: Counts): string {

@@ -69,3 +69,10 @@ test('an approval counts once in its session, however many records tell of it', 
     ['session-2', 0, 1],
   ]);
 });
+
+test('a report counts what happened, in words that a person reads', async () => {
+  const { code, stdout } = await cli(['audit', 'report', join(root, 'other')]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^from the beginning until /m);
+  expect(stdout).toMatch(/^3 records of 1 exchange by 1 subject$/m);
+});
