@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type VerifyOptions, type VerifyReport, type WalkedLog, walkLog } from './verify.ts';
 import { createBeaconCheck } from './verify-beacons.ts';
+import { member } from './verify-json.ts';
 import { parseSignedCheckpoint } from './verify-note.ts';
 import { keysFolder } from './verify-place.ts';
 import { listOptional, readOptional, type VerifyProblem } from './verify-problems.ts';
@@ -120,8 +121,4 @@ function linkProblems(links: readonly Link[], i: number, known: ReadonlySet<stri
     if (after !== null && (after.records?.hasBeginning ?? false)) add(`it has no end, and ${after.origin} goes on`);
   } else if (after?.origin !== next && !known.has(next)) add(`${next}, which follows it, is not there`);
   return problems;
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
