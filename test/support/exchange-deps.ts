@@ -1,6 +1,6 @@
 import type { AuditEntry } from '../../src/audit/entry.ts';
 import { createDetector } from '../../src/detect/detector.ts';
-import type { ServiceDeps } from '../../src/exchange/deps.ts';
+import type { ExchangeSettings, ServiceDeps } from '../../src/exchange/deps.ts';
 import { createPseudonyms } from '../../src/exchange/session.ts';
 import { anonymous } from '../../src/identity/subject.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -25,6 +25,18 @@ export const allowAll: Decision = {
   capture: 'full',
 };
 
+/** As they are without any configuration, or nearly: nobody waits. */
+export const exchangeSettings: ExchangeSettings = {
+  tokenHeader: { header: 'x-token', scheme: null },
+  forwardToken: false,
+  sessionHeader: 'x-session-id',
+  maskingScope: 'session',
+  policyHeaders: [],
+  holdWaitMsMax: 0,
+  encoding: { requests: 'identity', answers: 'identity' },
+  bodyBytesMax: 65_536,
+};
+
 const detector = createDetector({ tier: 'core' });
 const key = Buffer.alloc(32, 1);
 
@@ -35,7 +47,7 @@ const key = Buffer.alloc(32, 1);
 export function exchangeDeps(
   recorded: AuditEntry[],
   decide: (input: PolicyInput) => Decision,
-  settings: Partial<ServiceDeps['settings']> = {},
+  settings: Partial<ExchangeSettings> = {},
 ): ServiceDeps {
   return {
     authenticator: { authenticate: async () => ok(anonymous) },
@@ -62,16 +74,6 @@ export function exchangeDeps(
       handover: key,
       pseudonym: createPseudonyms(key),
     },
-    settings: {
-      tokenHeader: { header: 'x-token', scheme: null },
-      forwardToken: false,
-      sessionHeader: 'x-session-id',
-      maskingScope: 'session',
-      policyHeaders: [],
-      holdWaitMsMax: 0,
-      encoding: { requests: 'identity', answers: 'identity' },
-      bodyBytesMax: 65_536,
-      ...settings,
-    },
+    settings: { ...exchangeSettings, ...settings },
   };
 }

@@ -14,6 +14,7 @@ import type { BodyError, Dialect } from '../../../src/llm/dialect.ts';
 import { createOpenAiChat } from '../../../src/llm/openai-chat.ts';
 import { faultToStatus } from '../../../src/rpc/status.ts';
 import { held, startMs, terms } from '../../support/approvals.ts';
+import { allowAll } from '../../support/exchange-deps.ts';
 
 const root = new URL('../../..', import.meta.url).pathname;
 const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');
@@ -66,7 +67,7 @@ function refusals(): replies.Refusal[] {
     replies.reasonRequired(),
     replies.maskingNotPossible(),
     replies.signedText(),
-    replies.denied({ ...allow, action: 'deny' }),
+    replies.denied({ ...allowAll, action: 'deny' }),
   ];
 }
 
@@ -127,19 +128,6 @@ describe('the gRPC API', () => {
     expect(clause?.trim().split(' ')[0]).toBe(status[faultToStatus(new Fault(code, '')).code]);
   });
 });
-
-const allow = {
-  action: 'allow',
-  rules: [],
-  reasons: [],
-  redact: [],
-  restore: [],
-  omit: [],
-  deny: null,
-  hold: null,
-  labels: {},
-  capture: 'full',
-} as const;
 
 /** Pending for thirteen hours from midnight on. */
 function approval(): Approval {

@@ -8,6 +8,7 @@ import { createBodyDecoder } from '../../../src/llm/content-encoding.ts';
 import { createDialects } from '../../../src/llm/dialects.ts';
 import { createMinter } from '../../../src/mask/placeholder.ts';
 import { compilePlan, type Redaction } from '../../../src/mask/plan.ts';
+import { exchangeSettings } from '../../support/exchange-deps.ts';
 
 const detector = createDetector({ tier: 'core' });
 const labelAll: readonly Redaction[] = [{ entity: '*', method: 'label' }];
@@ -109,14 +110,8 @@ describe('an answer in gzip', () => {
 
 describe('what goes upstream', () => {
   const settings = (requests: Recoding, answers: Recoding): ExchangeSettings => ({
-    tokenHeader: { header: 'x-token', scheme: null },
-    forwardToken: false,
-    sessionHeader: 'x-session-id',
-    maskingScope: 'session',
-    policyHeaders: [],
-    holdWaitMsMax: 0,
+    ...exchangeSettings,
     encoding: { requests, answers },
-    bodyBytesMax: 1024,
   });
   const headers = (accepted: string): Map<string, string> =>
     new Map([
