@@ -18,4 +18,6 @@ export const knownAttacks: readonly string[] = [
   ...['0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed ', '1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2\n'],
   ...['bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp ', '(415) 555-0132 ', '+44 (0)20 7946 0958 ', '+1 (415) 555-2671\n'],
   ...['.PW\ub294r', '\ube44\ubc00\ubc88\ud638(', ':"dis4b1d_secret":', '"~db427k_secret', 'KEY=4'],
+  ...['\u5bc6\u7801\uff1a', ':pw', 'PASS=secret44_', 'pass:', '))220 (00', 'lKEY=KEY=KEY=X0', '!<pass>', 'b>PASS='],
+  ...['442secret"d', 'sasecret1a4""', 'sonar_se_secret070GOCSPX-788161617"'],
 ];
