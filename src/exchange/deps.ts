@@ -49,7 +49,8 @@ export interface DetectorInService {
  * neither what is masked nor which revision is on record.
  */
 export function depsOfNow(service: ServiceDeps): ExchangeDeps {
-  return { ...service, detector: service.detection.current() };
+  // In front: a member that is added behind a spread costs microseconds (V8).
+  return { detector: service.detection.current(), ...service };
 }
 
 /** A key for each purpose, or what is done with it. */
