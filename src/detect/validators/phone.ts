@@ -1,18 +1,11 @@
 import metadata from 'libphonenumber-js/max/metadata';
-import { compileDfa, type Dfa, step } from '../dfa.ts';
 
 /** Positions in a country's row of the metadata (libphonenumber-js `Metadata`, version 4). */
 const column = { code: 0, general: 2, lengths: 3, types: 11 } as const;
 
 interface NumberPlan {
-  /** The assigned numbers, an expression. Those of other lengths than `lengths` match nowhere in it. */
-  readonly numbers: string;
-  /** Matches them, and nothing beside them. */
+  /** Matches the assigned numbers, and nothing beside them. */
   readonly assigned: RegExp;
-  /** The same as an automaton, once the plan is asked for often. */
-  automaton: Dfa | null;
-  /** How often it was asked for before that. */
-  asked: number;
   /** A bit for each length that a national number may have. */
   readonly lengths: number;
 }
@@ -43,30 +36,10 @@ export function isAssignedNational(code: number, units: Uint16Array, start: numb
   return plan !== undefined && isAssignedBy(plan, units, start, end);
 }
 
-/** Large plans are lists of hundreds of alternatives: an automaton tries them all at once, but takes tens of milliseconds to make. */
 function isAssignedBy(plan: NumberPlan, units: Uint16Array, start: number, end: number): boolean {
-  const first = nextDigit(units, start, end);
+  const national = digitsAmong(units, start, end);
   // People write the trunk zero in brackets: +44 (0)20 …
-  const isTrunkZero = first < end && units[first] === zero;
-  if (plan.asked < askedMax) {
-    plan.asked++;
-    const national = digitsAmong(units, first, end);
-    return plan.assigned.test(national) || (isTrunkZero && plan.assigned.test(national.slice(1)));
-  }
-  plan.automaton ??= compileDfa(new RegExp(plan.numbers));
-  return matches(plan.automaton, units, first, end) || (isTrunkZero && matches(plan.automaton, units, first + 1, end));
-}
-
-const askedMax = 1_000;
-
-/** Whether the digits among some units are matched as a whole. */
-function matches(dfa: Dfa, units: Uint16Array, start: number, end: number): boolean {
-  let state = dfa.start;
-  for (let at = start; at < end; at++) {
-    const unit = units[at] ?? 0;
-    if (isDigit(unit)) state = step(dfa, state, unit);
-  }
-  return state >= dfa.accepting;
+  return plan.assigned.test(national) || (national.startsWith('0') && plan.assigned.test(national.slice(1)));
 }
 
 /** How many digits such a number may have in all, a bit each: of others the kind is null. */
@@ -170,5 +143,5 @@ function readPlans(): (NumberPlan | undefined)[] {
 }
 
 function planOf(numbers: string, lengths: number): NumberPlan {
-  return { numbers, assigned: new RegExp(`^(?:${numbers})$`), automaton: null, asked: 0, lengths };
+  return { assigned: new RegExp(`^(?:${numbers})$`), lengths };
 }
