@@ -31,7 +31,8 @@ export interface Damage {
 
 /**
  * What keeps the log from starting, by the same look at its end as a start takes, which changes nothing here; null: nothing does. Throws
- * Fault `audit_unavailable` when the log is signed by another key than ours: that is no damage, and nothing must be put aside for it.
+ * what keeps it from being read at all, and Fault `audit_unavailable` when it is signed by another key than ours: that is no damage, and
+ * nothing must be put aside for it.
  */
 export function findDamage({ directory, origin, fs, signingKey, nowMs }: QuarantineDeps): Damage | null {
   const shard = shardToOpen(fs, directory, { byMonth: false, recordsMax: null }, nowMs());
@@ -48,8 +49,14 @@ export function findDamage({ directory, origin, fs, signingKey, nowMs }: Quarant
     recover(readOnly(fs), shard.folder, log, signingKey, rawKey);
     return null;
   } catch (thrown) {
+    if (!(thrown instanceof Fault) && !isLostByDisk(thrown)) throw thrown;
     return { shard, log, what: Fault.from(thrown, 'audit_unavailable').message };
   }
+}
+
+/** A missing permission or too many open files say nothing about a log. */
+function isLostByDisk(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'EIO';
 }
 
 /** What a quarantine did, or would have on record. */

@@ -175,6 +175,19 @@ describe('a log that is damaged in its middle', () => {
     }
   });
 
+  test('a log that cannot be read for now is not called damaged; one whose disk has lost bytes is', async () => {
+    await (await open()).close();
+    const failing = (code: string): FsPort => ({
+      ...nodeFs,
+      read: (path) => {
+        if (path.includes('segments')) throw Object.assign(new Error(`${code}: read`), { code });
+        return nodeFs.read(path);
+      },
+    });
+    for (const code of ['EACCES', 'EMFILE']) expect(() => findDamage(deps(failing(code))), code).toThrow(code);
+    expect(findDamage(deps(failing('EIO')))?.what).toContain('EIO');
+  });
+
   test('a sound log is left alone, and so is one that another key has signed', async () => {
     const log = await open();
     await log.append(intentEntry('x-1'));
