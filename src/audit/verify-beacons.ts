@@ -103,7 +103,7 @@ export function createBeaconCheck(): BeaconCheck {
       [wrongCounts, heads, count] = [[], [], 0];
       for (const { sequence, what } of told) problems.add('records', `beacon ${sequence}`, what);
       const own = brought.flatMap((head) => checkedHead(head, log, trust, problems));
-      const roots = await tree.rootsAt(own.map(({ size }) => size));
+      const roots = tree.rootsAt(own.map(({ size }) => size));
       const times = own.flatMap(({ sequence, size, root, times: of }) => {
         if (roots.get(size)?.equals(root) === true) return of;
         problems.add('records', `beacon ${sequence}`, 'the log is not the one whose checkpoint it brings');

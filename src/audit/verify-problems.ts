@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 
 /** One thing that is not as it should be, and where. */
@@ -48,6 +48,27 @@ export async function listOptional(path: string): Promise<Dirent[]> {
     return await readdir(path, { withFileTypes: true });
   } catch (error) {
     if (isAbsent(error)) return [];
+    throw error;
+  }
+}
+
+/** As `readOptional`, while the thread waits: of a small file a promise costs ten times what the system does. */
+export function readOptionalSync(path: string): Buffer | null {
+  return unlessAbsent(() => readFileSync(path), null);
+}
+
+/** The names of what a folder holds, as `listOptional`, while the thread waits. */
+export function listOptionalSync(path: string): readonly string[] {
+  // Asked first: of most folders there is none, and an error costs more than the question.
+  const isThere = unlessAbsent(() => statSync(path, { throwIfNoEntry: false }) !== undefined, false);
+  return isThere ? unlessAbsent(() => readdirSync(path), []) : [];
+}
+
+function unlessAbsent<T>(read: () => T, absent: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isAbsent(error)) return absent;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Absence, createAbsence } from './verify-absence.ts';
+import { type Bundle, type BundleReader, leafIn } from './verify-bundles.ts';
 import { frameAt, hasWriteAfter } from './verify-frames.ts';
 import { member, parse } from './verify-json.ts';
 import { checkKeys } from './verify-keys.ts';
@@ -40,7 +41,7 @@ export interface RecordsToCheck {
   readonly keys: string;
   readonly origin: string | null;
   readonly covered: number;
-  readonly bundle: (index: number) => Promise<readonly Buffer[] | null>;
+  readonly bundle: BundleReader;
   /** The shard before it, which has been walked. */
   readonly before: Pick<WalkedRecords, 'open' | 'known'> | null;
   /** Told of every record that is there, in order. */
@@ -146,7 +147,7 @@ interface Walk {
   /** Null behind records that have expired: the next header says it, and the leaves vouch for the rest. */
   link: Buffer | null;
   /** The published leaves around the record. */
-  bundle: { readonly index: number; readonly leaves: readonly Buffer[] | null };
+  bundle: { readonly index: number; readonly leaves: Bundle | null };
   /** Exchange to the record id of its intent. */
   readonly open: Map<string, string>;
   /** Exchanges that had an intent. */
@@ -160,7 +161,7 @@ interface SegmentCheck {
   readonly bytes: Buffer;
   readonly origin: string | null;
   readonly covered: number;
-  readonly bundle: (index: number) => Promise<readonly Buffer[] | null>;
+  readonly bundle: BundleReader;
   readonly seen: (manifest: object) => void;
   readonly problems: ProblemList;
   readonly state: Walk;
@@ -170,7 +171,7 @@ interface SegmentCheck {
 async function readKept(
   directory: string,
   covered: number,
-  bundle: (index: number) => Promise<readonly Buffer[] | null>,
+  bundle: BundleReader,
   problems: ProblemList,
 ): Promise<object[]> {
   const kept: object[] = [];
@@ -186,8 +187,9 @@ async function readKept(
       const sequence = Number(member(parsed, 'seq'));
       const bytes = Buffer.from(String(member(parsed, 'manifest')));
       const manifest = parse(bytes);
-      const leaf = (sequence < covered ? await bundle(Math.floor(sequence / 256)) : null)?.[sequence % 256];
-      if (manifest === null || leaf === undefined || !leaf.equals(leafOf(bytes, manifest))) {
+      const leaves = sequence < covered ? bundle(Math.floor(sequence / 256)) : null;
+      const leaf = leaves === null ? null : leafIn(leaves, sequence % 256);
+      if (manifest === null || leaf === null || !leaf.equals(leafOf(bytes, manifest))) {
         problems.add('records', place, `what it keeps of record ${sequence} is not what the published leaf says`);
       } else kept.push(manifest);
     }
@@ -271,9 +273,9 @@ async function checkRecord(check: SegmentCheck, payload: Buffer, where: string):
   state.link = sha256(Buffer.concat([Buffer.of(0), leaf])).subarray(0, 8);
   if (sequence < covered) {
     const bundle = Math.floor(sequence / 256);
-    if (bundle !== state.bundle.index) state.bundle = { index: bundle, leaves: await check.bundle(bundle) };
-    const published = state.bundle.leaves?.[sequence % 256];
-    if (published !== undefined && !published.equals(leaf))
+    if (bundle !== state.bundle.index) state.bundle = { index: bundle, leaves: check.bundle(bundle) };
+    const published = state.bundle.leaves === null ? null : leafIn(state.bundle.leaves, sequence % 256);
+    if (published !== null && !published.equals(leaf))
       problems.add('records', place, 'the manifest is not that of the published leaf');
   }
   if (member(manifest, 'seq') !== String(sequence))

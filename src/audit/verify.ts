@@ -93,12 +93,12 @@ export async function walkLog(options: VerifyOptions): Promise<WalkedLog> {
   const keys = options.trust?.logs ?? (given?.algorithm === 'ed25519' ? [given] : []);
   const checkpoint = await readHead(directory, keys, problems);
   const { key } = checkpoint;
-  const tree = await checkTree(directory, level === 1 ? noHead : checkpoint, problems);
+  const tree = checkTree(directory, level === 1 ? noHead : checkpoint, problems);
   const since = options.since;
   if (since !== undefined && key !== null && level !== 1) {
     const old = signedHead(since, [key]);
     if (typeof old === 'string') problems.add('tree', 'earlier checkpoint', old);
-    else await checkGrowth(old, checkpoint, tree, problems);
+    else checkGrowth(old, checkpoint, tree, problems);
   }
   const witnessed =
     options.trust === undefined || options.trust.quorum === null || level === 1
@@ -213,7 +213,7 @@ async function checkWitnessed(
   const report = judge(checkpoint, trust);
   if (report.log === null) problems.add('tree', place, 'it is not signed by a log of the policy');
   else if (!report.hasQuorum) problems.add('tree', place, 'too few witnesses have cosigned it');
-  if (!(await tree.rootAt(checkpoint.size))?.equals(checkpoint.root)) {
+  if (!tree.rootAt(checkpoint.size)?.equals(checkpoint.root)) {
     problems.add('tree', place, 'the log is not the one that was cosigned');
   }
   return { hasQuorum: report.hasQuorum, size: checkpoint.size, witnesses: report.witnesses };
