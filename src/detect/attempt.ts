@@ -1,8 +1,7 @@
 import { type CompiledRule, headOf, kindOf } from './compiled-rule.ts';
-import { hasContext } from './context.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
 import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
-import type { RunningText } from './running-text.ts';
+import { hasContext, type RunningText } from './running-text.ts';
 import { noValue, type ValueWalk, valueOpen } from './value-walk.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
@@ -227,22 +226,28 @@ function judge(
   matched: number,
   followed: boolean,
 ): Candidate | null {
-  const value = running.text.slice(start, matched);
-  const verdict = verdictOn(rule, running, start, matched, value, followed);
-  if (verdict === 'proven') return { rule, start, end: matched, score: 1, strength: 1 };
+  const { units } = running;
   /** As far as it is known: the shorter matches have the same. */
-  let supported: boolean | null = null;
+  let supported: boolean | null = followed || null;
+  if (supported === null && rule.standsAlone !== null && !rule.standsAlone(units, start, matched)) {
+    if (!isSupported(rule, running, start)) return null;
+    supported = true;
+  }
+  const verdict = verdictOn(rule, running, start, matched, followed);
+  if (verdict === 'proven') return { rule, start, end: matched, score: 1, strength: 1 };
   if (verdict !== 'wrong') {
-    supported = followed || isSupported(rule, running.units, start);
+    supported ??= isSupported(rule, running, start);
     if (supported || verdict === 'plausible') return plausible(rule, start, matched, supported);
   }
-  if (!rule.retry?.test(value)) return null;
-  for (const end of shorterEnds(rule, running.units, start, matched)) {
-    const shorter = verdictOn(rule, running, start, end, running.text.slice(start, end), false);
+  const digits = digitsOfShorter(rule, running, start, matched);
+  if (digits === 0) return null;
+  // Words behind the longest match say nothing of a shorter one.
+  if (followed) supported = null;
+  for (const end of shorterEnds(rule, units, start, matched, digits)) {
+    const shorter = verdictOn(rule, running, start, end, false);
     if (shorter === 'proven') return { rule, start, end, score: 1, strength: 1 };
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
-    if (shorter === 'plausible')
-      return plausible(rule, start, end, supported ?? isSupported(rule, running.units, start));
+    if (shorter === 'plausible') return plausible(rule, start, end, supported ?? isSupported(rule, running, start));
   }
   return null;
 }
@@ -256,23 +261,34 @@ function verdictOn(
   { text, units }: RunningText,
   start: number,
   end: number,
-  value: string,
   followed: boolean,
 ): Verdict {
   if (rule.notAfter && end < units.length && rule.notAfter[kindOf(units[end] ?? 0)]) return 'wrong';
-  return rule.check?.({ text, units, start, end, value, followed }) ?? 'plausible';
+  if (rule.checkPlace !== null) return rule.checkPlace({ text, units, start, end, followed });
+  if (rule.check === null) return 'plausible';
+  return rule.check({ text, units, start, end, value: text.slice(start, end), followed });
 }
 
 /** Whether context stands before the value. */
-function isSupported(rule: CompiledRule, units: Uint16Array, start: number): boolean {
+function isSupported(rule: CompiledRule, running: RunningText, start: number): boolean {
   const words = rule.context();
-  return words !== null && hasContext(words, units, start);
+  return words !== null && hasContext(running, rule.order, words, start);
+}
+
+/** How many digits a shorter match may have that is worth trying, a bit each; 0 when none is. */
+function digitsOfShorter(
+  { retry, retryDigits }: CompiledRule,
+  running: RunningText,
+  start: number,
+  matched: number,
+): number {
+  if (retry !== null && !retry.test(running.text.slice(start, matched))) return 0;
+  return retryDigits !== null ? retryDigits(running.units, start, matched) : retry !== null ? anyDigits : 0;
 }
 
 /** Ends of the shorter matches that may pass, longest first. */
-function shorterEnds(rule: CompiledRule, units: Uint16Array, start: number, matched: number): number[] {
+function shorterEnds(rule: CompiledRule, units: Uint16Array, start: number, matched: number, wanted: number): number[] {
   const dfa = rule.value();
-  const wanted = rule.retryDigits?.(units, start, matched) ?? anyDigits;
   const ends: number[] = [];
   let state = dfa.start;
   let digits = 0;

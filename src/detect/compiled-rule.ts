@@ -1,6 +1,6 @@
 import type { ContextWords } from './context.ts';
 import type { Dfa } from './dfa.ts';
-import type { Match, Rule, Verdict } from './rule.ts';
+import type { Match, Place, Rule, Verdict } from './rule.ts';
 
 /**
  * A rule made ready to run. Automata are functions, which make them at the first call: most rules of most processes never need theirs.
@@ -28,6 +28,8 @@ export interface CompiledRule {
   readonly reach: Reach | null;
   readonly context: () => ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;
+  readonly checkPlace: ((place: Place) => Verdict) | null;
+  readonly standsAlone: ((units: Uint16Array, start: number, end: number) => boolean) | null;
 }
 
 /** The automaton that an attempt begins with. */

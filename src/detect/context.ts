@@ -2,57 +2,95 @@ import { type Anchors, buildAnchors } from './anchors.ts';
 import { contextCharsMax } from './rule.ts';
 
 /** A rule's context words as an automaton. */
-export interface ContextWords extends Anchors {
-  /** Whether each of them has a letter. */
-  readonly haveLetters: boolean;
-}
+export type ContextWords = Anchors;
 
 export function compileContext(words: readonly string[]): ContextWords {
-  const haveLetters = words.every((word) => [...word].some((char) => char.charCodeAt(0) >= firstLetter));
-  return { ...buildAnchors(words.map((anchor) => ({ owner: 0, anchor }))), haveLetters };
+  return buildAnchors(words.map((anchor) => ({ owner: 0, anchor })));
 }
 
-/** Digits and nearly all signs come before it. */
-const firstLetter = 0x41;
+/** Looks for one rule's words before place after place of a text. */
+export interface ContextWalk {
+  /**
+   * Whether one of them stands near a match that begins at `start`. Only words to the left count, so that a stream judges as the whole
+   * text does.
+   */
+  stands(units: Uint16Array, start: number): boolean;
+  /** The text has moved: what is remembered of it is void. */
+  forget(): void;
+}
 
 /**
- * Whether one of the words stands near a match that begins at `start`. Only words to the left count, so that a stream
- * judges as the whole text does.
+ * Numbers often stand among numbers, and each of them asks for the words before it. What was read for one of them is not read again for
+ * the next: of all words so far, the one that begins last is as good as any.
  */
-export function hasContext(words: ContextWords, units: Uint16Array, start: number): boolean {
-  const { next, shift, symbol, hit, hitFrom, hitLength } = words;
-  const near = nearBefore(units, start);
-  if (words.haveLetters && !near.hasLetters) return false;
+export function createContextWalk(words: ContextWords): ContextWalk {
+  const { next, shift, symbol, hit } = words;
+  /** Words that end there or before are known, but for those that begin too far from any place to come. */
+  let high = 0;
   let state = words.start;
-  for (let at = near.from; at < start; at++) {
-    state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
-    if (state < hit || isInsideWord(units, at + 1)) continue;
-    const to = hitFrom[state - hit + 1] ?? 0;
-    for (let i = hitFrom[state - hit] ?? 0; i < to; i++) {
-      if (!isInsideWord(units, at + 1 - (hitLength[i] ?? 0))) return true;
+  /** Where the last of them begins. */
+  let lastBegin = none;
+
+  function readTo(units: Uint16Array, end: number): void {
+    for (let at = high; at < end; at++) {
+      state = next[(state << shift) + (symbol[units[at] ?? 0] ?? 0)] ?? 0;
+      if (state < hit || isInsideWord(units, at + 1)) continue;
+      const begin = lastBeginAt(words, state, units, at + 1);
+      if (begin > lastBegin) lastBegin = begin;
     }
+    high = end;
   }
-  return false;
+
+  function begin(from: number): void {
+    high = from;
+    state = words.start;
+    lastBegin = none;
+  }
+
+  return {
+    stands: (units, start) => {
+      // Attempts that waited for the end of their text come back later than others that begin behind them.
+      if (start < high || start > high + contextCharsMax) begin(nearFrom(units, start));
+      readTo(units, start);
+      return lastBegin !== none && lastBegin >= nearFrom(units, start);
+    },
+    forget: () => begin(0),
+  };
+}
+
+const none = -1;
+
+/** Of the words that end in a state, none of them inside a longer one: where the last begins. */
+function lastBeginAt(
+  { hit, hitFrom, hitLength }: ContextWords,
+  state: number,
+  units: Uint16Array,
+  end: number,
+): number {
+  const to = hitFrom[state - hit + 1] ?? 0;
+  let last = none;
+  for (let i = hitFrom[state - hit] ?? 0; i < to; i++) {
+    const begin = end - (hitLength[i] ?? 0);
+    if (begin > last && !isInsideWord(units, begin)) last = begin;
+  }
+  return last;
 }
 
 /** How many words back context is looked for. */
 const contextWordsMax = 6;
 
-/** From where on, and whether letters are among it: numbers often stand among numbers. */
-function nearBefore(units: Uint16Array, start: number): { readonly from: number; readonly hasLetters: boolean } {
+/** From where on words count for what begins at `start`. */
+function nearFrom(units: Uint16Array, start: number): number {
   const limit = Math.max(0, start - contextCharsMax);
   let words = 0;
-  let hasLetters = false;
   let isBlank = isSpace(units[start] ?? 0);
   for (let at = start; at > limit; at--) {
-    const before = units[at - 1] ?? 0;
-    const isBlankBefore = isSpace(before);
+    const isBlankBefore = isSpace(units[at - 1] ?? 0);
     // A word ends before each blank that stands behind none.
-    if (isBlank && !isBlankBefore && ++words > contextWordsMax) return { from: at, hasLetters };
+    if (isBlank && !isBlankBefore && ++words > contextWordsMax) return at;
     isBlank = isBlankBefore;
-    if (before >= firstLetter) hasLetters = true;
   }
-  return { from: limit, hasLetters };
+  return limit;
 }
 
 function isSpace(unit: number): boolean {

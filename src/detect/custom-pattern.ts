@@ -103,6 +103,8 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     leadId: 0,
     value: () => dfa,
     check: checkOf(begins, ends, validator),
+    checkPlace: null,
+    standsAlone: null,
     context: () => words,
     ...{ lead: nothing, rest: nothing, after: nothing, never: null, notBefore: null, notAfter: null, reach: null },
   };

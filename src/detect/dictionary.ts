@@ -123,6 +123,8 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
         reach: null,
         context: nothing,
         check: null,
+        checkPlace: null,
+        standsAlone: null,
       },
     };
     return () => createReader(rule, { fold, kinds, seen, byFirst });

@@ -133,6 +133,8 @@ function compileRule(
     notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
     reach: rule.reach ? compileReach(rule.reach, anchors, automatonOf(rule.lead ?? rule.pattern)) : null,
     check: rule.check ?? null,
+    checkPlace: rule.checkPlace ?? null,
+    standsAlone: rule.standsAlone ?? null,
   };
 }
 

@@ -8,11 +8,17 @@ import type { Value } from './validators/value.ts';
 export type Verdict = 'proven' | 'plausible' | 'doubtful' | 'wrong';
 
 /** A place in the text that a rule's pattern matched. `text` is normalised; checks may look left of `start` only. */
-export interface Match extends Value {
+export interface Place {
   readonly text: string;
+  readonly units: Uint16Array;
+  readonly start: number;
+  readonly end: number;
   /** Whether `after` (the words that may follow) matched as well. */
   readonly followed: boolean;
 }
+
+/** The same with the value cut out. */
+export interface Match extends Place, Value {}
 
 /**
  * How one kind of value is recognised, as data. The value is what `pattern` matches at its longest, starting right after
@@ -58,13 +64,20 @@ export interface Rule {
   /** Once `pattern` has matched and passed its check, the value goes on for as long as this matches, without bound. */
   readonly rest?: RegExp;
   readonly check?: (match: Match) => Verdict;
-  /** What `check` looks at, in a few words for the catalogue. */
+  /** In place of `check`, where the units alone tell: nothing is cut out of the text for the many matches that are nothing. */
+  readonly checkPlace?: (place: Place) => Verdict;
+  /**
+   * Where it says no, the check says `plausible` and `proven` of no match that begins there, shorter ones included: without context
+   * nothing is asked. Absent: it may.
+   */
+  readonly standsAlone?: (units: Uint16Array, start: number, end: number) => boolean;
+  /** What the check looks at, in a few words for the catalogue. */
   readonly verifies?: string;
   /** When the longest match fails its check and looks like this, shorter ones are tried. */
   readonly retry?: RegExp;
   /**
-   * How many digits a shorter match must have to pass its check at all, a bit each: not counted are those behind `#` or a letter. Spares
-   * most of them; absent: any.
+   * The same for numbers: how many digits a shorter match must have to pass its check at all, a bit each; 0 when there is none. Not
+   * counted are those behind `#` or a letter.
    */
   readonly retryDigits?: (units: Uint16Array, start: number, end: number) => number;
   /** Words (lower case) that raise the score by `contextBoost` when one stands within `contextCharsMax` to the left. */

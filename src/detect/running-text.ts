@@ -1,3 +1,5 @@
+import { type ContextWalk, type ContextWords, createContextWalk } from './context.ts';
+
 /**
  * The text that rules are tried on: as a string for checks and values, and as code units, which a loop reads three times
  * faster than it can ask a string for them.
@@ -8,10 +10,24 @@ export interface RunningText {
   units: Uint16Array;
   /** The memory that `units` is a part of, from its beginning. */
   bytes: Buffer;
+  /** What has been read of it for the context of a rule, by its order. */
+  readonly contexts: (ContextWalk | undefined)[];
 }
 
 export function createRunningText(): RunningText {
-  return { text: '', units: new Uint16Array(0), bytes: Buffer.allocUnsafeSlow(0) };
+  return { text: '', units: new Uint16Array(0), bytes: Buffer.allocUnsafeSlow(0), contexts: [] };
+}
+
+/** Whether one of a rule's words stands near what begins at `start`. */
+export function hasContext(
+  { contexts, units }: RunningText,
+  order: number,
+  words: ContextWords,
+  start: number,
+): boolean {
+  const walk = contexts[order] ?? createContextWalk(words);
+  contexts[order] = walk;
+  return walk.stands(units, start);
 }
 
 export function append(running: RunningText, piece: string): void {
@@ -36,6 +52,7 @@ export function restart(running: RunningText): void {
   if (running.bytes.length > 2 * keptMax) running.bytes = Buffer.allocUnsafeSlow(0);
   running.units = new Uint16Array(running.bytes.buffer, 0, 0);
   running.text = '';
+  for (const walk of running.contexts) walk?.forget();
 }
 
 /** Lets go of the first units; positions move by as many. */
@@ -44,6 +61,7 @@ export function dropFirst(running: RunningText, count: number): void {
   const { units } = running;
   units.copyWithin(0, count);
   running.units = units.subarray(0, units.length - count);
+  for (const walk of running.contexts) walk?.forget();
 }
 
 /** A stream's text grows by small pieces: room for many of them at once. */

@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
-import type { Match, Rule, Verdict } from '../rule.ts';
-import { passesLuhn } from '../validators/luhn.ts';
+import type { Match, Place, Rule, Verdict } from '../rule.ts';
+import { luhnLengths } from '../validators/luhn.ts';
 
 /** Characters between a card's number and what belongs to it. */
 const nearChars = 40;
@@ -9,7 +9,7 @@ const nearChars = 40;
  * Whether a card's number ends at most `nearChars` before the match: twelve digits or more, one blank or hyphen at most between two of
  * them, with the right check digit. Of more than nineteen, the first nineteen are judged, then the others.
  */
-function cardBefore({ text, units, start }: Match): boolean {
+function cardBefore({ units, start }: Place): boolean {
   const from = Math.max(0, start - nearChars - 24);
   let begin = from;
   let end = from;
@@ -23,12 +23,16 @@ function cardBefore({ text, units, start }: Match): boolean {
       continue;
     }
     if ((unit === 0x20 || unit === 0x2d) && at === end && digits > 0 && digits < cardDigitsMax) continue;
-    if (digits >= cardDigitsMin && start - end <= nearChars && passesLuhn(text.slice(begin, end))) return true;
+    if (digits >= cardDigitsMin && start - end <= nearChars && isRight(units, begin, end, digits)) return true;
     digits = isDigit ? 1 : 0;
     begin = at;
     end = at + digits;
   }
   return false;
+}
+
+function isRight(units: Uint16Array, from: number, to: number, digits: number): boolean {
+  return ((luhnLengths(units, from, to) >>> digits) & 1) === 1;
 }
 
 const cardDigitsMin = 12;
@@ -38,8 +42,8 @@ function codeCheck(match: Match): Verdict {
   return /^(\d)\1+$/.test(match.value) && !cardBefore(match) ? 'wrong' : 'plausible';
 }
 
-function expiryCheck(match: Match): Verdict {
-  return cardBefore(match) ? 'plausible' : 'doubtful';
+function expiryCheck(place: Place): Verdict {
+  return cardBefore(place) ? 'plausible' : 'doubtful';
 }
 
 const cards = 'https://www.pcisecuritystandards.org/glossary/';
@@ -83,7 +87,7 @@ export const cardDetailRules: readonly Rule[] = [
     pattern: expiry,
     maxLength: 9,
     notBefore: /[A-Za-z0-9]/,
-    check: expiryCheck,
+    checkPlace: expiryCheck,
     context: ['card', 'cards', 'visa', 'mastercard', 'amex', 'cvv', 'cvc', 'karte', 'carte', 'tarjeta'],
     score: 0.6,
     examples: {
@@ -104,7 +108,7 @@ export const cardDetailRules: readonly Rule[] = [
     pattern: /(?:0[1-9]|1[0-2])\/(?:20)?\d{2}/,
     maxLength: 7,
     notBefore: /[A-Za-z0-9_/.-]/,
-    check: (match) => (cardBefore(match) ? 'plausible' : 'wrong'),
+    checkPlace: (place) => (cardBefore(place) ? 'plausible' : 'wrong'),
     score: 0.55,
     examples: {
       positive: [

@@ -1,23 +1,73 @@
 import { digitRun } from '../anchors.ts';
-import type { Match, Rule, Verdict } from '../rule.ts';
+import type { Place, Rule, Verdict } from '../rule.ts';
 import { cardKind } from '../validators/card-brand.ts';
-import { passesLuhn } from '../validators/luhn.ts';
+import { luhnLengths } from '../validators/luhn.ts';
 
 /** Digits in one run or in the schemes' own groups, with one kind of separator. */
 const grouped =
   /\d{12,19}|\d{4} \d{4} \d{4}(?: \d{1,4}){0,2}|\d{4} \d{6} \d{4,5}|\d{6} \d{13}|\d{4}-\d{4}-\d{4}(?:-\d{1,4}){0,2}|\d{4}-\d{6}-\d{4,5}|\d{6}-\d{13}/;
 
-function cardCheck({ text, start, value }: Match): Verdict {
-  if (!passesLuhn(value) || isInsideLongerNumber(text, start)) return 'wrong';
-  const kind = cardKind(value.replace(/\D/g, ''));
-  return kind === 'usual' ? 'proven' : kind === 'unusual' ? 'doubtful' : 'wrong';
+function cardCheck({ units, start, end }: Place): Verdict {
+  const { count, firstSix, isOneDigit } = readCard(units, start, end);
+  if (((luhnLengths(units, start, end) >>> count) & 1) === 0 || isOneDigit) return 'wrong';
+  const kind = cardKind(firstSix, count);
+  if (kind === null || isInsideLongerNumber(units, start)) return 'wrong';
+  return kind === 'usual' ? 'proven' : 'doubtful';
+}
+
+interface CardRead {
+  readonly count: number;
+  readonly firstSix: number;
+  readonly isOneDigit: boolean;
+}
+
+function readCard(units: Uint16Array, start: number, end: number): CardRead {
+  const first = units[start] ?? 0;
+  let count = 0;
+  let firstSix = 0;
+  let differences = 0;
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    if (!isDigit(unit)) continue;
+    if (count < 6) firstSix = 10 * firstSix + unit - zero;
+    differences |= unit ^ first;
+    count++;
+  }
+  return { count, firstSix, isOneDigit: differences === 0 };
+}
+
+/** A number in groups may have another one behind it, of a shorter number that is right the digits are known. */
+function shorterCardDigits(units: Uint16Array, start: number, end: number): number {
+  for (let at = start; at < end; at++) if (!isDigit(units[at] ?? 0)) return luhnLengths(units, start, end);
+  return 0;
 }
 
 /** A decimal fraction, a further group of the same number, the tail of a UUID. A number and a comma before it make a list. */
-function isInsideLongerNumber(text: string, start: number): boolean {
-  const before = text.slice(Math.max(0, start - 5), start);
-  return /\d[.-]$|(?:^|[^\d,])0,$|[0-9a-fA-F]{4}-$/.test(before);
+function isInsideLongerNumber(units: Uint16Array, start: number): boolean {
+  const before = units[start - 1] ?? 0;
+  const further = units[start - 2] ?? 0;
+  if ((before === dot || before === hyphen) && isDigit(further)) return true;
+  if (before === comma && further === zero) return start === 2 || !isDigitOrComma(units[start - 3] ?? 0);
+  return before === hyphen && [2, 3, 4, 5].every((back) => isHexDigit(units[start - back] ?? 0));
 }
+
+function isDigit(unit: number): boolean {
+  return unit >= zero && unit <= 0x39;
+}
+
+function isDigitOrComma(unit: number): boolean {
+  return isDigit(unit) || unit === comma;
+}
+
+function isHexDigit(unit: number): boolean {
+  const lower = unit | 0x20;
+  return isDigit(unit) || (lower >= 0x61 && lower <= 0x66);
+}
+
+const comma = 0x2c;
+const hyphen = 0x2d;
+const dot = 0x2e;
+const zero = 0x30;
 
 export const cardRules: readonly Rule[] = [
   {
@@ -30,8 +80,8 @@ export const cardRules: readonly Rule[] = [
     maxLength: 24,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_]/,
-    retry: /[ -]/,
-    check: cardCheck,
+    retryDigits: shorterCardDigits,
+    checkPlace: cardCheck,
     context: [
       ...[
         'card',

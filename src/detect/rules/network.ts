@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { digitRun } from '../anchors.ts';
-import type { Match, Rule, Verdict } from '../rule.ts';
+import type { Match, Place, Rule, Verdict } from '../rule.ts';
 
 function ipv4Check({ text, start, value }: Match): Verdict {
   if (!isIPv4(value.replace(/\/\d+$/, '')) || Number(value.split('/')[1] ?? 0) > 32) return 'wrong';
@@ -19,13 +19,30 @@ const ipv6Forms = [
   `(?:${group}(?::${group})*)?::(?:${group}:)*(?:${group}|${quad})?`,
 ];
 
-function ipv6Check({ value, followed }: Match): Verdict {
+function ipv6Check({ text, units, start, end, followed }: Place): Verdict {
   // Half of a dotted quad: something else.
-  if (followed || !/\d/.test(value)) return 'wrong';
+  if (followed || !hasDigit(units, start, end)) return 'wrong';
+  const value = text.slice(start, end);
   const [address = '', prefix = '0'] = value.split('/');
   if (!isIPv6(address.replace(/%.*$/, '')) || Number(prefix) > 128) return 'wrong';
   // `a::b` is a scope in several languages.
   return /\d/.test(address) && /[0-9a-f]{2}|::\d|\d::/i.test(address) ? 'plausible' : 'wrong';
+}
+
+/** A colon too many. */
+function shorterIpv6Digits(units: Uint16Array, start: number, end: number): number {
+  return units[end - 1] === colon && hasDigit(units, start, end) ? anyCount : 0;
+}
+
+const anyCount = -1;
+const colon = 0x3a;
+
+function hasDigit(units: Uint16Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const unit = units[at] ?? 0;
+    if (unit >= 0x30 && unit <= 0x39) return true;
+  }
+  return false;
 }
 
 function macCheck({ value }: Match): Verdict {
@@ -72,8 +89,8 @@ export const networkRules: readonly Rule[] = [
     notBefore: /[A-Za-z0-9_:.]/,
     notAfter: /[A-Za-z0-9_]/,
     after: /\.\d/,
-    retry: /:$/,
-    check: ipv6Check,
+    retryDigits: shorterIpv6Digits,
+    checkPlace: ipv6Check,
     score: 0.6,
     source: 'https://www.rfc-editor.org/rfc/rfc4291#section-2.2',
     examples: {

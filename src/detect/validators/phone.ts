@@ -1,5 +1,8 @@
 import metadata from 'libphonenumber-js/max/metadata';
 
+/** No national number has more digits, a trunk zero among them. */
+const nationalMax = 18;
+
 /** Positions in a country's row of the metadata (libphonenumber-js `Metadata`, version 4). */
 const column = { code: 0, general: 2, lengths: 3, types: 11 } as const;
 
@@ -17,53 +20,75 @@ interface NumberPlan {
 const plans: readonly (NumberPlan | undefined)[] = readPlans();
 
 /**
- * What libphonenumber's `isValidNumber` and `isPossibleNumber` say of the digits among some units, which begin with a calling
- * code, perhaps with `00` before it: assigned, of a possible length, or neither.
+ * What libphonenumber's `isValidNumber` and `isPossibleNumber` say of the digits among some units (`count` of them), which begin with a
+ * calling code, perhaps with `00` before it: assigned, of a possible length, or neither.
  */
 export function internationalNumberKind(
   units: Uint16Array,
   start: number,
   end: number,
+  count: number,
 ): 'assigned' | 'possible' | null {
   const number = readNumber(units, start, end);
-  if (number === null || !hasPossibleLength(number)) return null;
-  return isAssignedBy(number.plan, units, number.from, end) ? 'assigned' : 'possible';
+  if (number === null || ((lengthsOf(number) >>> Math.min(count - number.before, 31)) & 1) === 0) return null;
+  return isAssigned(number.plan, digitsAmong(units, number.from, end, nationalMax)) ? 'assigned' : 'possible';
 }
 
 /** Whether the digits among some units are an assigned number of the plan of a calling code, which is not among them. */
 export function isAssignedNational(code: number, units: Uint16Array, start: number, end: number): boolean {
   const plan = plans[code];
-  return plan !== undefined && isAssignedBy(plan, units, start, end);
+  return plan !== undefined && isAssigned(plan, digitsAmong(units, start, end, nationalMax + 1));
 }
 
-function isAssignedBy(plan: NumberPlan, units: Uint16Array, start: number, end: number): boolean {
-  const national = digitsAmong(units, start, end);
+/** Only of the lengths that the plan has: no other is assigned. */
+function isAssigned(plan: NumberPlan, national: string): boolean {
+  if (hasLength(plan, national.length) && plan.assigned.test(national)) return true;
   // People write the trunk zero in brackets: +44 (0)20 …
-  return plan.assigned.test(national) || (national.startsWith('0') && plan.assigned.test(national.slice(1)));
+  return national.startsWith('0') && hasLength(plan, national.length - 1) && plan.assigned.test(national.slice(1));
 }
 
 /** How many digits such a number may have in all, a bit each: of others the kind is null. */
 export function internationalLengths(units: Uint16Array, start: number, end: number): number {
   const number = readNumber(units, start, end);
+  return number === null ? 0 : lengthsOf(number) << number.before;
+}
+
+/** With how many of its digits in all it is an assigned number, a bit each. */
+export function assignedLengths(units: Uint16Array, start: number, end: number): number {
+  const number = readNumber(units, start, end);
   if (number === null) return 0;
-  const { plan, from, isTrunkZero } = number;
-  const plain = plan.lengths << digitsBetween(units, start, from);
-  return isTrunkZero ? plain | (plain << 1) : plain;
+  const possible = lengthsOf(number);
+  const national = digitsAmong(units, number.from, end, 31 - Math.clz32(possible));
+  let assigned = 0;
+  for (let left = possible & ((2 << national.length) - 1); left !== 0; left &= left - 1) {
+    const length = 31 - Math.clz32(left & -left);
+    if (isAssigned(number.plan, national.slice(0, length))) assigned |= 1 << length;
+  }
+  return assigned << number.before;
 }
 
 interface InternationalNumber {
   readonly plan: NumberPlan;
-  /** Where the national number begins, and how many digits it has. */
+  /** Where the national number begins, and how many digits stand before it. */
   readonly from: number;
-  readonly count: number;
+  readonly before: number;
   readonly isTrunkZero: boolean;
+}
+
+/** Digits that the national number may have, a bit each. */
+function lengthsOf({ plan, isTrunkZero }: InternationalNumber): number {
+  return isTrunkZero ? plan.lengths | (plan.lengths << 1) : plan.lengths;
 }
 
 function readNumber(units: Uint16Array, start: number, end: number): InternationalNumber | null {
   let at = nextDigit(units, start, end);
+  let before = 0;
   if (units[at] === zero) {
     const second = nextDigit(units, at + 1, end);
-    if (units[second] === zero) at = nextDigit(units, second + 1, end);
+    if (units[second] === zero) {
+      at = nextDigit(units, second + 1, end);
+      before = 2;
+    }
   }
   let code = 0;
   let plan: NumberPlan | undefined;
@@ -72,10 +97,9 @@ function readNumber(units: Uint16Array, start: number, end: number): Internation
     if (code === 0) return null;
     plan = plans[code];
     at = nextDigit(units, at + 1, end);
+    before++;
   }
-  if (!plan) return null;
-  const isTrunkZero = at < end && units[at] === zero;
-  return { plan, from: at, count: digitsBetween(units, at, end), isTrunkZero };
+  return plan ? { plan, from: at, before, isTrunkZero: at < end && units[at] === zero } : null;
 }
 
 /** None is the beginning of another, none begins with zero. */
@@ -92,24 +116,39 @@ function isDigit(unit: number): boolean {
   return unit >= zero && unit <= 0x39;
 }
 
-function digitsBetween(units: Uint16Array, start: number, end: number): number {
+/** The first of them, at most so many (`nationalMax` and one more). */
+function digitsAmong(units: Uint16Array, start: number, end: number, max: number): string {
   let count = 0;
-  for (let at = start; at < end; at++) if (isDigit(units[at] ?? 0)) count++;
-  return count;
-}
-
-function digitsAmong(units: Uint16Array, start: number, end: number): string {
+  for (let at = start; at < end && count < max; at++) {
+    const unit = units[at] ?? 0;
+    if (isDigit(unit)) figures[count++] = unit;
+  }
+  // Ten times as fast as one by one.
   let digits = '';
-  for (let at = start; at < end; at++) if (isDigit(units[at] ?? 0)) digits += String.fromCharCode(units[at] ?? 0);
+  let at = 0;
+  for (; at + 4 < count; at += 5) {
+    const five = String.fromCharCode(
+      figureAt(at),
+      figureAt(at + 1),
+      figureAt(at + 2),
+      figureAt(at + 3),
+      figureAt(at + 4),
+    );
+    digits = digits === '' ? five : digits + five;
+  }
+  for (; at < count; at++) digits += String.fromCharCode(figureAt(at));
   return digits;
 }
 
-function hasPossibleLength({ plan, count, isTrunkZero }: InternationalNumber): boolean {
-  return hasLength(plan, count) || (isTrunkZero && hasLength(plan, count - 1));
+function figureAt(at: number): number {
+  return figures[at] ?? 0;
 }
 
+/** Of use during one call only. */
+const figures = new Uint16Array(nationalMax + 1);
+
 function hasLength(plan: NumberPlan, length: number): boolean {
-  return length < 32 && ((plan.lengths >>> length) & 1) === 1;
+  return length >= 0 && length < 32 && ((plan.lengths >>> length) & 1) === 1;
 }
 
 function rows(): readonly (readonly unknown[])[] {

@@ -30,7 +30,7 @@ function countWork(program: Program): Program {
     return made;
   }
   const countRule = (rule: CompiledRule): CompiledRule => {
-    const { check } = rule;
+    const { check, checkPlace } = rule;
     return {
       ...rule,
       head: null,
@@ -43,6 +43,12 @@ function countWork(program: Program): Program {
         ((match) => {
           work.checks++;
           return check(match);
+        }),
+      checkPlace:
+        checkPlace &&
+        ((place) => {
+          work.checks++;
+          return checkPlace(place);
         }),
     };
   };
