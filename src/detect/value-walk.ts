@@ -14,16 +14,18 @@ export const valueOpen = -2;
 
 /** Most values end before; only what goes on is remembered. */
 const plainUnits = 24;
-/** Every so many units the state is remembered: a power of two. */
-const stride = 16;
+/** Every so many units of a value that may be long the state is remembered: a power of two. Of shorter ones, it is at each. */
+const longStride = 16;
+const shortMax = 512;
 
 /**
  * A value without blanks such as `[^\s]+` runs on through the next name and its value, which is read from its own beginning in turn, to no
  * end. But soon it is in the very state that the one before was in at the same place, and then it comes to the same end: what was
- * read leaves a state behind every few units, and a value that meets one goes on where the one before ended.
+ * read leaves states behind, and a value that meets one goes on where the one before ended.
  */
 export function createValueWalk({ maxLength }: Pick<CompiledRule, 'maxLength'>, dfa: Dfa): ValueWalk {
   const { next, ascii, accepting } = dfa;
+  const stride = maxLength > shortMax ? longStride : 1;
   const size = 2 ** Math.ceil(Math.log2(maxLength / stride + 2));
   let states: Uint32Array | null = null;
   /** States behind the units from `low` on are known up to `high`, where the reading stopped, and where the last match among them ended. */
@@ -45,8 +47,8 @@ export function createValueWalk({ maxLength }: Pick<CompiledRule, 'maxLength'>, 
       if (state === dead) break;
       at++;
       if (state >= accepting) matched = at;
-      if (at % stride !== 0) continue;
-      const place = (at / stride) % size;
+      if ((at & (stride - 1)) !== 0) continue;
+      const place = (at / stride) & (size - 1);
       if (at > knownFrom && at <= high && states[place] === state) {
         if (lastEnd > at) matched = lastEnd;
         at = high;
@@ -67,14 +69,16 @@ export function createValueWalk({ maxLength }: Pick<CompiledRule, 'maxLength'>, 
       let state = dfa.start;
       let matched = state >= accepting ? start : noValue;
       let at = start;
-      while (at < to) {
+      // It may meet the one before at once.
+      const isWithin = start < high;
+      while (at < to && !isWithin) {
         const unit = units[at] ?? 0;
         state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
         if (state === dead) return matched;
         at++;
         if (state >= accepting) matched = at;
       }
-      if (at === plainUnits + start && at < units.length && maxLength > plainUnits) {
+      if (isWithin || (at === plainUnits + start && at < units.length && maxLength > plainUnits)) {
         matched = endLate(units, start, at, state, matched);
         at = high;
         state = highState;
