@@ -1,69 +1,76 @@
-import { charKinds, charKindsOf, kindOfUnit, signTable } from './char-kinds.ts';
+import { charKinds, charKindsOf, signTable } from './char-kinds.ts';
 import { entropy } from './entropy.ts';
 import { isPlaceholder } from './placeholder.ts';
 import { beginningOf, type Value, wholeValue } from './value.ts';
+import { kindsOfValue } from './value-kinds.ts';
 
 /** A longer value is judged by its beginning, so that a check costs the same whatever an attacker writes. */
 const judgedCharsMax = 96;
 
 /**
  * Whether a value looks drawn at random rather than written by a person: what tells a token from a name, a path or a word
- * where only a keyword says that a secret follows.
+ * where only a keyword says that a secret follows. What needs no expression comes first: most values are refused by it.
  */
 export function looksRandom(whole: Value): boolean {
   const judged = beginningOf(whole, judgedCharsMax);
   const { value, units, start, end } = judged;
-  if (value.length < 10 || (value.length <= 11 && /^[A-Za-z]+$/.test(value))) return false;
-  const kinds = surveyOf(units, start, end);
-  if (isMadeOfWords(judged, kinds) && !uuid.test(value)) return false;
+  if (value.length < 10) return false;
   if (entropy(judged) < (value.length < 16 ? 2.6 : 2.9)) return false;
+  const kinds = kindsOfValue(units, start, end);
+  if (value.length <= 11 && (kinds & notLetters) === 0) return false;
+  if (isMadeOfWords(judged) && !(value.length === uuidChars && uuid.test(value))) return false;
   return !isPlaceholder(judged, kinds) && !isReference(value, kinds) && !isAlphabet(value);
 }
 
+const uuidChars = 36;
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 function isAlphabet(value: string): boolean {
   return value.length >= 16 && /abcdefghijklmnop/i.test(value);
 }
 
-/** Names, versions, dates, model ids: pieces that are each all letters or all digits. */
-function isMadeOfWords(judged: Value, survey: number): boolean {
-  // Each of those terms has a digit, or begins with two letters that few values hold.
-  const mayHoldTerm = (survey & charKinds.digit) !== 0 && (survey & termStart) !== 0;
-  if (!mayHoldTerm && (survey & longPiece) === 0) return true;
-  const text = mayHoldTerm ? judged.value.replace(termOfArt, '') : judged.value;
-  const { units, start, end } = text.length === judged.value.length ? judged : wholeValue(text);
+/** Names, versions, dates, model ids: pieces that are each all letters or all digits, but for words with digits in them. */
+function isMadeOfWords({ value, units, start, end }: Value): boolean {
   let begin = start;
-  for (let at = start; at <= end; at++) {
+  if (isKnownFrom(units, start) && plain.to <= end) begin = plain.to;
+  else plain.from = start;
+  plain.units = units;
+  for (let at = begin; at <= end; at++) {
     if (at < end && joints[units[at] ?? 0] !== 1) continue;
-    if (isMixed(units, begin, at)) return false;
-    begin = at + 1;
+    if (isMixed(units, begin, at) && !isTerm(value, units, begin, at, start)) {
+      plain.to = begin;
+      return false;
+    }
+    if (at < end) begin = at + 1;
   }
+  plain.to = begin;
   return true;
 }
 
-/** Beside the kinds of its characters: whether a value holds two units side by side that a term begins with, or a piece that may be mixed. */
-const termStart: number = 1 << 28;
-const longPiece: number = 1 << 29;
+/**
+ * The pieces from one place to another that were looked at last, none of them mixed. Values that overlap share theirs. A running text
+ * whose units change has an array of its own each time, so the same array holds the same units.
+ */
+const plain: { units: Uint16Array; from: number; to: number } = { units: new Uint16Array(0), from: 0, to: 0 };
 
-function surveyOf(units: Uint16Array, start: number, end: number): number {
-  let survey = 0;
+/** Whether pieces from there on are known: only where one begins, as a part of one may be mixed where the whole is not. */
+function isKnownFrom(units: Uint16Array, at: number): boolean {
+  if (units !== plain.units || at < plain.from || at >= plain.to) return false;
+  return at === plain.from || joints[units[at - 1] ?? 0] === 1;
+}
+
+/** Whether a mixed piece is none without the terms in it. */
+function isTerm(value: string, units: Uint16Array, from: number, to: number, start: number): boolean {
   let pair = 0;
-  let begin = start;
-  for (let at = start; at < end; at++) {
+  let mayBegin = false;
+  for (let at = from; at < to && !mayBegin; at++) {
     const unit = units[at] ?? 0;
-    if (unit >= 0x80) {
-      survey |= charKinds.wide;
-      pair = 0;
-      continue;
-    }
-    pair = ((pair & 0x7f) << 7) | unit;
-    survey |= (kindOfUnit[unit] ?? 0) | ((termPairs[pair] ?? 0) << 28);
-    if (joints[unit] !== 1) continue;
-    if (at - begin >= mixedMin) survey |= longPiece;
-    begin = at + 1;
+    pair = unit < 0x80 ? ((pair & 0x7f) << 7) | unit : 0;
+    mayBegin = termPairs[pair] === 1;
   }
-  return end - begin >= mixedMin ? survey | longPiece : survey;
+  if (!mayBegin) return false;
+  const piece = wholeValue(value.slice(from - start, to - start).replace(termOfArt, ''));
+  return !isMixed(piece.units, piece.start, piece.end);
 }
 
 const joints: Uint8Array = signTable('-_./=+~');
@@ -184,21 +191,32 @@ export function looksLikePassword(whole: Value, evidence: Evidence): boolean {
   const { value, units, start, end } = judged;
   if (value.length < 6 || openers[units[start] ?? 0] === 1) return false;
   const ownEnd = endOfValue(judged);
-  const own = charKindsOf(units, start, ownEnd);
-  const letters = (own & letterKinds) !== 0;
-  const digits = (own & charKinds.digit) !== 0;
+  const own = kindsOfValue(units, start, ownEnd);
   const symbols = (own & symbolKinds) !== 0;
-  if (!letters && evidence === 'said') return false;
-  if (!digits && !symbols && (evidence !== 'quoted' || value.length < 8 || /[\s_]/.test(value))) return false;
+  if (!isVaried(judged, own, evidence)) return false;
   const kinds = own | charKindsOf(units, ownEnd, end);
   if (isPlaceholder(judged, kinds) || isReference(value, kinds)) return false;
   if (!symbols && ownEnd - start <= ordinaryMax && ordinary.test(value)) return false;
   if (isStructured(value, kinds) && !(evidence === 'quoted' && /^[A-Za-z]+\d{2,}$/.test(value))) return false;
-  if (!letters) return evidence === 'quoted' || (digits && !symbols);
+  if (evidence !== 'said' || (own & charKinds.digit) !== 0) {
+    // A word with a number behind it is a name more often than a password.
+    return evidence !== 'said' || symbols || !/^[A-Za-z]+[-_]?\d{1,2}$/.test(value);
+  }
+  return !symbols || /[a-z][^\w\s]+[A-Z]/.test(value);
+}
+
+/** What needs no expression: kinds of characters, and how different they are. Most values that are no passwords are refused by it. */
+function isVaried(judged: Value, own: number, evidence: Evidence): boolean {
+  const letters = (own & letterKinds) !== 0;
+  const digits = (own & charKinds.digit) !== 0;
+  const symbols = (own & symbolKinds) !== 0;
+  const { value } = judged;
+  if (!digits && !symbols && (evidence !== 'quoted' || value.length < 8 || /[\s_]/.test(value))) return false;
+  if (!letters) return evidence === 'quoted' || (evidence === 'assigned' && digits && !symbols);
   if (evidence !== 'said') return entropy(judged) >= 2;
-  // A word with a number behind it is a name more often than a password.
-  if (!symbols) return entropy(judged) >= 2.5 && !/^[A-Za-z]+[-_]?\d{1,2}$/.test(value);
-  return digits || /[a-z][^\w\s]+[A-Z]/.test(value);
+  if (!symbols) return entropy(judged) >= 2.5;
+  const { lower, upper } = charKinds;
+  return digits || (own & (lower | upper)) === (lower | upper);
 }
 
 /** No password in code or prose begins so: a call, a list, markup. */
@@ -207,6 +225,7 @@ const openers: Uint8Array = signTable('([{<,;:)]}=+|&');
 const letterKinds: number = charKinds.lower | charKinds.upper | charKinds.wide;
 const { dot, slash, colon, at: atSign, bracket, more, other: otherSign } = charKinds;
 const symbolKinds: number = dot | slash | colon | atSign | bracket | more | otherSign;
+const notLetters: number = symbolKinds | charKinds.digit | charKinds.wide | charKinds.bar | charKinds.blank;
 
 /** Where the punctuation begins that a value ends with. */
 function endOfValue({ units, start, end }: Value): number {
