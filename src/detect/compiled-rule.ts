@@ -12,6 +12,7 @@ export interface CompiledRule {
   readonly retryDigits: ((units: Uint16Array, start: number, end: number) => number) | null;
   readonly maxLength: number;
   readonly isApart: boolean;
+  readonly isRun: boolean;
   readonly order: number;
   /** What an attempt begins with, `lead` or `value`: null until an attempt first needs it (`headOf`). */
   head: Dfa | null;

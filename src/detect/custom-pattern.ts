@@ -97,6 +97,7 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     retryDigits: null,
     maxLength: limits.customMatchCharsMax,
     isApart: false,
+    isRun: false,
     order: 0,
     head: dfa,
     hasLead: false,

@@ -108,6 +108,7 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
       retryDigits: null,
       maxLength: entryMax,
       isApart: false,
+      isRun: false,
       order,
       value: () => compileDfa(/a/),
       ...{

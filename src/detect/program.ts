@@ -113,6 +113,8 @@ function compileRule(
 ): CompiledRule {
   const made = (pattern: RegExp | undefined): Dfa | null => (pattern ? automatonOf(pattern) : null);
   const { id, entity, score } = rule;
+  const ranksAlike = !rule.context && !rule.after && !rule.rest && !rule.retry;
+  invariant(rule.isRun !== true || ranksAlike, `all findings of rule ${id} are of one quality`);
   return {
     rule: { id, entity, score },
     retry: rule.retry ?? null,
@@ -123,6 +125,7 @@ function compileRule(
     leadId,
     maxLength: rule.maxLength,
     isApart: rule.isApart === true,
+    isRun: rule.isRun === true,
     lead: lazy(() => made(rule.lead)),
     value: lazy(() => automatonOf(rule.pattern)),
     rest: lazy(() => made(rule.rest)),

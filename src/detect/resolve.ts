@@ -14,6 +14,15 @@ export function resolve(candidates: readonly Candidate[]): Candidate[] {
   return kept;
 }
 
+/** Whether the first of two that overlap is preferred. */
+export function isBetter(a: Candidate, b: Candidate): boolean {
+  return better(a, b) < 0;
+}
+
+export function overlaps(a: Candidate, b: Candidate): boolean {
+  return a.start < b.end && b.start < a.end;
+}
+
 /** The better of two that overlap. */
 export function betterOf(a: Candidate, b: Candidate): Candidate {
   return better(b, a) < 0 ? b : a;

@@ -80,6 +80,11 @@ export interface Rule {
    * counted are those behind `#` or a letter.
    */
   readonly retryDigits?: (units: Uint16Array, start: number, end: number) => number;
+  /**
+   * Whether values go on to the next blank or the like, or to `maxLength`: of two that overlap, the one that begins first is not the
+   * shorter. What begins inside a good one is tried only if another rule's finding is preferred to that. `check` must not say `proven`.
+   */
+  readonly isRun?: boolean;
   /** Words (lower case) that raise the score by `contextBoost` when one stands within `contextCharsMax` to the left. */
   readonly context?: readonly string[];
   /** Of a match that is plausible and has no context; `proven` is 1. */

@@ -15,10 +15,11 @@ import {
 import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { isInRow } from './gate.ts';
+import { createInnerValues } from './inner-values.ts';
 import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadEnd } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import type { Program } from './program.ts';
-import { betterOf, byStart, clusterEnd, resolve } from './resolve.ts';
+import { betterOf, byStart, clusterEnd, isBetter, overlaps, resolve } from './resolve.ts';
 import { contextCharsMax } from './rule.ts';
 import { append, createRunningText, dropFirst, restart } from './running-text.ts';
 import { createValueWalk, type ValueWalk } from './value-walk.ts';
@@ -67,6 +68,9 @@ export function createSession(program: Program): Session {
   /** By rule, where it was tried last, and where a value of it was: from the same place it comes to the same end. */
   const triedAt = new Int32Array(program.rules.length).fill(nowhere);
   const valueTriedAt = new Int32Array(program.rules.length).fill(nowhere);
+  const inner = createInnerValues();
+  /** Values to be tried after all. */
+  let retries: { readonly rule: CompiledRule; readonly start: number }[] = [];
 
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, running, last);
@@ -77,6 +81,11 @@ export function createSession(program: Program): Session {
   function keep(candidate: Candidate): void {
     // What begins inside what is reported already has lost to it.
     if (candidate.start < decided) return;
+    if (candidate.rule.isRun) {
+      if (inner.isInside(candidate.rule, candidate.start)) return;
+      const begunInside = inner.add(candidate);
+      if (begunInside) pending = pending.filter((other) => other !== begunInside);
+    }
     if (pending.push(candidate) > limits.findingsMax) boundPending();
   }
 
@@ -115,6 +124,11 @@ export function createSession(program: Program): Session {
     }
     if (valueTriedAt[rule.order] === valueStart) return;
     valueTriedAt[rule.order] = valueStart;
+    tryAt(rule, valueStart, last);
+  }
+
+  function tryAt(rule: CompiledRule, valueStart: number, last: boolean): void {
+    if (valueStart < decided || (rule.isRun && inner.isInside(rule, valueStart))) return;
     const outcome = tryValue(rule, valueWalkOf(rule), running, valueStart, last);
     if (outcome === 'open') settle(startAttempt(rule, valueStart, true), last);
     else if (outcome !== 'failed') keep(outcome);
@@ -176,8 +190,58 @@ export function createSession(program: Program): Session {
 
   /** What begins inside a token that was reported already has lost to it. */
   function forgetCovered(): void {
-    pending = pending.filter((candidate) => candidate.start >= decided);
+    forgetBefore(decided);
     open = open.filter((attempt) => inLead(attempt) || attempt.valueStart >= decided);
+  }
+
+  /** Candidates that begin before a place are none. What begins inside them but not before it is left to be tried. */
+  function forgetBefore(place: number): void {
+    const lost = pending.filter(({ start }) => start < place);
+    if (lost.length === 0) return;
+    pending = pending.filter(({ start }) => start >= place);
+    for (const candidate of lost) {
+      for (const start of inner.release(candidate, place)) retries.push({ rule: candidate.rule, start });
+    }
+  }
+
+  function retry(last: boolean): void {
+    while (retries.length > 0) {
+      const tried = retries.sort((a, b) => a.start - b.start);
+      retries = [];
+      for (const { rule, start } of tried) tryAt(rule, start, last);
+    }
+  }
+
+  /**
+   * Tries what begins inside those of the candidates that others are preferred to, as far as it does not lose to those as well. Whether
+   * there was anything: then the candidates are others.
+   */
+  function retryInside(candidates: readonly Candidate[], last: boolean): boolean {
+    if (inner.isEmpty()) return false;
+    const kept = new Set(resolve(candidates));
+    for (const candidate of candidates) {
+      if (kept.has(candidate)) continue;
+      const winners = [...kept].filter((other) => overlaps(other, candidate) && isBetter(other, candidate));
+      const from = Math.max(...winners.map(({ end }) => end));
+      for (const start of inner.take(candidate, from)) retries.push({ rule: candidate.rule, start });
+    }
+    if (retries.length === 0) return false;
+    retry(last);
+    return true;
+  }
+
+  /** Until nothing that is about to be decided depends on what was not tried. */
+  function retryLosers(last: boolean): void {
+    for (let isOther = !inner.isEmpty(); isOther; ) {
+      const place = last ? running.units.length : earliest(null);
+      pending.sort(byStart);
+      isOther = false;
+      for (let from = 0; from < pending.length && !isOther; ) {
+        const to = clusterEnd(pending, from);
+        isOther = furthestEnd(from, to) <= place && retryInside(pending.slice(from, to), last);
+        from = to;
+      }
+    }
   }
 
   /** Begins to report an unbounded token when nothing before it is open any more. */
@@ -191,11 +255,20 @@ export function createSession(program: Program): Session {
     const end = certainEnd(attempt);
     open = open.filter((other) => other !== attempt);
     if (pending.some((rival) => rival.strength === 2 && rival.start <= start && start < rival.end)) return false;
-    for (const candidate of resolve(pending.filter((other) => other.end <= start))) report(findings, candidate, false);
-    pending = pending.filter((other) => other.start >= end);
+    const before = pending.filter((other) => other.end <= start);
+    if (retryInside(before, false)) {
+      open.push(attempt);
+      return beginSwallow(findings);
+    }
+    for (const candidate of resolve(before)) {
+      releaseDecided(candidate);
+      report(findings, candidate, false);
+    }
     report(findings, { rule: attempt.rule, start, end, score: attempt.score, strength: 2 }, false);
     decided = end;
     swallowed = attempt;
+    forgetBefore(end);
+    retry(false);
     return true;
   }
 
@@ -206,8 +279,10 @@ export function createSession(program: Program): Session {
     if (pending.length > 1) pending.sort(byStart);
     for (let from = 0; from < pending.length; ) {
       const to = clusterEnd(pending, from);
-      if (furthestEnd(from, to) <= place) reportCluster(findings, from, to);
-      else {
+      if (furthestEnd(from, to) <= place) {
+        reportCluster(findings, from, to);
+        for (let i = from; i < to; i++) releaseDecided(pending[i]);
+      } else {
         next = Math.min(next, pending[from]?.start ?? next);
         undecided.push(...pending.slice(from, to));
       }
@@ -215,6 +290,10 @@ export function createSession(program: Program): Session {
     }
     pending = undecided;
     decided = next;
+  }
+
+  function releaseDecided(candidate: Candidate | undefined): void {
+    if (candidate?.rule.isRun) inner.release(candidate, Number.POSITIVE_INFINITY);
   }
 
   function furthestEnd(from: number, to: number): number {
@@ -238,6 +317,7 @@ export function createSession(program: Program): Session {
     dropFirst(running, drop);
     base += drop;
     anchorScan.shift(drop);
+    inner.shift(drop);
     for (const walk of walks) walk?.forget();
     for (const walk of valueWalks) walk?.forget();
     triedAt.fill(nowhere);
@@ -261,6 +341,8 @@ export function createSession(program: Program): Session {
       anchorScan.read(running.units, last);
       for (const roamer of roamers) pending.push(...roamer.read(running, last));
       boundPending();
+      retry(last);
+      if (last || !swallowed) retryLosers(last);
       if (last) decide(findings, running.units.length);
       else if (!swallowed && !beginSwallow(findings)) decide(findings, earliest(null));
       const boundary = offsets.boundary(base + decided);
@@ -271,6 +353,8 @@ export function createSession(program: Program): Session {
       restart(running);
       offsets.restart();
       anchorScan.restart();
+      inner.restart();
+      retries = [];
       for (const walk of walks) walk?.forget();
       for (const walk of valueWalks) walk?.forget();
       triedAt.fill(nowhere);

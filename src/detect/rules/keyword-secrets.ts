@@ -42,6 +42,7 @@ export const keywordSecretRules: readonly Rule[] = [
     verifies: 'entropy, looks random, the name is not about a secret',
     lead: new RegExp(`${names}${nameTail}(?:${operator}(?:${quote})?| *${quote})`, 'i'),
     pattern: tokenText,
+    isRun: true,
     maxLength: 256,
     notAfter: notAfterToken,
     check: assignedCheck,
@@ -91,6 +92,7 @@ export const keywordSecretRules: readonly Rule[] = [
     verifies: 'entropy, looks random, the name is not about a secret',
     lead: /(?:api key|access key|[_-]key|secret(?:[ _-](?:access[ _-])?key)?|sercret|token|bearer)(?: is|:)? {1,3}["'(]?/i,
     pattern: tokenText,
+    isRun: true,
     maxLength: 256,
     notAfter: notAfterToken,
     check: (match) =>

@@ -99,6 +99,7 @@ const shape = {
 const assigned = {
   ...shape,
   pattern: bare,
+  isRun: true,
   maxLength: 128,
   check: (match: Match) => passwordCheck(match, 'assigned'),
   score: 0.6,
@@ -116,7 +117,8 @@ const inQuotes = {
 const inProse = {
   ...shape,
   pattern: bare,
-  maxLength: 64,
+  isRun: true,
+  maxLength: 128,
   check: (match: Match) => passwordCheck(match, 'said'),
   score: 0.5,
 } as const;
@@ -297,7 +299,6 @@ export const passwordRules: readonly Rule[] = [
       `(?:id|user|username|account|login|계정|아이디) ?[/,(|&+] ?${anyOf([longNames, shortNames])}\\)?[\\s:=-]+[\\w.@-]+ ?[/:(,|] ?`,
       'i',
     ),
-    maxLength: 64,
     check: (match) => (looksLikePassword(match, 'assigned') ? 'plausible' : 'wrong'),
     examples: {
       positive: [

@@ -1,0 +1,87 @@
+import type { Candidate } from './attempt.ts';
+import type { CompiledRule } from './compiled-rule.ts';
+
+/** Of rules with `isRun`: the places inside good values where another of the same rule begins, to be tried if the good one is lost. */
+export interface InnerValues {
+  /** Whether a good value of the rule covers `start`, which is remembered then and need not be tried. */
+  isInside(rule: CompiledRule, start: number): boolean;
+  /** A value was found good. Returns the last one of its rule if that begins inside it: it is remembered, and no candidate any more. */
+  add(candidate: Candidate): Candidate | null;
+  /** Whether nothing is remembered. */
+  isEmpty(): boolean;
+  /** What begins inside a candidate from `from` on, which is no longer remembered. */
+  take(candidate: Candidate, from: number): readonly number[];
+  /** A candidate is none any more. Returns what begins inside it from `from` on. */
+  release(candidate: Candidate, from: number): readonly number[];
+  /** Positions move by as many. */
+  shift(by: number): void;
+  /** Another text begins. */
+  restart(): void;
+}
+
+export function createInnerValues(): InnerValues {
+  /** By rule. */
+  let last: (Candidate | undefined)[] = [];
+  /** Places in ascending order, but for those of a candidate that was taken up. */
+  const inside = new Map<Candidate, number[]>();
+
+  function note(candidate: Candidate, start: number): void {
+    const starts = inside.get(candidate);
+    if (starts) starts.push(start);
+    else inside.set(candidate, [start]);
+  }
+
+  function forgetLast(candidate: Candidate): void {
+    const { order } = candidate.rule;
+    if (last[order] === candidate) last[order] = undefined;
+  }
+
+  return {
+    isInside: ({ order }, start) => {
+      const candidate = last[order];
+      if (candidate === undefined || start <= candidate.start || start >= candidate.end) return false;
+      note(candidate, start);
+      return true;
+    },
+    add: (candidate) => {
+      const { order } = candidate.rule;
+      const before = last[order];
+      last[order] = candidate;
+      if (before === undefined || before.start <= candidate.start || before.start >= candidate.end) return null;
+      note(candidate, before.start);
+      for (const start of inside.get(before) ?? []) note(candidate, start);
+      inside.delete(before);
+      return before;
+    },
+    isEmpty: () => inside.size === 0,
+    take: (candidate, from) => {
+      const starts = inside.get(candidate);
+      if (!starts?.some((start) => start >= from)) return [];
+      forgetLast(candidate);
+      inside.set(
+        candidate,
+        starts.filter((start) => start < from),
+      );
+      return starts.filter((start) => start >= from);
+    },
+    release: (candidate, from) => {
+      forgetLast(candidate);
+      const starts = inside.get(candidate);
+      if (!starts) return [];
+      inside.delete(candidate);
+      return starts.filter((start) => start >= from);
+    },
+    shift: (by) => {
+      for (const [candidate, starts] of inside) {
+        inside.set(
+          candidate,
+          starts.map((start) => start - by),
+        );
+      }
+    },
+    restart: () => {
+      last = [];
+      inside.clear();
+    },
+  };
+}
