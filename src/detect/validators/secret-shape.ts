@@ -69,8 +69,10 @@ function isTerm(value: string, units: Uint16Array, from: number, to: number, sta
     mayBegin = termPairs[pair] === 1;
   }
   if (!mayBegin) return false;
-  const piece = wholeValue(value.slice(from - start, to - start).replace(termOfArt, ''));
-  return !isMixed(piece.units, piece.start, piece.end);
+  const rest = value.slice(from - start, to - start).replace(termOfArt, '');
+  if (rest.length === to - from) return false;
+  const { units: left } = wholeValue(rest);
+  return !isMixed(left, 0, left.length);
 }
 
 const joints: Uint8Array = signTable('-_./=+~');
