@@ -58,6 +58,33 @@ test(
   60_000 + kills * 15_000,
 );
 
+test('SIGTERM with ten thousand entries under way: each is on record, and nothing else but the end of the log', async () => {
+  const folder = join(directory, 'drained');
+  const child = spawn(process.execPath, ['--import', 'tsx', 'test/support/audit-drain-child.ts', folder, '10000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  let waiting = 0;
+  const outcomes: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'queued') child.kill('SIGTERM');
+    else if (line.startsWith('waiting ')) waiting = Number(line.slice('waiting '.length));
+    else outcomes.push(line);
+  }
+  expect(await exited).toEqual([0, null]);
+  expect(waiting).toBeGreaterThan(5_000);
+  const recovered: string[] = [];
+  const others: string[] = [];
+  for await (const { id, sequence, kind } of readRecords(folder)) {
+    if (kind === 'policy') recovered.push(`${id} ${sequence}`);
+    else others.push(kind);
+  }
+  expect(outcomes.length).toBe(10_000);
+  expect(recovered).toEqual(outcomes);
+  expect(others).toEqual(['open', 'close']);
+  expect(await verifyLog({ directory: folder })).toMatchObject({ problems: [], unfinishedBytes: 0, records: 10_002 });
+}, 60_000);
+
 async function runAndKill(lifetime: number, acknowledged: Map<string, number>): Promise<void> {
   const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'test/support/audit-child.ts', directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
