@@ -49,6 +49,9 @@ export function tryValue(
   last: boolean,
 ): Outcome {
   const { units } = running;
+  if (rule.standsAlone !== null && !rule.standsAlone(units, start, last) && !isSupported(rule, running, start)) {
+    return 'failed';
+  }
   const matched = walk.end(units, start, last);
   if (matched === valueOpen) return 'open';
   if (matched === noValue) return 'failed';
@@ -229,10 +232,6 @@ function judge(
   const { units } = running;
   /** As far as it is known: the shorter matches have the same. */
   let supported: boolean | null = followed || null;
-  if (supported === null && rule.standsAlone !== null && !rule.standsAlone(units, start, matched)) {
-    if (!isSupported(rule, running, start)) return null;
-    supported = true;
-  }
   const verdict = verdictOn(rule, running, start, matched, followed);
   if (verdict === 'proven') return { rule, start, end: matched, score: 1, strength: 1 };
   if (verdict !== 'wrong') {

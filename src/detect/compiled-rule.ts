@@ -30,7 +30,7 @@ export interface CompiledRule {
   readonly context: () => ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;
   readonly checkPlace: ((place: Place) => Verdict) | null;
-  readonly standsAlone: ((units: Uint16Array, start: number, end: number) => boolean) | null;
+  readonly standsAlone: ((units: Uint16Array, start: number, last: boolean) => boolean) | null;
 }
 
 /** The automaton that an attempt begins with. */

@@ -67,10 +67,10 @@ export interface Rule {
   /** In place of `check`, where the units alone tell: nothing is cut out of the text for the many matches that are nothing. */
   readonly checkPlace?: (place: Place) => Verdict;
   /**
-   * Where it says no, the check says `plausible` and `proven` of no match that begins there, shorter ones included: without context
-   * nothing is asked. Absent: it may.
+   * Whether a match that begins there may pass without context before it. Where it says no, none does, whatever its length: nothing of it
+   * is read. The text goes on behind `units` unless it is the `last` of it. Absent: it may.
    */
-  readonly standsAlone?: (units: Uint16Array, start: number, end: number) => boolean;
+  readonly standsAlone?: (units: Uint16Array, start: number, last: boolean) => boolean;
   /** What the check looks at, in a few words for the catalogue. */
   readonly verifies?: string;
   /** When the longest match fails its check and looks like this, shorter ones are tried. */

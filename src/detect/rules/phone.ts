@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Rule } from '../rule.ts';
-import { checkPhone, shorterPhoneDigits, standsAsPhone } from '../validators/phone-form.ts';
+import { checkPhone, phoneLabels, phoneMax, shorterPhoneDigits, standsAsPhone } from '../validators/phone-form.ts';
 
 const context = [
   ...[
@@ -49,9 +49,6 @@ const context = [
     '手机',
   ],
 ];
-/** Words that label the number before them, as in address books: `089 72 63 41 office`. */
-const after = /[ \t]?[([-]?(?:office|fax|mobile|cell|phone|tel|home|work|desk|direct)/i;
-
 /** A date alone, or with its time: `checkPhone` knows them, and there are many in logs and in JSON. */
 const isoDate = /[12]\d{3}(?:-\d\d-|\/\d\d\/|\.\d\d\.)\d\d(?:[T"',;:|\]}\n\r\t]| \d\d:)/;
 
@@ -81,12 +78,12 @@ export const phoneRules: readonly Rule[] = [
     anchors: [digitRun],
     reach: { chars: /[+(]/, max: 2 },
     pattern: new RegExp(`(?:${[international, ...national].join('|')})(?: ?(?:x|#|ext\\.?) ?\\d{1,6})?`),
-    maxLength: 48,
+    maxLength: phoneMax,
     notBefore: /[A-Za-z0-9_+]/,
     notAfter: /[A-Za-z0-9_]/,
     isApart: true,
     never: isoDate,
-    after,
+    after: phoneLabels,
     retryDigits: shorterPhoneDigits,
     checkPlace: checkPhone,
     standsAlone: standsAsPhone,

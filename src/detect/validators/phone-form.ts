@@ -31,10 +31,27 @@ export function checkPhone({ text, units, start, end }: Place): Verdict {
   return run >= 15 || isOneDigit || isCount ? 'wrong' : 'doubtful';
 }
 
-/** Whether a number that begins so may be one by itself, or a verb says so. */
-export function standsAsPhone(units: Uint16Array, start: number, end: number): boolean {
-  return opensAsPhone(units, start, end) || isToldToCall(units, start);
+/** Whether what begins there may be a number by itself, or because a word right before or behind says so. */
+export function standsAsPhone(units: Uint16Array, start: number, last: boolean): boolean {
+  const end = units.length;
+  if (opensAsPhone(units, start, end) || isToldToCall(units, start)) return true;
+  const furthest = start + phoneMax + signsBeforeLabel;
+  const to = Math.min(end, furthest);
+  for (let at = start; at < to; at++) {
+    const unit = units[at] ?? 0;
+    // What is no digit and no sign begins a label, or an extension behind which one may come.
+    if (plain[unit] !== 1) return labels[unit] === 1;
+  }
+  return end < furthest && !last;
 }
+
+/** Characters of a number at most. */
+export const phoneMax = 48;
+/** Words that label the number before them, as in address books: `089 72 63 41 office`. */
+export const phoneLabels: RegExp = /[ \t]?[([-]?(?:office|fax|mobile|cell|phone|tel|home|work|desk|direct)/i;
+const signsBeforeLabel = 3;
+const labels: Uint8Array = signTable('ofmcpthwdOFMCPTHWDxeXE#');
+const plain: Uint8Array = signTable('0123456789 \t()[+-./');
 
 /**
  * How many digits a shorter match must have to be a number by itself, a bit each. (A shorter doubtful one would be a piece of something
