@@ -20,7 +20,8 @@ export function checkPhone({ text, units, start, end }: Place): Verdict {
   } else if (count === 10 || count === 11) {
     // Of eleven digits the first is the calling code.
     const from = count === 11 ? start + 1 : start;
-    if (isNorthAmerican(units, start, numberEnd) && isAssignedNational(1, units, from, numberEnd)) return 'plausible';
+    if (northAmericanEnd(units, start, numberEnd) === numberEnd && isAssignedNational(1, units, from, numberEnd))
+      return 'plausible';
     // Some country has assigned it, whatever the digits: so say the number plans of those where a zero is dialled first.
     const isTrunk = numberEnd - start === count && units[start] === zero && units[start + 1] !== zero;
     if (isTrunk && !isCount && !isIsbn10(units, start, count) && !isOtherNumber(text, units, start)) return 'plausible';
@@ -33,16 +34,19 @@ export function checkPhone({ text, units, start, end }: Place): Verdict {
 
 /** Whether what begins there may be a number by itself, or because a word right before or behind says so. */
 export function standsAsPhone(units: Uint16Array, start: number, last: boolean): boolean {
+  if (isPartOfNumber(units, start)) return false;
+  if (isToldToCall(units, start)) return true;
   const end = units.length;
-  if (opensAsPhone(units, start, end) || isToldToCall(units, start)) return true;
   const furthest = start + phoneMax + signsBeforeLabel;
+  if (end < furthest && !last) return true;
   const to = Math.min(end, furthest);
+  if (opensAsPhone(units, start, to)) return true;
   for (let at = start; at < to; at++) {
     const unit = units[at] ?? 0;
     // What is no digit and no sign begins a label, or an extension behind which one may come.
     if (plain[unit] !== 1) return labels[unit] === 1;
   }
-  return end < furthest && !last;
+  return false;
 }
 
 /** Characters of a number at most. */
@@ -53,25 +57,56 @@ const signsBeforeLabel = 3;
 const labels: Uint8Array = signTable('ofmcpthwdOFMCPTHWDxeXE#');
 const plain: Uint8Array = signTable('0123456789 \t()[+-./');
 
+/** Whether a number that begins there may be one by itself. */
+function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
+  if (opensInternational(units, start)) return hasPlus(units, start) || assignedLengths(units, start, end) !== 0;
+  return opensAsTrunkNumber(units, start, end) || northAmericanEnd(units, start, end) !== none;
+}
+
 /**
  * How many digits a shorter match must have to be a number by itself, a bit each. (A shorter doubtful one would be a piece of something
  * else.)
  */
 export function shorterPhoneDigits(units: Uint16Array, start: number, end: number): number {
-  if (!opensAsPhone(units, start, end)) return 0;
-  if (isToldToCall(units, start)) return anyCount;
-  if (!opensInternational(units, start)) return (1 << 10) | (1 << 11);
-  return hasPlus(units, start) ? internationalLengths(units, start, end) : assignedLengths(units, start, end);
+  if (isToldToCall(units, start)) return looksLikePhone(units, start, end) ? anyCount : 0;
+  if (opensInternational(units, start)) {
+    return hasPlus(units, start) ? internationalLengths(units, start, end) : assignedLengths(units, start, end);
+  }
+  return opensAsPhone(units, start, end) ? (1 << 10) | (1 << 11) : 0;
 }
 
 const anyCount = -1;
+const none = -1;
 
-/** `+`, `00`, a trunk zero and nine more digits, or the North American form. */
-function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
+/** A trunk zero and nine more digits. */
+function opensAsTrunkNumber(units: Uint16Array, start: number, end: number): boolean {
+  return units[start] === zero && areDigits(units, start + 1, 9, end);
+}
+
+/** Where `(415) 555-2671` or `415.555.2671` ends, perhaps with the calling code before it. */
+function northAmericanEnd(units: Uint16Array, start: number, end: number): number {
+  let at = units[start] === one && isSeparator(units[start + 1]) ? start + 2 : start;
+  const isBracketed = units[at] === bracket;
+  if (isBracketed) at++;
+  if (!areDigits(units, at, 3, end)) return none;
+  at += 3;
+  if (isBracketed) {
+    if (units[at] !== closing) return none;
+    at++;
+    if (units[at] === space) at++;
+  } else {
+    if (!isSeparator(units[at])) return none;
+    at++;
+  }
+  const isWhole = areDigits(units, at, 3, end) && isSeparator(units[at + 3]) && areDigits(units, at + 4, 4, end);
+  return isWhole ? at + 8 : none;
+}
+
+/** Any of those forms, signs left out of it: where a verb announces a number, the first that looks like one is meant. */
+function looksLikePhone(units: Uint16Array, start: number, end: number): boolean {
   let at = units[start] === bracket ? start + 1 : start;
-  if (units[at] === plus) return true;
-  if (units[at] === zero && units[at + 1] === zero) return true;
-  if (units[at] === zero && areDigits(units, at + 1, 9, end)) return true;
+  if (units[at] === plus || (units[at] === zero && units[at + 1] === zero)) return true;
+  if (opensAsTrunkNumber(units, at, end)) return true;
   if (units[at] === one && isSeparator(units[at + 1])) at += 2;
   if (units[at] === bracket) at++;
   if (!areDigits(units, at, 3, end)) return false;
@@ -79,26 +114,6 @@ function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
   if (units[at] === closing) at++;
   if (isSeparator(units[at])) at++;
   return areDigits(units, at, 3, end) && isSeparator(units[at + 3]) && areDigits(units, at + 4, 4, end);
-}
-
-/** `(415) 555-2671` or `415.555.2671`, perhaps with the calling code before it, and nothing behind. */
-function isNorthAmerican(units: Uint16Array, start: number, end: number): boolean {
-  let at = units[start] === one && isSeparator(units[start + 1]) ? start + 2 : start;
-  const isBracketed = units[at] === bracket;
-  if (isBracketed) at++;
-  if (!areDigits(units, at, 3, end)) return false;
-  at += 3;
-  if (isBracketed) {
-    if (units[at] !== closing) return false;
-    at++;
-    if (units[at] === space) at++;
-  } else {
-    if (!isSeparator(units[at])) return false;
-    at++;
-  }
-  return (
-    at + 8 === end && areDigits(units, at, 3, end) && isSeparator(units[at + 3]) && areDigits(units, at + 4, 4, end)
-  );
 }
 
 function areDigits(units: Uint16Array, from: number, count: number, end: number): boolean {
