@@ -104,7 +104,7 @@ export function createOffsets(): Offsets {
       if ((places[middle] ?? 0) <= offset) low = middle + 1;
       else high = middle;
     }
-    return offset + (totals[low - 1] ?? 0);
+    return low === 0 ? offset : offset + (totals[low - 1] ?? 0);
   }
 
   return {

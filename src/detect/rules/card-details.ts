@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Match, Place, Rule, Verdict } from '../rule.ts';
-import { luhnLengths } from '../validators/luhn.ts';
+import { endsInLuhn } from '../validators/luhn.ts';
 
 /** Characters between a card's number and what belongs to it. */
 const nearChars = 40;
@@ -23,16 +23,12 @@ function cardBefore({ units, start }: Place): boolean {
       continue;
     }
     if ((unit === 0x20 || unit === 0x2d) && at === end && digits > 0 && digits < cardDigitsMax) continue;
-    if (digits >= cardDigitsMin && start - end <= nearChars && isRight(units, begin, end, digits)) return true;
+    if (digits >= cardDigitsMin && start - end <= nearChars && endsInLuhn(units, begin, end)) return true;
     digits = isDigit ? 1 : 0;
     begin = at;
     end = at + digits;
   }
   return false;
-}
-
-function isRight(units: Uint16Array, from: number, to: number, digits: number): boolean {
-  return ((luhnLengths(units, from, to) >>> digits) & 1) === 1;
 }
 
 const cardDigitsMin = 12;

@@ -1,17 +1,17 @@
 import { digitRun } from '../anchors.ts';
 import type { Place, Rule, Verdict } from '../rule.ts';
 import { cardKind } from '../validators/card-brand.ts';
-import { luhnLengths } from '../validators/luhn.ts';
+import { endsInLuhn, luhnLengths } from '../validators/luhn.ts';
 
 /** Digits in one run or in the schemes' own groups, with one kind of separator. */
 const grouped =
   /\d{12,19}|\d{4} \d{4} \d{4}(?: \d{1,4}){0,2}|\d{4} \d{6} \d{4,5}|\d{6} \d{13}|\d{4}-\d{4}-\d{4}(?:-\d{1,4}){0,2}|\d{4}-\d{6}-\d{4,5}|\d{6}-\d{13}/;
 
 function cardCheck({ units, start, end }: Place): Verdict {
+  if (!endsInLuhn(units, start, end)) return 'wrong';
   const { count, firstSix, isOneDigit } = readCard(units, start, end);
-  if (((luhnLengths(units, start, end) >>> count) & 1) === 0 || isOneDigit) return 'wrong';
   const kind = cardKind(firstSix, count);
-  if (kind === null || isInsideLongerNumber(units, start)) return 'wrong';
+  if (kind === null || isOneDigit || isInsideLongerNumber(units, start)) return 'wrong';
   return kind === 'usual' ? 'proven' : 'doubtful';
 }
 
@@ -36,7 +36,7 @@ function readCard(units: Uint16Array, start: number, end: number): CardRead {
   return { count, firstSix, isOneDigit: differences === 0 };
 }
 
-/** A number in groups may have another one behind it, of a shorter number that is right the digits are known. */
+/** A number in groups may have another one behind it: one whose last digit is right ends before. */
 function shorterCardDigits(units: Uint16Array, start: number, end: number): number {
   for (let at = start; at < end; at++) if (!isDigit(units[at] ?? 0)) return luhnLengths(units, start, end);
   return 0;

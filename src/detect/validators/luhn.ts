@@ -11,6 +11,19 @@ export function passesLuhn(text: string): boolean {
   return sum % 10 === 0;
 }
 
+/** The same of the digits among some units. */
+export function endsInLuhn(units: Uint16Array, start: number, end: number): boolean {
+  let sum = 0;
+  let isDoubled = false;
+  for (let at = end - 1; at >= start; at--) {
+    const digit = (units[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) continue;
+    sum += isDoubled ? (digit > 4 ? 2 * digit - 9 : 2 * digit) : digit;
+    isDoubled = !isDoubled;
+  }
+  return sum % 10 === 0;
+}
+
 /**
  * With how many of the digits among some units, from the first on, the last of them is right, a bit each. Separators are skipped; of the
  * digits behind the thirty-first nothing is said.

@@ -4,7 +4,7 @@ import { endsInMod11, passesMod1110, passesVerhoeff } from '../../../src/detect/
 import { entropy } from '../../../src/detect/validators/entropy.ts';
 import { isIban, mod97 } from '../../../src/detect/validators/iban.ts';
 import { keccak256 } from '../../../src/detect/validators/keccak.ts';
-import { passesLuhn } from '../../../src/detect/validators/luhn.ts';
+import { endsInLuhn, luhnLengths, passesLuhn } from '../../../src/detect/validators/luhn.ts';
 import {
   assignedLengths,
   internationalLengths,
@@ -16,6 +16,22 @@ import { isNamedAboutSecret, isNamedJust, type NamedPlace } from '../../../src/d
 import { looksLikePassword, looksRandom, looksScrambled } from '../../../src/detect/validators/secret-shape.ts';
 import { wholeValue } from '../../../src/detect/validators/value.ts';
 import { ethereumAddressKind, isBase58Address, isSegwitAddress } from '../../../src/detect/validators/wallet.ts';
+
+test('Luhn says the same of units as of texts, and of every beginning of them', () => {
+  for (const text of ['4111 1111 1111 1111 12', '79927398713', '3782-822463-10005', '18', '4111111111111112']) {
+    const { units, start, end } = wholeValue(text);
+    const lengths = luhnLengths(units, start, end);
+    for (let to = 1; to <= end; to++) {
+      const part = text.slice(0, to);
+      const count = part.replace(/\D/g, '').length;
+      expect([part, endsInLuhn(units, start, to), (lengths >>> count) & 1]).toEqual([
+        part,
+        passesLuhn(part),
+        Number(passesLuhn(part)),
+      ]);
+    }
+  }
+});
 
 describe('check digits', () => {
   test.each([
