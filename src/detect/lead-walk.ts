@@ -30,9 +30,9 @@ export function shortLeadEnd(dfa: Dfa, units: Uint16Array, start: number): numbe
 }
 
 /** Most leads end within as many units. */
-const shortUnits = 24;
+const shortUnits = 8;
 /** Only what goes on is remembered. */
-const plainUnits = 8;
+const plainUnits = 4;
 /** At least as many as a lead may have. */
 const remembered = 128;
 
