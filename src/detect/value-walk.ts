@@ -14,8 +14,8 @@ export const valueOpen = -2;
 
 /** Most values end before; only what goes on is remembered. */
 const plainUnits = 24;
-/** Every so many units of a value that may be long the state is remembered: a power of two. Of shorter ones, it is at each. */
-const longStride = 16;
+/** Every 16 units of a value that may be long the state is remembered. Of shorter ones, it is at each. */
+const longStrideBits = 4;
 const shortMax = 512;
 
 /**
@@ -25,7 +25,8 @@ const shortMax = 512;
  */
 export function createValueWalk({ maxLength }: Pick<CompiledRule, 'maxLength'>, dfa: Dfa): ValueWalk {
   const { next, ascii, accepting } = dfa;
-  const stride = maxLength > shortMax ? longStride : 1;
+  const strideBits = maxLength > shortMax ? longStrideBits : 0;
+  const stride = 1 << strideBits;
   const size = 2 ** Math.ceil(Math.log2(maxLength / stride + 2));
   let states: Uint32Array | null = null;
   /** States behind the units from `low` on are known up to `high`, where the reading stopped, and where the last match among them ended. */
@@ -34,10 +35,14 @@ export function createValueWalk({ maxLength }: Pick<CompiledRule, 'maxLength'>, 
   let highState = dead;
   let lastEnd = noValue;
 
+  /** Reads on from `from`, and leaves its states behind. */
   function endLate(units: Uint16Array, start: number, from: number, fromState: number, fromEnd: number): number {
-    states ??= new Uint32Array(size);
+    const remembered = states ?? new Uint32Array(size);
+    states = remembered;
     const to = Math.min(units.length, start + maxLength);
     const knownFrom = high <= to ? low : high + 1;
+    const knownTo = high;
+    const mask = stride - 1;
     let state = fromState;
     let matched = fromEnd;
     let at = from;
@@ -47,14 +52,14 @@ export function createValueWalk({ maxLength }: Pick<CompiledRule, 'maxLength'>, 
       if (state === dead) break;
       at++;
       if (state >= accepting) matched = at;
-      if ((at & (stride - 1)) !== 0) continue;
-      const place = (at / stride) & (size - 1);
-      if (at > knownFrom && at <= high && states[place] === state) {
+      if ((at & mask) !== 0) continue;
+      const place = (at >>> strideBits) & (size - 1);
+      if (at > knownFrom && at <= knownTo && remembered[place] === state) {
         if (lastEnd > at) matched = lastEnd;
-        at = high;
+        at = knownTo;
         state = highState;
         if (state === dead) break;
-      } else states[place] = state;
+      } else remembered[place] = state;
     }
     low = from;
     high = at;

@@ -1,6 +1,7 @@
-import type { Match, Rule, Verdict } from '../rule.ts';
+import type { Place, Rule, Verdict } from '../rule.ts';
 import { isNamedAboutSecret, isNamedJust } from '../validators/secret-name.ts';
-import { looksRandom, looksScrambled } from '../validators/secret-shape.ts';
+import { looksRandom, looksScrambled, mayLookRandom, mayLookScrambled } from '../validators/secret-shape.ts';
+import { valueAt } from '../validators/value.ts';
 import { anyOf, cwe798, nameTail, operator, quote } from './assignment.ts';
 import { sample } from './sample.ts';
 
@@ -12,24 +13,27 @@ const tokenText = /[A-Za-z0-9_~.+/=-]*[A-Za-z0-9_~+/=-]/;
 /** What goes on so is code, a path or a template. */
 const notAfterToken = /[:@([{$%^*!?#|]/;
 
-function assignedCheck(match: Match): Verdict {
-  const { value } = match;
-  if (!looksRandom(match)) return 'wrong';
-  if (isNamedAboutSecret(match)) return 'wrong';
+function assignedCheck(place: Place): Verdict {
+  if (!isRandomAt(place) || isNamedAboutSecret(place)) return 'wrong';
   // A bare `key` names anything; what follows must be more than an id.
-  const isId = value.length < 20 || /^[0-9a-f-]+$/i.test(value);
-  return isId && isBareKey(match) ? 'wrong' : 'plausible';
+  const isId = place.end - place.start < 20 || /^[0-9a-f-]+$/i.test(valueAt(place).value);
+  return isId && isBareKey(place) ? 'wrong' : 'plausible';
 }
 
-function isBareKey(match: Match): boolean {
-  const { text, start } = match;
-  if (!isNamedJust('key', match)) return false;
+/** Most are refused before anything is cut out of the text. */
+function isRandomAt(place: Place): boolean {
+  return mayLookRandom(place) && looksRandom(valueAt(place));
+}
+
+function isBareKey(place: Place): boolean {
+  const { text, start } = place;
+  if (!isNamedJust('key', place)) return false;
   return !/(?:secret|api|access|private|signing|encryption) key/i.test(text.slice(Math.max(0, start - 24), start));
 }
 
-function quotedCheck(match: Match): Verdict {
-  if (!match.followed || !looksScrambled(match)) return 'wrong';
-  return isNamedAboutSecret(match) ? 'wrong' : 'plausible';
+function quotedCheck(place: Place): Verdict {
+  if (!place.followed || !mayLookScrambled(place) || !looksScrambled(valueAt(place))) return 'wrong';
+  return isNamedAboutSecret(place) ? 'wrong' : 'plausible';
 }
 
 const shape = { entity: 'SECRET_GENERIC', tier: 'core', source: cwe798 } as const;
@@ -45,7 +49,7 @@ export const keywordSecretRules: readonly Rule[] = [
     isRun: true,
     maxLength: 256,
     notAfter: notAfterToken,
-    check: assignedCheck,
+    checkPlace: assignedCheck,
     score: 0.6,
     examples: {
       positive: [
@@ -74,7 +78,7 @@ export const keywordSecretRules: readonly Rule[] = [
     pattern: /[^\s"'`]+/,
     maxLength: 128,
     after: /["'`]/,
-    check: quotedCheck,
+    checkPlace: quotedCheck,
     score: 0.5,
     examples: {
       positive: [{ text: 'secret_key => "q#P7r5&@*xC$utE4zX"', value: 'q#P7r5&@*xC$utE4zX' }],
@@ -95,8 +99,8 @@ export const keywordSecretRules: readonly Rule[] = [
     isRun: true,
     maxLength: 256,
     notAfter: notAfterToken,
-    check: (match) =>
-      match.value.length >= 12 && looksRandom(match) && !isNamedAboutSecret(match) ? 'plausible' : 'wrong',
+    checkPlace: (place) =>
+      place.end - place.start >= 12 && isRandomAt(place) && !isNamedAboutSecret(place) ? 'plausible' : 'wrong',
     score: 0.5,
     examples: {
       positive: [

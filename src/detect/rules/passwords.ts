@@ -1,7 +1,8 @@
 import { digitRun } from '../anchors.ts';
-import type { Match, Rule, Verdict } from '../rule.ts';
+import type { Place, Rule, Verdict } from '../rule.ts';
 import { isNamedAboutSecret } from '../validators/secret-name.ts';
-import { type Evidence, looksLikePassword } from '../validators/secret-shape.ts';
+import { type Evidence, looksLikePassword, mayBePassword } from '../validators/secret-shape.ts';
+import { valueAt } from '../validators/value.ts';
 import { anyOf, cwe798, nameTail, operator, quote } from './assignment.ts';
 
 /** What a password is called where people write, in many languages. Such a name may be part of a longer one. */
@@ -63,10 +64,15 @@ const preposition =
   '(?:for|of|on|f\u00fcr|zum|zur|vom|pour|de|del|du|da|do|di|van|voor|til|till|f\u00f6r|\u043e\u0442|\u0434\u043b\u044f|na)';
 const saidOfThing = String.raw`[ \t]+${preposition}(?:[ \t]+[\w.\u00c0-\u024f\u0400-\u04ff-]+){1,3}(?:[ \t]*[:=]|[ \t]+${verb}[ \t]*:?)[ \t]+["'(]?`;
 
-function passwordCheck(match: Match, evidence: Evidence): Verdict {
-  const { text, units, start } = match;
-  if (!looksLikePassword(match, evidence) || isNamedAboutSecret(match)) return 'wrong';
+function passwordCheck(place: Place, evidence: Evidence): Verdict {
+  const { text, units, start } = place;
+  if (!isPasswordAt(place, evidence) || isNamedAboutSecret(place)) return 'wrong';
   return isItemOfList(text, units, start) ? 'wrong' : 'plausible';
+}
+
+/** Most are refused before anything is cut out of the text. */
+function isPasswordAt(place: Place, evidence: Evidence): boolean {
+  return mayBePassword(place, evidence) && looksLikePassword(valueAt(place), evidence);
 }
 
 /** After a comma: the second argument of a call is a value, the next item of a list is not. */
@@ -101,7 +107,7 @@ const assigned = {
   pattern: bare,
   isRun: true,
   maxLength: 128,
-  check: (match: Match) => passwordCheck(match, 'assigned'),
+  checkPlace: (place: Place) => passwordCheck(place, 'assigned'),
   score: 0.6,
 } as const;
 
@@ -110,7 +116,7 @@ const inQuotes = {
   pattern: /[^"'`\r\n]*[^"'`\r\n\\]/,
   maxLength: 128,
   after: /\\?["'`]/,
-  check: (match: Match) => (match.followed ? passwordCheck(match, 'quoted') : 'wrong'),
+  checkPlace: (place: Place) => (place.followed ? passwordCheck(place, 'quoted') : 'wrong'),
   score: 0.6,
 } as const;
 
@@ -119,7 +125,7 @@ const inProse = {
   pattern: bare,
   isRun: true,
   maxLength: 128,
-  check: (match: Match) => passwordCheck(match, 'said'),
+  checkPlace: (place: Place) => passwordCheck(place, 'said'),
   score: 0.5,
 } as const;
 
@@ -130,7 +136,7 @@ export const passwordRules: readonly Rule[] = [
     verifies: 'no placeholder, no ordinary word; two kinds of characters',
     // mysql takes the password only right behind the option; without it `-p` asks.
     lead: /(?:sshpass[ \t]+-p[ \t]*|(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)[ \t](?:[^\s|;&]+[ \t]+){0,8}-p)["']?/,
-    check: (match) => (looksLikePassword(match, 'said') ? 'plausible' : 'wrong'),
+    checkPlace: (place) => (isPasswordAt(place, 'said') ? 'plausible' : 'wrong'),
     source: 'https://dev.mysql.com/doc/refman/8.4/en/connecting.html',
     score: 0.7,
     examples: {
@@ -299,7 +305,7 @@ export const passwordRules: readonly Rule[] = [
       `(?:id|user|username|account|login|계정|아이디) ?[/,(|&+] ?${anyOf([longNames, shortNames])}\\)?[\\s:=-]+[\\w.@-]+ ?[/:(,|] ?`,
       'i',
     ),
-    check: (match) => (looksLikePassword(match, 'assigned') ? 'plausible' : 'wrong'),
+    checkPlace: (place) => (isPasswordAt(place, 'assigned') ? 'plausible' : 'wrong'),
     examples: {
       positive: [
         { text: 'ANYID(PW):master(IhqTb1Gh)', value: 'IhqTb1Gh' },
@@ -314,7 +320,7 @@ export const passwordRules: readonly Rule[] = [
     id: 'user-and-password',
     lead: /(?:cred(?:ential)?s?|logins?|(?:log|sign)(?:ged)?[ -]?(?:in|on) (?:with|as|using))(?: details)?(?: are| is)?[ :=-]{1,3}["'(]?(?:user(?:name)? )?[\w.@-]{2,64}(?: ?[/:|] ?| (?:and|with) (?:the )?(?:password )?)["'(]?/i,
     notBefore: /[A-Za-z0-9_-]/,
-    check: (match) => (looksLikePassword(match, 'said') && !isNamedAboutSecret(match) ? 'plausible' : 'wrong'),
+    checkPlace: (place) => (isPasswordAt(place, 'said') && !isNamedAboutSecret(place) ? 'plausible' : 'wrong'),
     examples: {
       positive: [
         { text: 'creds are admin:Qrl23Db#@', value: 'Qrl23Db#@' },
@@ -338,7 +344,7 @@ export const passwordRules: readonly Rule[] = [
     id: 'host-with-password',
     anchors: [digitRun],
     lead: /\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::\d{1,5})? ?\([\w.-]{2,32} ?[/:] ?/,
-    check: (match) => (looksLikePassword(match, 'said') ? 'plausible' : 'wrong'),
+    checkPlace: (place) => (isPasswordAt(place, 'said') ? 'plausible' : 'wrong'),
     examples: {
       positive: [{ text: '203.0.113.5 (master/IhqTb1Gh)', value: 'IhqTb1Gh' }],
       negative: ['203.0.113.5 (master/backup)', '203.0.113.5 (port/tcp)'],

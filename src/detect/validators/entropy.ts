@@ -1,10 +1,15 @@
-import type { Value } from './value.ts';
+import type { Span } from './value.ts';
+
+/** Shannon entropy of a value, bits a UTF-16 unit. */
+export function entropy({ units, start, end }: Span): number {
+  return entropyOf(units, start, end);
+}
 
 /**
- * Shannon entropy of a value, bits a UTF-16 unit. Values that overlap, one after the other, cost what the next is more and less than
+ * The same of a value that is not cut out of its text. Values that overlap, one after the other, cost what the next is more and less than
  * the one before: a text of nothing but names and equals signs has a value begin at each of them.
  */
-export function entropy({ units, start, end: valueEnd }: Value): number {
+export function entropyOf(units: Uint16Array, start: number, valueEnd: number): number {
   // Of a longer one, of its beginning.
   const end = Math.min(valueEnd, start + countMax);
   const length = end - start;

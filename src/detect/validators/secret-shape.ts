@@ -1,7 +1,7 @@
 import { charKinds, charKindsOf, signTable } from './char-kinds.ts';
-import { entropy } from './entropy.ts';
+import { entropy, entropyOf } from './entropy.ts';
 import { isPlaceholder } from './placeholder.ts';
-import { beginningOf, type Value, wholeValue } from './value.ts';
+import { beginningOf, type Span, type Value, wholeValue } from './value.ts';
 import { kindsOfValue } from './value-kinds.ts';
 
 /** A longer value is judged by its beginning, so that a check costs the same whatever an attacker writes. */
@@ -9,17 +9,23 @@ const judgedCharsMax = 96;
 
 /**
  * Whether a value looks drawn at random rather than written by a person: what tells a token from a name, a path or a word
- * where only a keyword says that a secret follows. What needs no expression comes first: most values are refused by it.
+ * where only a keyword says that a secret follows.
  */
 export function looksRandom(whole: Value): boolean {
+  if (!mayLookRandom(whole)) return false;
   const judged = beginningOf(whole, judgedCharsMax);
   const { value, units, start, end } = judged;
-  if (value.length < 10) return false;
-  if (entropy(judged) < (value.length < 16 ? 2.6 : 2.9)) return false;
-  const kinds = kindsOfValue(units, start, end);
-  if (value.length <= 11 && (kinds & notLetters) === 0) return false;
   if (isMadeOfWords(judged) && !(value.length === uuidChars && uuid.test(value))) return false;
+  const kinds = kindsOfValue(units, start, end);
   return !isPlaceholder(judged, kinds) && !isReference(value, kinds) && !isAlphabet(value);
+}
+
+/** What can be said of that without cutting the value out of its text: most values are refused by it. */
+export function mayLookRandom({ units, start, end }: Span): boolean {
+  const length = Math.min(end - start, judgedCharsMax);
+  if (length < 10) return false;
+  if (entropyOf(units, start, start + length) < (length < 16 ? 2.6 : 2.9)) return false;
+  return length > 11 || (kindsOfValue(units, start, start + length) & notLetters) !== 0;
 }
 
 const uuidChars = 36;
@@ -153,12 +159,22 @@ const codeRoot =
 
 /** A quoted value that no name, path or template looks like: letters among signs of several kinds. */
 export function looksScrambled(whole: Value): boolean {
+  if (!mayLookScrambled(whole)) return false;
   const judged = beginningOf(whole, judgedCharsMax);
   const { value, units, start, end } = judged;
-  if (value.length < 10 || (/^[,;:)\]}=.+|&[({]/.test(value) && !value.startsWith('{{'))) return false;
-  const kinds = charKindsOf(units, start, end);
-  if ((kinds & (charKinds.lower | charKinds.upper)) === 0 || !hasThreeSigns(judged, kinds)) return false;
-  return !isPlaceholder(judged, kinds) && !isStructured(value, kinds) && entropy(judged) >= 3;
+  if (/^[,;:)\]}=.+|&[({]/.test(value) && !value.startsWith('{{')) return false;
+  const kinds = kindsOfValue(units, start, end);
+  return (
+    hasThreeSigns(judged, kinds) && !isPlaceholder(judged, kinds) && !isStructured(value, kinds) && entropy(judged) >= 3
+  );
+}
+
+/** What can be said of that without cutting the value out of its text. */
+export function mayLookScrambled({ units, start, end }: Span): boolean {
+  const length = Math.min(end - start, judgedCharsMax);
+  if (length < 10) return false;
+  const kinds = kindsOfValue(units, start, start + length);
+  return (kinds & (charKinds.lower | charKinds.upper)) !== 0 && (kinds & unnamedKinds) !== 0;
 }
 
 /** Whether three different signs are among its characters: what is no letter, figure or blank and in no name or path. */
@@ -189,37 +205,47 @@ export type Evidence = 'assigned' | 'quoted' | 'said';
  * (`password=…`) and `quoted`: anything but placeholders, references and the words that people write there instead.
  */
 export function looksLikePassword(whole: Value, evidence: Evidence): boolean {
+  if (!mayBePassword(whole, evidence)) return false;
   const judged = beginningOf(whole, judgedCharsMax);
   const { value, units, start, end } = judged;
-  if (value.length < 6 || openers[units[start] ?? 0] === 1) return false;
-  const ownEnd = endOfValue(judged);
+  const ownEnd = endOfValue(units, start, end);
   const own = kindsOfValue(units, start, ownEnd);
   const symbols = (own & symbolKinds) !== 0;
-  if (!isVaried(judged, own, evidence)) return false;
   const kinds = own | charKindsOf(units, ownEnd, end);
   if (isPlaceholder(judged, kinds) || isReference(value, kinds)) return false;
   if (!symbols && ownEnd - start <= ordinaryMax && ordinary.test(value)) return false;
   if (isStructured(value, kinds) && !(evidence === 'quoted' && /^[A-Za-z]+\d{2,}$/.test(value))) return false;
-  if (evidence !== 'said' || (own & charKinds.digit) !== 0) {
-    // A word with a number behind it is a name more often than a password.
-    return evidence !== 'said' || symbols || !/^[A-Za-z]+[-_]?\d{1,2}$/.test(value);
-  }
-  return !symbols || /[a-z][^\w\s]+[A-Z]/.test(value);
+  if (evidence !== 'said') return true;
+  // A word with a number behind it is a name more often than a password.
+  if (!symbols) return !/^[A-Za-z]+[-_]?\d{1,2}$/.test(value);
+  return (own & charKinds.digit) !== 0 || /[a-z][^\w\s]+[A-Z]/.test(value);
 }
 
-/** What needs no expression: kinds of characters, and how different they are. Most values that are no passwords are refused by it. */
-function isVaried(judged: Value, own: number, evidence: Evidence): boolean {
+/** What can be said of that without cutting the value out of its text: most values that are no passwords are refused by it. */
+export function mayBePassword({ units, start, end: valueEnd }: Span, evidence: Evidence): boolean {
+  const end = Math.min(valueEnd, start + judgedCharsMax);
+  if (end - start < 6 || openers[units[start] ?? 0] === 1) return false;
+  const own = kindsOfValue(units, start, endOfValue(units, start, end));
   const letters = (own & letterKinds) !== 0;
   const digits = (own & charKinds.digit) !== 0;
   const symbols = (own & symbolKinds) !== 0;
-  const { value } = judged;
-  if (!digits && !symbols && (evidence !== 'quoted' || value.length < 8 || /[\s_]/.test(value))) return false;
+  if (!digits && !symbols && (evidence !== 'quoted' || end - start < 8 || isOfSeveralWords(units, start, end))) {
+    return false;
+  }
   if (!letters) return evidence === 'quoted' || (evidence === 'assigned' && digits && !symbols);
-  if (evidence !== 'said') return entropy(judged) >= 2;
-  if (!symbols) return entropy(judged) >= 2.5;
+  if (evidence !== 'said') return entropyOf(units, start, end) >= 2;
+  if (!symbols) return entropyOf(units, start, end) >= 2.5;
   const { lower, upper } = charKinds;
   return digits || (own & (lower | upper)) === (lower | upper);
 }
+
+function isOfSeveralWords(units: Uint16Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if ((units[at] ?? 0) <= space || units[at] === underscore) return true;
+  return false;
+}
+
+const space = 0x20;
+const underscore = 0x5f;
 
 /** No password in code or prose begins so: a call, a list, markup. */
 const openers: Uint8Array = signTable('([{<,;:)]}=+|&');
@@ -229,8 +255,11 @@ const { dot, slash, colon, at: atSign, bracket, more, other: otherSign } = charK
 const symbolKinds: number = dot | slash | colon | atSign | bracket | more | otherSign;
 const notLetters: number = symbolKinds | charKinds.digit | charKinds.wide | charKinds.bar | charKinds.blank;
 
+/** Of what is in no name, path or prose. */
+const unnamedKinds: number = bracket | more | atSign | otherSign | charKinds.wide;
+
 /** Where the punctuation begins that a value ends with. */
-function endOfValue({ units, start, end }: Value): number {
+function endOfValue(units: Uint16Array, start: number, end: number): number {
   let at = end;
   while (at > start && closers[units[at - 1] ?? 0] === 1) at--;
   return at;
