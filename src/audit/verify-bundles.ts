@@ -21,13 +21,19 @@ export function createBundleReader(directory: string, size: number): BundleReade
     if (index === loaded) return bundle;
     const width = Math.min(tileWidth, size - index * tileWidth);
     const full = join(directory, `tile/entries/${indexPath(index)}`);
-    // A log that goes on meanwhile may have filled this bundle, and removed the partial one.
-    const bytes = (width < tileWidth ? readOptionalSync(`${full}.p/${width}`) : null) ?? readOptionalSync(full);
-    const ends = bytes === null ? null : endsIn(bytes);
     loaded = index;
-    bundle = bytes === null || ends === null || ends.length < width ? null : { bytes, ends: ends.slice(0, width) };
+    bundle = width < tileWidth ? read(`${full}.p/${width}`, width, width) : null;
+    // A log that goes on meanwhile may have filled this bundle, and removed the partial one.
+    bundle ??= read(full, tileWidth, width);
     return bundle;
   };
+}
+
+/** The first of a file's leaves, of which there must be exactly `count`: what stands behind them is vouched for by nothing. */
+function read(path: string, count: number, width: number): Bundle | null {
+  const bytes = readOptionalSync(path);
+  const ends = bytes === null ? null : endsIn(bytes);
+  return bytes === null || ends?.length !== count ? null : { bytes, ends: ends.slice(0, width) };
 }
 
 /** A leaf, by its place in the bundle; null: there is none. */

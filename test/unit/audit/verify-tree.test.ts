@@ -101,6 +101,7 @@ describe('the published tree', () => {
     { name: 'an entry longer than the rest', change: (bytes: Buffer) => bytes.subarray(0, bytes.length - 1) },
     { name: 'half a length', change: (bytes: Buffer) => Buffer.concat([bytes, Buffer.of(0)]) },
     { name: 'a leaf less', change: (bytes: Buffer) => bytes.subarray(0, bytes.length - 302) },
+    { name: 'a leaf more', change: (bytes: Buffer) => Buffer.concat([bytes, Buffer.of(0, 1, 7)]) },
   ])('a bundle with $name ends the check', ({ change }) => {
     const path = join(directory, 'tile/entries/002');
     const original = readFileSync(path);
