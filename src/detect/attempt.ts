@@ -1,7 +1,7 @@
 import { type CompiledRule, headOf, kindOf } from './compiled-rule.ts';
 import { type Dfa, dead, wideSymbolOf } from './dfa.ts';
 import { contextBoost, contextCharsMax, type Verdict } from './rule.ts';
-import { hasContext, type RunningText } from './running-text.ts';
+import { endsNowhere, hasContext, type RunningText } from './running-text.ts';
 import { noValue, type ValueWalk, valueOpen } from './value-walk.ts';
 
 /** A value found, before overlaps are resolved. Offsets are of the session's buffer. */
@@ -52,6 +52,7 @@ export function tryValue(
   if (rule.standsAlone !== null && !rule.standsAlone(units, start, last) && !isSupported(rule, running, start)) {
     return 'failed';
   }
+  if (endsNowhere(running, rule, start)) return 'failed';
   const matched = walk.end(units, start, last);
   if (matched === valueOpen) return 'open';
   if (matched === noValue) return 'failed';

@@ -26,6 +26,10 @@ export interface CompiledRule {
   readonly never: Dfa | null;
   readonly notBefore: Uint8Array | null;
   readonly notAfter: Uint8Array | null;
+  /** The same for rules with the same `notAfter`; from 0. */
+  readonly notAfterId: number;
+  /** Units of a value at least and at most; null where nothing but `maxLength` bounds it. */
+  readonly lengths: () => { readonly shortest: number; readonly longest: number } | null;
   readonly reach: Reach | null;
   readonly context: () => ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;

@@ -105,6 +105,8 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     value: () => dfa,
     check: checkOf(begins, ends, validator),
     checkPlace: null,
+    notAfterId: 0,
+    lengths: nothing,
     standsAlone: null,
     context: () => words,
     ...{ lead: nothing, rest: nothing, after: nothing, never: null, notBefore: null, notAfter: null, reach: null },

@@ -46,6 +46,39 @@ export function statesOf(dfa: Dfa): readonly number[] {
   return Array.from({ length: dfa.next.length / dfa.width - 1 }, (_, index) => (index + 1) * dfa.width);
 }
 
+/** How many units a match has at least and at most; null where nothing bounds it, or where it takes long to tell. */
+export function lengthsOf(dfa: Dfa): { readonly shortest: number; readonly longest: number } | null {
+  const { next, width, start, accepting } = dfa;
+  const count = next.length / width;
+  if (next.length > toldMax) return null;
+  /** Steps into each state that are not followed yet. */
+  const left = new Uint32Array(count);
+  for (const target of next) left[target / width] = (left[target / width] ?? 0) + 1;
+  const least = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  const most = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
+  least[start / width] = 0;
+  most[start / width] = 0;
+  const ready = [start / width];
+  let [shortest, longest] = [Number.POSITIVE_INFINITY, 0];
+  for (let done = 0; done < ready.length; done++) {
+    const from = ready[done] ?? 0;
+    const [low, high] = [least[from] ?? 0, most[from] ?? 0];
+    if (from * width >= accepting) [shortest, longest] = [Math.min(shortest, low), Math.max(longest, high)];
+    for (let symbol = 0; symbol < width; symbol++) {
+      const to = (next[from * width + symbol] ?? dead) / width;
+      least[to] = Math.min(least[to] ?? 0, low + 1);
+      most[to] = Math.max(most[to] ?? 0, high + 1);
+      left[to] = (left[to] ?? 0) - 1;
+      if (left[to] === 0 && to !== dead) ready.push(to);
+    }
+  }
+  // A state that goes round in circles waits for itself.
+  return ready.length === count - 1 ? { shortest, longest } : null;
+}
+
+/** Entries of an automaton that are looked through for it: it happens while a text waits. */
+const toldMax = 8_192;
+
 /** Symbols of an ASCII unit, or all that units beyond ASCII have. */
 export function symbolsOf(dfa: Dfa, unit: number): readonly number[] {
   return unit < 0x80 ? [dfa.ascii[unit] ?? 0] : [...dfa.wideSymbol];

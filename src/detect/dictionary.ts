@@ -125,6 +125,8 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
         context: nothing,
         check: null,
         checkPlace: null,
+        notAfterId: 0,
+        lengths: nothing,
         standsAlone: null,
       },
     };

@@ -2,7 +2,7 @@ import { invariant } from '../lib/invariant.ts';
 import { type AnchorEntry, type Anchors, buildAnchors, digitRun } from './anchors.ts';
 import { type CompiledRule, kindOf, kinds, kindTable, type Reach } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
-import { compileDfa, type Dfa, dead, goesOn, statesOf, step } from './dfa.ts';
+import { compileDfa, type Dfa, dead, goesOn, lengthsOf, statesOf, step } from './dfa.ts';
 import { buildGates, type Gate, type ShortAnchor } from './gate.ts';
 import { createHoldBack, type HoldBack } from './hold-back.ts';
 import { literalPrefixes } from './literal-prefix.ts';
@@ -53,17 +53,17 @@ export function compileProgram(
     return dfa;
   }
   const leads = new Map<string, number>();
-  function leadIdOf(lead: RegExp | undefined): number {
-    const id = leads.get(String(lead)) ?? leads.size;
-    leads.set(String(lead), id);
-    return id;
-  }
+  const afters = new Map<string, number>();
+  const idsOf = ({ lead, notAfter }: Rule): PartIds => ({
+    leadId: idOf(leads, lead),
+    notAfterId: idOf(afters, notAfter),
+  });
   const compiled = rules.map((rule, owner): CompiledRule => {
     const anchors = rule.anchors ?? literalPrefixes(rule.lead ?? rule.pattern);
     invariant(anchors.length > 0, `rule ${rule.id} has an anchor`);
     for (const anchor of anchors) if (anchor !== digitRun) entries.push({ owner, anchor });
     if (anchors.includes(digitRun)) atNumbers.push(owner);
-    return compileRule(rule, owner, leadIdOf(rule.lead), anchors, automatonOf);
+    return compileRule(rule, owner, idsOf(rule), anchors, automatonOf);
   });
   const short = shortAnchors(compiled, entries, atNumbers);
   const classes = sieveClasses(entries);
@@ -76,6 +76,15 @@ export function compileProgram(
     allow,
     roamers: roamersOf(roaming, lists, rules.length),
   };
+}
+
+/** Of what several rules have the same. */
+type PartIds = Pick<CompiledRule, 'leadId' | 'notAfterId'>;
+
+function idOf(known: Map<string, number>, part: RegExp | undefined): number {
+  const id = known.get(String(part)) ?? known.size;
+  known.set(String(part), id);
+  return id;
 }
 
 /** Anchors of one character, each rule's as one, and numbers. */
@@ -107,7 +116,7 @@ function unitOf(char: string): number {
 function compileRule(
   rule: Rule,
   order: number,
-  leadId: number,
+  ids: PartIds,
   anchors: readonly (string | typeof digitRun)[],
   automatonOf: (pattern: RegExp) => Dfa,
 ): CompiledRule {
@@ -122,7 +131,7 @@ function compileRule(
     order,
     head: null,
     hasLead: rule.lead !== undefined,
-    leadId,
+    leadId: ids.leadId,
     maxLength: rule.maxLength,
     isApart: rule.isApart === true,
     isRun: rule.isRun === true,
@@ -134,6 +143,8 @@ function compileRule(
     never: made(rule.never),
     notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
     notAfter: rule.notAfter ? kindTable(rule.notAfter) : null,
+    notAfterId: ids.notAfterId,
+    lengths: lazy(() => lengthsOf(automatonOf(rule.pattern))),
     reach: rule.reach ? compileReach(rule.reach, anchors, automatonOf(rule.lead ?? rule.pattern)) : null,
     check: rule.check ?? null,
     checkPlace: rule.checkPlace ?? null,

@@ -1,4 +1,6 @@
+import { type CompiledRule, kindOf } from './compiled-rule.ts';
 import { type ContextWalk, type ContextWords, createContextWalk } from './context.ts';
+import { createRunWalk, type RunWalk } from './run-walk.ts';
 
 /**
  * The text that rules are tried on: as a string for checks and values, and as code units, which a loop reads three times
@@ -12,10 +14,12 @@ export interface RunningText {
   bytes: Buffer;
   /** What has been read of it for the context of a rule, by its order. */
   readonly contexts: (ContextWalk | undefined)[];
+  /** The same for what must not follow it, by `notAfterId`. */
+  readonly runs: (RunWalk | undefined)[];
 }
 
 export function createRunningText(): RunningText {
-  return { text: '', units: new Uint16Array(0), bytes: Buffer.allocUnsafeSlow(0), contexts: [] };
+  return { text: '', units: new Uint16Array(0), bytes: Buffer.allocUnsafeSlow(0), contexts: [], runs: [] };
 }
 
 /** Whether one of a rule's words stands near what begins at `start`. */
@@ -47,12 +51,24 @@ export function append(running: RunningText, piece: string): void {
   running.text += piece;
 }
 
+/** Whether no value of a rule can end there: wherever one does, what must not follow it does. */
+export function endsNowhere({ runs, units }: RunningText, rule: CompiledRule, start: number): boolean {
+  const { notAfter, notAfterId } = rule;
+  if (notAfter === null) return false;
+  const lengths = rule.lengths();
+  if (lengths === null || lengths.longest > rule.maxLength) return false;
+  if (notAfter[kindOf(units[start + lengths.shortest] ?? 0)] !== 1) return false;
+  const walk = runs[notAfterId] ?? createRunWalk(notAfter);
+  runs[notAfterId] = walk;
+  return walk.covers(units, start + lengths.shortest, start + lengths.longest);
+}
+
 /** Begins another text in the same memory, unless that is large. */
 export function restart(running: RunningText): void {
   if (running.bytes.length > 2 * keptMax) running.bytes = Buffer.allocUnsafeSlow(0);
   running.units = new Uint16Array(running.bytes.buffer, 0, 0);
   running.text = '';
-  for (const walk of running.contexts) walk?.forget();
+  forget(running);
 }
 
 /** Lets go of the first units; positions move by as many. */
@@ -61,7 +77,12 @@ export function dropFirst(running: RunningText, count: number): void {
   const { units } = running;
   units.copyWithin(0, count);
   running.units = units.subarray(0, units.length - count);
-  for (const walk of running.contexts) walk?.forget();
+  forget(running);
+}
+
+function forget({ contexts, runs }: RunningText): void {
+  for (const walk of contexts) walk?.forget();
+  for (const walk of runs) walk?.forget();
 }
 
 /** A stream's text grows by small pieces: room for many of them at once. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compileDfa, type Dfa, dead, step } from '../../../src/detect/dfa.ts';
+import { compileDfa, type Dfa, dead, lengthsOf, step } from '../../../src/detect/dfa.ts';
 import { literalPrefixes } from '../../../src/detect/literal-prefix.ts';
 
 /** Length of the longest match from the beginning, or -1. */
@@ -62,6 +62,16 @@ describe('automaton', () => {
   ])('refuses $name', ({ pattern, why }) => {
     expect(() => compileDfa(pattern)).toThrow(why);
   });
+});
+
+test.each([
+  { pattern: /dbt[uc]_[a-z]{36,64}/, want: { shortest: 41, longest: 69 } },
+  { pattern: /a(?:bc|d?)e|f{3}/, want: { shortest: 2, longest: 4 } },
+  { pattern: /[0-9a-f]{32}/, want: { shortest: 32, longest: 32 } },
+  { pattern: /ab+/, want: null },
+  { pattern: /x(?:ab)*y/, want: null },
+])('matches of $pattern have $want units', ({ pattern, want }) => {
+  expect(lengthsOf(compileDfa(pattern))).toEqual(want);
 });
 
 describe('literal prefixes', () => {
