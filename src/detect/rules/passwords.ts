@@ -58,7 +58,14 @@ const notBeforeShort = /[A-Za-z0-9]/;
 const bare = /[^\s"'`,;]*[^\s"'`,;.:)\]}>]/;
 /** What says that the value follows, in the languages of the names. */
 const verb = String.raw`(?:is|was|are|as|reads|(?:we|I|you|they) (?:use|used|set|chose|picked) (?:is|was)|este|ist|lautet|war|es|est|era|\u00e9|\u00e8|\u00e4r|er|on|je|to|\u044d\u0442\u043e|now|will be|should be|must be|from \S{1,32} to|(?:(?:is|was|has been|got) )?(?:changed|reset|set|updated) to|[-\u2192])`;
-const said = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ \t]*\r?\n|[ \t]*[:=][ \t]*)(?:${verb}[ \t]*:?[ \t]+)?\n?[ \t]*["'(]?`;
+const verbBefore = String.raw`${verb}[ \t]*:?[ \t]+`;
+const opening = String.raw`\n?[ \t]*["'(]`;
+/** Without a sign between name and value: a particle, a blank, a line's end. */
+const saidPlainly = String.raw`(?:는|은|가|이|를|을|は|が|是|为|為|[ \t]+|[ \t]*\r?\n)(?:${verbBefore})?\n?[ \t]*["'(]?`;
+const sign = String.raw`[ \t]*[:=][ \t]*`;
+const said = `(?:${saidPlainly}|${sign}(?:${verbBefore})?${opening}?)`;
+/** What follows a sign at once is assigned: the rule for that looks at it. */
+const saidNotAssigned = `(?:${saidPlainly}|${sign}(?:${verbBefore}${opening}?|${opening}))`;
 /** What the password is for may stand in between: `password for the wifi is …`, `Senha do wifi: …`. Then something must say that it follows. */
 const preposition =
   '(?:for|of|on|f\u00fcr|zum|zur|vom|pour|de|del|du|da|do|di|van|voor|til|till|f\u00f6r|\u043e\u0442|\u0434\u043b\u044f|na)';
@@ -158,6 +165,7 @@ export const passwordRules: readonly Rule[] = [
         { text: 'id(master)/pwd(IhqTb1Gh)', value: 'IhqTb1Gh' },
         { text: 'password(default:IhqTb1Gh)', value: 'IhqTb1Gh' },
         { text: '비밀번호(Qrl23Db#@)', value: 'Qrl23Db#@' },
+        { text: '\u5bc6\u7801\uff1aQrl23Db#@', value: 'Qrl23Db#@' },
         { text: '**Password:** Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: '<b>Password:</b> Qrl23Db#@ now', value: 'Qrl23Db#@' },
         { text: '| DB password | Qrl23Db#@ |', value: 'Qrl23Db#@' },
@@ -227,7 +235,7 @@ export const passwordRules: readonly Rule[] = [
   {
     ...inProse,
     id: 'said-password',
-    lead: new RegExp(`(?:${longNames}(?:${said}|${saidOfThing})|${ambiguousNames}${said})`, 'i'),
+    lead: new RegExp(`(?:${longNames}(?:${saidNotAssigned}|${saidOfThing})|${ambiguousNames}${said})`, 'i'),
     examples: {
       positive: [
         { text: 'the password is Qrl23Db#@ for now', value: 'Qrl23Db#@' },
@@ -243,7 +251,6 @@ export const passwordRules: readonly Rule[] = [
         { text: 'Mitt l\u00f6senord \u00e4r Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: '\u041f\u0430\u0440\u043e\u043b\u044c \u2014 Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: '\u30d1\u30b9\u30ef\u30fc\u30c9\u306fQrl23Db#@\u3067\u3059', value: 'Qrl23Db#@\u3067\u3059' },
-        { text: '\u5bc6\u7801\uff1aQrl23Db#@', value: 'Qrl23Db#@' },
         { text: '\u5bc6\u7801\u662f Qrl23Db#@', value: 'Qrl23Db#@' },
         { text: 'password for the wifi is Qrl23Db#@, enjoy', value: 'Qrl23Db#@' },
         { text: 'Senha do wifi: Qrl23Db#@', value: 'Qrl23Db#@' },
@@ -288,7 +295,7 @@ export const passwordRules: readonly Rule[] = [
   {
     ...inProse,
     id: 'said-pass',
-    lead: new RegExp(`${shortNames}${said}`, 'i'),
+    lead: new RegExp(`${shortNames}${saidNotAssigned}`, 'i'),
     notBefore: notBeforeShort,
     examples: {
       positive: [
