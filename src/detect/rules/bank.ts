@@ -25,7 +25,7 @@ export const bankRules: readonly Rule[] = [
     maxLength: 42,
     notBefore: /[A-Za-z0-9_]/,
     notAfter: /[A-Za-z0-9_@]/,
-    check: ({ units, start, end }) => (isIbanAt(units, start, end) ? 'proven' : 'wrong'),
+    checkPlace: ({ units, start, end }) => (isIbanAt(units, start, end) ? 'proven' : 'wrong'),
     score: 0.5,
     source: 'https://www.swift.com/standards/data-standards/iban-international-bank-account-number',
     examples: {

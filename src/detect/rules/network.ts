@@ -23,10 +23,13 @@ function ipv6Check({ text, units, start, end, followed }: Place): Verdict {
   // Half of a dotted quad: something else.
   if (followed || !hasDigit(units, start, end)) return 'wrong';
   const value = text.slice(start, end);
-  const [address = '', prefix = '0'] = value.split('/');
-  if (!isIPv6(address.replace(/%.*$/, '')) || Number(prefix) > 128) return 'wrong';
+  const slash = value.indexOf('/');
+  const address = slash < 0 ? value : value.slice(0, slash);
   // `a::b` is a scope in several languages.
-  return /\d/.test(address) && /[0-9a-f]{2}|::\d|\d::/i.test(address) ? 'plausible' : 'wrong';
+  if (!hasDigit(units, start, start + address.length) || !/[0-9a-f]{2}|::\d|\d::/i.test(address)) return 'wrong';
+  const zone = address.indexOf('%');
+  if (!isIPv6(zone < 0 ? address : address.slice(0, zone))) return 'wrong';
+  return slash < 0 || Number(value.slice(slash + 1)) <= 128 ? 'plausible' : 'wrong';
 }
 
 /** A colon too many. */

@@ -127,11 +127,20 @@ export function isIbanAt(units: Uint16Array, start: number, end: number): boolea
   // Nearly everything that looks like one has another length.
   let length = end - start;
   for (let at = start; at < end; at++) if (isSeparator(units[at] ?? 0)) length--;
-  const country = String.fromCharCode(units[start] ?? 0, units[start + 1] ?? 0);
-  if (ibanLengths[country.toUpperCase()] !== length) return false;
+  if (lengthsByCountry[countryOf(units[start] ?? 0, units[start + 1] ?? 0)] !== length) return false;
   // The country and the check digits count as if they stood at the end.
   const remainder = remainderOf(units, start + 4, end, 0);
   return remainderOf(units, start, start + 4, remainder) === 1;
+}
+
+/** Place of two letters in a table, whatever their case. */
+function countryOf(first: number, second: number): number {
+  return ((first & 0x1f) << 5) | (second & 0x1f);
+}
+
+const lengthsByCountry = new Uint8Array(1 << 10);
+for (const [country, length] of Object.entries(ibanLengths)) {
+  lengthsByCountry[countryOf(country.charCodeAt(0), country.charCodeAt(1))] = length;
 }
 
 function isSeparator(unit: number): boolean {

@@ -1,6 +1,6 @@
 import type { Place, Verdict } from '../rule.ts';
 import { signTable } from './char-kinds.ts';
-import { assignedLengths, internationalLengths, internationalNumberKind, isAssignedNational } from './phone.ts';
+import { beginsInternational, internationalLengths, internationalNumberKind, isAssignedNational } from './phone.ts';
 
 /**
  * What a run of digits and signs is: a telephone number by itself, one if words near it say so, or none. All of it is read from the units:
@@ -59,7 +59,7 @@ const plain: Uint8Array = signTable('0123456789 \t()[+-./');
 
 /** Whether a number that begins there may be one by itself. */
 function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
-  if (opensInternational(units, start)) return hasPlus(units, start) || assignedLengths(units, start, end) !== 0;
+  if (opensInternational(units, start)) return beginsInternational(units, start, end, !hasPlus(units, start));
   return opensAsTrunkNumber(units, start, end) || northAmericanEnd(units, start, end) !== none;
 }
 
@@ -69,9 +69,7 @@ function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
  */
 export function shorterPhoneDigits(units: Uint16Array, start: number, end: number): number {
   if (isToldToCall(units, start)) return looksLikePhone(units, start, end) ? anyCount : 0;
-  if (opensInternational(units, start)) {
-    return hasPlus(units, start) ? internationalLengths(units, start, end) : assignedLengths(units, start, end);
-  }
+  if (opensInternational(units, start)) return internationalLengths(units, start, end);
   return opensAsPhone(units, start, end) ? (1 << 10) | (1 << 11) : 0;
 }
 

@@ -11,7 +11,12 @@ interface NumberPlan {
   readonly assigned: RegExp;
   /** A bit for each length that a national number may have. */
   readonly lengths: number;
+  /** Whether one may begin with a zero: in few plans. */
+  readonly mayBeginWithZero: boolean;
 }
+
+/** In a pattern: some alternative that begins with a zero, or with a class that may hold it. */
+const numbersWithZero = /(?:^|[|(:])(?:0|\[0|\\d)/;
 
 /**
  * Number plans from libphonenumber's metadata, used as data, by calling code: one expression says whether a national number
@@ -42,9 +47,11 @@ export function isAssignedNational(code: number, units: Uint16Array, start: numb
 
 /** Only of the lengths that the plan has: no other is assigned. */
 function isAssigned(plan: NumberPlan, national: string): boolean {
-  if (hasLength(plan, national.length) && plan.assigned.test(national)) return true;
+  const beginsWithZero = national.charCodeAt(0) === zero;
+  const isOwn = !beginsWithZero || plan.mayBeginWithZero;
+  if (isOwn && hasLength(plan, national.length) && plan.assigned.test(national)) return true;
   // People write the trunk zero in brackets: +44 (0)20 …
-  return national.startsWith('0') && hasLength(plan, national.length - 1) && plan.assigned.test(national.slice(1));
+  return beginsWithZero && hasLength(plan, national.length - 1) && plan.assigned.test(national.slice(1));
 }
 
 /** How many digits such a number may have in all, a bit each: of others the kind is null. */
@@ -53,18 +60,32 @@ export function internationalLengths(units: Uint16Array, start: number, end: num
   return number === null ? 0 : lengthsOf(number) << number.before;
 }
 
-/** With how many of its digits in all it is an assigned number, a bit each. */
-export function assignedLengths(units: Uint16Array, start: number, end: number): number {
+/**
+ * Whether it is a number of a possible length, or an assigned one where that is asked, with some of its digits: from the first on, up to one
+ * that no other digit stands behind.
+ */
+export function beginsInternational(units: Uint16Array, start: number, end: number, wantsAssigned: boolean): boolean {
   const number = readNumber(units, start, end);
-  if (number === null) return 0;
-  const possible = lengthsOf(number);
+  if (number === null) return false;
+  const possible = lengthsOf(number) & groupEnds(units, number.from, end);
+  if (possible === 0 || !wantsAssigned) return possible !== 0;
   const national = digitsAmong(units, number.from, end, 31 - Math.clz32(possible));
-  let assigned = 0;
-  for (let left = possible & ((2 << national.length) - 1); left !== 0; left &= left - 1) {
-    const length = 31 - Math.clz32(left & -left);
-    if (isAssigned(number.plan, national.slice(0, length))) assigned |= 1 << length;
+  for (let left = possible; left !== 0; left &= left - 1) {
+    if (isAssigned(number.plan, national.slice(0, 31 - Math.clz32(left & -left)))) return true;
   }
-  return assigned << number.before;
+  return false;
+}
+
+/** How many digits there are up to where no other follows, a bit each; as many as a national number may have. */
+function groupEnds(units: Uint16Array, start: number, end: number): number {
+  let ends = 0;
+  let count = 0;
+  for (let at = start; at < end && count < nationalMax; at++) {
+    if (!isDigit(units[at] ?? 0)) continue;
+    count++;
+    if (!isDigit(units[at + 1] ?? 0)) ends |= 1 << count;
+  }
+  return ends;
 }
 
 interface InternationalNumber {
@@ -182,5 +203,6 @@ function readPlans(): (NumberPlan | undefined)[] {
 }
 
 function planOf(numbers: string, lengths: number): NumberPlan {
-  return { assigned: new RegExp(`^(?:${numbers})$`), lengths };
+  const mayBeginWithZero = numbersWithZero.test(numbers);
+  return { assigned: new RegExp(`^(?:${numbers})$`), lengths, mayBeginWithZero };
 }

@@ -6,7 +6,7 @@ import { isIban, mod97 } from '../../../src/detect/validators/iban.ts';
 import { keccak256 } from '../../../src/detect/validators/keccak.ts';
 import { endsInLuhn, luhnLengths, passesLuhn } from '../../../src/detect/validators/luhn.ts';
 import {
-  assignedLengths,
+  beginsInternational,
   internationalLengths,
   internationalNumberKind,
   isAssignedNational,
@@ -110,7 +110,8 @@ test.each([
   const count = digits.replace(/\D/g, '').length;
   expect(internationalNumberKind(units, start, end, count)).toBe(want);
   expect((internationalLengths(units, start, end) >>> count) & 1).toBe(Number(want !== null));
-  expect((assignedLengths(units, start, end) >>> count) & 1).toBe(Number(want === 'assigned'));
+  expect(beginsInternational(units, start, end, true)).toBe(want === 'assigned');
+  expect(beginsInternational(units, start, end, false)).toBe(want !== null);
 });
 
 test('a national number is assigned by the plan of its calling code', () => {
