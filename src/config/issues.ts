@@ -9,6 +9,12 @@ export function complaintsOf(
   known: ReadonlyMap<string, Setting>,
 ): readonly Complaint[] {
   const path = pathOf(issue);
+  if (issue.code === 'invalid_union') {
+    const meant = meantBranch(issue);
+    if (meant !== null) {
+      return meant.flatMap((one) => complaintsOf({ ...one, path: [...issue.path, ...one.path] }, raw, known));
+    }
+  }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => unknownKey([...path, key], known));
   }
@@ -39,11 +45,21 @@ function meaning({ description, fallback }: Setting): string {
   return fallback === null || fallback === 'null' ? description : `${description} Default: ${fallback}.`;
 }
 
+/** What is wrong with the form that a value has, of those that it may have; null: it has none of them. */
+function meantBranch({ errors }: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | null {
+  return errors.find((issues) => issues.every(({ code, path }) => code !== 'invalid_type' || path.length > 0)) ?? null;
+}
+
 function message(issue: z.core.$ZodIssue, value: unknown): string {
   if (value === undefined && issue.code !== 'custom') return 'is missing';
   switch (issue.code) {
     case 'invalid_type':
       return issue.message.startsWith('Invalid input') ? `must be ${article(issue.expected)}` : issue.message;
+    case 'invalid_union':
+      return `must be ${issue.errors
+        .flat()
+        .flatMap((one) => (one.code === 'invalid_type' ? [article(one.expected)] : []))
+        .join(', or ')}`;
     case 'invalid_value':
       return `must be ${issue.values.map(String).join(' or ')}`;
     case 'too_small':

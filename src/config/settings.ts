@@ -43,7 +43,11 @@ export function settings(): readonly Setting[] {
       const path = name === '' ? key : `${name}.${key}`;
       const { inner, nullable } = unwrap(member);
       const object =
-        inner.properties !== undefined ? inner : inner.items?.properties !== undefined ? inner.items : null;
+        inner.properties !== undefined
+          ? inner
+          : inner.items?.properties !== undefined
+            ? inner.items
+            : (inner.anyOf?.find(({ properties }) => properties !== undefined) ?? null);
       const fallback = member.default !== undefined ? JSON.stringify(member.default) : nullable ? 'null' : null;
       found.push({
         name: path,
@@ -67,6 +71,7 @@ function unwrap(schema: Schema): { readonly inner: Schema; readonly nullable: bo
 }
 
 function typeOf(schema: Schema): string {
+  if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   if (schema.type === 'array') return `list of ${schema.items === undefined ? 'values' : listed(schema.items)}`;
   return schema.type === 'object' ? 'section' : (schema.type ?? 'value');

@@ -63,8 +63,8 @@ function sink(base: string) {
       splunk_hec: splunk(base).optional().meta({ description: 'Splunk’s HTTP Event Collector.' }),
       elasticsearch: elasticsearch(base).optional().meta({ description: 'Elasticsearch or OpenSearch, by `_bulk`.' }),
       otlp: otlp(base).optional().meta({ description: 'An OpenTelemetry collector: logs by OTLP/HTTP in JSON.' }),
-      kafka: kafka().optional().meta({ description: 'Kafka, one message an event.' }),
-      s3: s3().optional().meta({
+      kafka: kafka(base).optional().meta({ description: 'Kafka, one message an event.' }),
+      s3: s3(base).optional().meta({
         description:
           'A bucket with Object Lock: whole sealed segments and checkpoints, in no format but the log’s own.',
       }),
@@ -113,7 +113,7 @@ export function serviceUrl(): z.ZodType<string, string> {
 const credential = z.string().min(1, 'must not be empty').max(65_536);
 
 /** How we show ourselves to a receiver, and whom we trust. */
-function tlsClient(base: string) {
+function tlsClientFiles(base: string) {
   const file = (description: string) => path(base).nullable().default(null).meta({ description });
   return z
     .strictObject({
@@ -130,9 +130,11 @@ function tlsClient(base: string) {
       certFile: given.cert_file,
       keyFile: given.key_file,
       serverName: given.server_name,
-    }))
-    .nullable()
-    .default(null);
+    }));
+}
+
+function tlsClient(base: string) {
+  return tlsClientFiles(base).nullable().default(null);
 }
 
 const overHttps = 'Authorities and certificates of an https: address; null: the authorities that Node trusts.';
@@ -216,14 +218,20 @@ function otlp(base: string) {
     );
 }
 
-function kafka() {
+function kafka(base: string) {
   return z
     .strictObject({
       brokers: distinct(text, 32)
         .refine((list) => list.length > 0, 'must name at least one broker')
         .meta({ description: 'Some brokers, host:port.' }),
       topic: text.meta({ description: 'Topic; it must exist.' }),
-      tls: z.boolean().default(true).meta({ description: 'TLS to the brokers.' }),
+      tls: z
+        .union([z.boolean(), tlsClientFiles(base)])
+        .prefault(true)
+        .meta({
+          description:
+            'TLS to the brokers; `true`: with the authorities that Node trusts and no certificate of ours. `server_name` holds for all of them.',
+        }),
       sasl: z
         .strictObject({
           mechanism: z
@@ -240,7 +248,7 @@ function kafka() {
     .transform((given): SinkTarget => ({ kind: 'kafka', ...given }));
 }
 
-function s3() {
+function s3(base: string) {
   return z
     .strictObject({
       bucket: text.meta({ description: 'Bucket; Object Lock must be enabled on it.' }),
@@ -248,6 +256,7 @@ function s3() {
       endpoint: serviceUrl().nullable().default(null).meta({
         description: 'Of a store that speaks S3 but is not Amazon’s; null: Amazon’s.',
       }),
+      tls: tlsClient(base).meta({ description: overHttps }),
       access_key_id: text.nullable().default(null).meta({
         description: 'Access key; null: as the AWS SDK finds its credentials.',
       }),
@@ -263,6 +272,7 @@ function s3() {
         bucket: given.bucket,
         region: given.region,
         endpoint: given.endpoint,
+        tls: given.tls,
         accessKeyId: given.access_key_id,
         secretAccessKey: given.secret_access_key,
         lockMs: given.lock,

@@ -1,4 +1,5 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface ReceivedRequest {
@@ -28,10 +29,13 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-/** An HTTP server on a free port of this machine that keeps what it is sent. */
-export async function startReceiver(reply: (request: ReceivedRequest) => Reply): Promise<Receiver> {
+/** An HTTP server, over TLS where given, on a free port of this machine that keeps what it is sent. */
+export async function startReceiver(
+  reply: (request: ReceivedRequest) => Reply,
+  tls: ServerOptions | null = null,
+): Promise<Receiver> {
   const requests: ReceivedRequest[] = [];
-  const server = createServer((incoming, response) => {
+  const take: RequestListener = (incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on('error', () => undefined);
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -48,11 +52,12 @@ export async function startReceiver(reply: (request: ReceivedRequest) => Reply):
         response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers }).end(text);
       }
     });
-  });
+  };
+  const server = tls === null ? createServer(take) : createTlsServer(tls, take);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === null ? 'http' : 'https'}://127.0.0.1:${port}`,
     requests,
     close: () => {
       server.closeAllConnections();

@@ -1,5 +1,6 @@
 import { limits } from '../../lib/limits.ts';
-import { createHttpClient, json, member, type TlsClient, unsuccessful } from './http-post.ts';
+import type { TlsClient } from '../tls-client.ts';
+import { createHttpClient, json, member, unsuccessful } from './http-post.ts';
 import type { Delivery, Rejection, Sink, SinkEvent } from './sink.ts';
 
 export interface ElasticsearchOptions {

@@ -1,6 +1,7 @@
 import { Agent as PlainAgent, request as requestPlain } from 'node:http';
 import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { limits } from '../../lib/limits.ts';
+import { type TlsClient, tlsOptions } from '../tls-client.ts';
 import type { Delivery } from './sink.ts';
 
 export interface HttpAnswer {
@@ -8,15 +9,6 @@ export interface HttpAnswer {
   readonly text: string;
   /** What `Retry-After` says (RFC 9110 section 10.2.3), milliseconds; null: nothing. */
   readonly retryAfterMs: number | null;
-}
-
-/** What a client shows and trusts, PEM; null: what Node has. */
-export interface TlsClient {
-  readonly ca: Buffer | null;
-  readonly cert: Buffer | null;
-  readonly key: Buffer | null;
-  /** Name that must stand in the receiver's certificate; null: that of its address. */
-  readonly serverName: string | null;
 }
 
 /** Requests to one receiver, over connections that are kept. */
@@ -35,7 +27,7 @@ export interface HttpClient {
 export function createHttpClient(tls: TlsClient | null): HttpClient {
   const kept = { keepAlive: true, maxSockets: limits.sinkAcksMax };
   const plain = new PlainAgent(kept);
-  const secure = new TlsAgent({ ...kept, minVersion: 'TLSv1.2', ...(tls === null ? {} : tlsOptions(tls)) });
+  const secure = new TlsAgent({ ...kept, ...tlsOptions(tls) });
   return {
     post: (url, headers, body, signal) =>
       new Promise((resolve, reject) => {
@@ -63,21 +55,6 @@ export function createHttpClient(tls: TlsClient | null): HttpClient {
       plain.destroy();
       secure.destroy();
     },
-  };
-}
-
-/** As Node takes them: what is null stays out. */
-export function tlsOptions({ ca, cert, key, serverName }: TlsClient): {
-  ca?: Buffer;
-  cert?: Buffer;
-  key?: Buffer;
-  servername?: string;
-} {
-  return {
-    ...(ca === null ? {} : { ca }),
-    ...(cert === null ? {} : { cert }),
-    ...(key === null ? {} : { key }),
-    ...(serverName === null ? {} : { servername: serverName }),
   };
 }
 

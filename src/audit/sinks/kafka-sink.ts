@@ -1,12 +1,14 @@
 import { Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
 import { baseOrigin } from '../shards.ts';
+import { type TlsClient, tlsOptions } from '../tls-client.ts';
 import { type Delivery, delivered, type Sink, type SinkEvent } from './sink.ts';
 
 export interface KafkaOptions {
   readonly brokers: readonly string[];
   readonly topic: string;
   readonly clientId: string;
-  readonly tls: boolean;
+  /** False: plain TCP; true: TLS with what Node has. */
+  readonly tls: boolean | TlsClient;
   readonly sasl: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
     readonly username: string;
@@ -22,11 +24,11 @@ export interface KafkaOptions {
  * idempotent mode are off: the shipper repeats, ids tell.
  */
 export function createKafkaSink(options: KafkaOptions): Sink {
-  const { sasl, deadlineMs } = options;
+  const { tls, sasl, deadlineMs } = options;
   const kafka = new Kafka({
     clientId: options.clientId,
     brokers: [...options.brokers],
-    ssl: options.tls,
+    ssl: typeof tls === 'boolean' ? tls : tlsOptions(tls),
     ...(sasl === null ? {} : { sasl: saslOf(sasl) }),
     connectionTimeout: Math.min(deadlineMs, 10_000),
     requestTimeout: deadlineMs,

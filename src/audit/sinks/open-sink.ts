@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readTls, type TlsClient, type TlsClientFiles } from '../tls-client.ts';
 import { createElasticsearchSink } from './elasticsearch-sink.ts';
 import { createFileSink } from './file-sink.ts';
 import type { Product } from './format.ts';
-import type { TlsClient } from './http-post.ts';
 import { createOtlpSink } from './otlp-sink.ts';
 import type { ObjectStore } from './segment-shipper.ts';
 import type { Sink } from './sink.ts';
-import type { SinkSpec, TlsClientFiles } from './sink-spec.ts';
+import type { SinkSpec } from './sink-spec.ts';
 import { createSplunkHecSink } from './splunk-hec-sink.ts';
 import { createStdoutSink } from './stdout-sink.ts';
 import { createSyslogSink } from './syslog-sink.ts';
@@ -37,9 +36,9 @@ export async function openSink(
     case 'file':
       return events(createFileSink(target.path));
     case 'webhook':
-      return events(createWebhookSink({ ...target, nowMs, tls: readTls(target.tls) }));
+      return events(createWebhookSink({ ...target, nowMs, tls: read(target.tls) }));
     case 'syslog':
-      return events(createSyslogSink({ ...target, host, processId: process.pid, tls: readTls(target.tls) }));
+      return events(createSyslogSink({ ...target, host, processId: process.pid, tls: read(target.tls) }));
     case 'splunk_hec':
       return events(
         createSplunkHecSink({
@@ -48,20 +47,21 @@ export async function openSink(
           channel,
           ackPollMs: ack.pollMs,
           ackWaitMs: ack.waitMs,
-          tls: readTls(target.tls),
+          tls: read(target.tls),
         }),
       );
     case 'elasticsearch':
-      return events(createElasticsearchSink({ ...target, tls: readTls(target.tls) }));
+      return events(createElasticsearchSink({ ...target, tls: read(target.tls) }));
     case 'otlp':
-      return events(createOtlpSink({ ...target, version, host, nowNs, tls: readTls(target.tls) }));
+      return events(createOtlpSink({ ...target, version, host, nowNs, tls: read(target.tls) }));
     case 'kafka': {
+      const tls = typeof target.tls === 'boolean' ? target.tls : readTls(target.tls);
       const { createKafkaSink } = await import('./kafka-sink.ts');
-      return events(createKafkaSink({ ...target, clientId: 'countersign', deadlineMs }));
+      return events(createKafkaSink({ ...target, clientId: 'countersign', deadlineMs, tls }));
     }
     case 's3': {
       const { createS3Store } = await import('./s3-store.ts');
-      return { kind: 'segments', store: createS3Store({ ...target, nowMs }) };
+      return { kind: 'segments', store: createS3Store({ ...target, nowMs, tls: read(target.tls) }) };
     }
   }
 }
@@ -70,10 +70,8 @@ function events(sink: Sink): { readonly kind: 'events'; readonly sink: Sink } {
   return { kind: 'events', sink };
 }
 
-function readTls(files: TlsClientFiles | null): TlsClient | null {
-  if (files === null) return null;
-  const read = (file: string | null): Buffer | null => (file === null ? null : readFileSync(file));
-  return { ca: read(files.caFile), cert: read(files.certFile), key: read(files.keyFile), serverName: files.serverName };
+function read(files: TlsClientFiles | null): TlsClient | null {
+  return files === null ? null : readTls(files);
 }
 
 /** Longest wait for a receiver's word: what is configured, and for Splunk the indexers' time on top. */

@@ -1,7 +1,8 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
 import { limits } from '../../lib/limits.ts';
 import { baseOrigin } from '../shards.ts';
-import { createHttpClient, json, member, type TlsClient } from './http-post.ts';
+import type { TlsClient } from '../tls-client.ts';
+import { createHttpClient, json, member } from './http-post.ts';
 import { type Delivery, delivered, documentOf, type Sink, type SinkEvent } from './sink.ts';
 
 export interface OtlpOptions {

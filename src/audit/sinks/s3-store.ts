@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { Agent } from 'node:https';
 import { PutObjectCommand, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { type TlsClient, tlsOptions } from '../tls-client.ts';
 import type { ObjectStore } from './segment-shipper.ts';
 
 export interface S3Options {
@@ -7,6 +9,8 @@ export interface S3Options {
   readonly region: string;
   /** Of a store that speaks S3 but is not Amazon's; null: Amazon's. */
   readonly endpoint: string | null;
+  /** Null: what Node has. */
+  readonly tls: TlsClient | null;
   readonly accessKeyId: string | null;
   readonly secretAccessKey: string | null;
   /** How long an object is locked, milliseconds; 0: not at all. In compliance mode nobody can shorten it. */
@@ -20,10 +24,12 @@ export interface S3Options {
  * locked in COMPLIANCE mode. What is there already, from an upload whose answer was lost, is not written again.
  */
 export function createS3Store(options: S3Options): ObjectStore {
-  const { endpoint, accessKeyId, secretAccessKey } = options;
+  const { endpoint, tls, accessKeyId, secretAccessKey } = options;
   const client = new S3Client({
     region: options.region,
     maxAttempts: 1,
+    // An agent, not its options: for large objects the SDK would make an agent of its own and leave these out.
+    ...(tls === null ? {} : { requestHandler: { httpsAgent: new Agent({ keepAlive: true, ...tlsOptions(tls) }) } }),
     ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
     ...(accessKeyId !== null && secretAccessKey !== null ? { credentials: { accessKeyId, secretAccessKey } } : {}),
   });

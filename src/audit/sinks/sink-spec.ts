@@ -1,3 +1,4 @@
+import type { TlsClientFiles } from '../tls-client.ts';
 import type { Format } from './format.ts';
 import type { Projection } from './projection.ts';
 
@@ -13,14 +14,6 @@ export interface SinkSpec {
   readonly promptBytesMax: number;
   readonly deadlineMs: number;
   readonly target: SinkTarget;
-}
-
-/** PEM files; null: none. */
-export interface TlsClientFiles {
-  readonly caFile: string | null;
-  readonly certFile: string | null;
-  readonly keyFile: string | null;
-  readonly serverName: string | null;
 }
 
 export type SinkTarget =
@@ -64,7 +57,7 @@ export type SinkTarget =
       readonly kind: 'kafka';
       readonly brokers: readonly string[];
       readonly topic: string;
-      readonly tls: boolean;
+      readonly tls: boolean | TlsClientFiles;
       readonly sasl: {
         readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
         readonly username: string;
@@ -76,6 +69,7 @@ export type SinkTarget =
       readonly bucket: string;
       readonly region: string;
       readonly endpoint: string | null;
+      readonly tls: TlsClientFiles | null;
       readonly accessKeyId: string | null;
       readonly secretAccessKey: string | null;
       readonly lockMs: number;

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { limits } from '../../lib/limits.ts';
-import { type TlsClient, tlsOptions } from './http-post.ts';
+import { type TlsClient, tlsOptions } from '../tls-client.ts';
 import { delivered, type Sink, type SinkEvent } from './sink.ts';
 import { framed, type SyslogSender, syslogMessage } from './syslog-message.ts';
 
@@ -62,7 +62,6 @@ function open(options: SyslogOptions, signal: AbortSignal): Promise<Socket> {
         : connectTls({
             host,
             port,
-            minVersion: 'TLSv1.2',
             servername: host,
             ...tlsOptions(tls),
           });

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { limits } from '../../lib/limits.ts';
-import { createHttpClient, type TlsClient, unsuccessful } from './http-post.ts';
+import type { TlsClient } from '../tls-client.ts';
+import { createHttpClient, unsuccessful } from './http-post.ts';
 import { delivered, type Sink } from './sink.ts';
 
 export interface WebhookOptions {

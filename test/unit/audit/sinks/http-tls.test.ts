@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createHttpClient, type TlsClient } from '../../../../src/audit/sinks/http-post.ts';
+import { createHttpClient } from '../../../../src/audit/sinks/http-post.ts';
+import type { TlsClient } from '../../../../src/audit/tls-client.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 
 const authority = createAuthority('a company');
