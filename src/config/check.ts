@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import type { Config } from './config.ts';
-import { crossChecks, type FileKind } from './cross-checks.ts';
+import { crossChecks, type Machine } from './cross-checks.ts';
 import { complaintsOf, pathOf, valueAt } from './issues.ts';
 import { type Complaint, type Problem, type SettingPath, settingName } from './problem.ts';
 import { isReference, type ReferenceSources, referenceForms, resolveReferences } from './references.ts';
@@ -10,9 +10,7 @@ import { type Setting, settings } from './settings.ts';
 import { parseSource, type Source } from './source.ts';
 
 /** The machine around a configuration file. */
-export interface Surroundings extends ReferenceSources {
-  readonly kindOf: (path: string) => FileKind;
-}
+export interface Surroundings extends ReferenceSources, Machine {}
 
 export interface Checked {
   /** Null when there is an error. */
@@ -71,7 +69,7 @@ function check(source: Source, given: unknown, file: string, surroundings: Surro
   const resolved = resolveReferences(given, surroundings);
   const parsed = parse(resolved.value, dirname(file), resolved.complaints);
   const own = [...literalSecrets(given), ...resolved.complaints, ...parsed.complaints];
-  const mutual = parsed.config === null ? [] : crossChecks(parsed.config, surroundings.kindOf);
+  const mutual = parsed.config === null ? [] : crossChecks(parsed.config, surroundings);
   // What is wrong in itself is not compared with others.
   const complaints = [...own, ...mutual.filter((one) => !own.some(({ path }) => isWithin(path, one.path)))];
   const problems = complaints.map((complaint) => locate(complaint, source)).sort(byPlace);

@@ -4,14 +4,22 @@ import { admitOwn } from '../detect/own-detection.ts';
 import { createRoutableDialects } from '../llm/dialects.ts';
 import type { Config, Listener } from './config.ts';
 import { ownDetection } from './own-detection.ts';
+import { pemComplaints } from './pem-files.ts';
 import type { Complaint, SettingPath } from './problem.ts';
 import { referenceForms } from './references.ts';
 
 /** What stands at a path of the file system. */
 export type FileKind = 'file' | 'directory' | 'missing' | 'unreadable';
 
+/** The files of a machine. */
+export interface Machine {
+  readonly kindOf: (path: string) => FileKind;
+  /** The text of a file of certificates or keys; null: it cannot be read, or is longer than any. */
+  readonly readPem: (path: string) => string | null;
+}
+
 /** What a schema cannot say: settings against each other, and against the machine. */
-export function crossChecks(config: Config, kindOf: (path: string) => FileKind): readonly Complaint[] {
+export function crossChecks(config: Config, machine: Machine): readonly Complaint[] {
   return [
     ...ports(config),
     ...waits(config),
@@ -21,7 +29,7 @@ export function crossChecks(config: Config, kindOf: (path: string) => FileKind):
     ...countries(config),
     ...patterns(config),
     ...routes(config),
-    ...files(config, kindOf),
+    ...files(config, machine),
   ];
 }
 
@@ -257,7 +265,7 @@ function audit({ audit, masking, approval }: Config): Complaint[] {
   return found;
 }
 
-function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] {
+function files(config: Config, { kindOf, readPem }: Machine): Complaint[] {
   const found: Complaint[] = [];
   const readable = (path: SettingPath, file: string | null): void => {
     if (file === null) return;
@@ -303,9 +311,11 @@ function files(config: Config, kindOf: (path: string) => FileKind): Complaint[] 
   config.audit.sinks.forEach(({ target }, index) => {
     const revealed = target.reveal();
     if (!('tls' in revealed) || revealed.tls === null || typeof revealed.tls === 'boolean') return;
-    readable(['audit', 'sinks', index, revealed.kind, 'tls', 'ca_file'], revealed.tls.caFile);
-    readable(['audit', 'sinks', index, revealed.kind, 'tls', 'cert_file'], revealed.tls.certFile);
-    readable(['audit', 'sinks', index, revealed.kind, 'tls', 'key_file'], revealed.tls.keyFile);
+    const path = ['audit', 'sinks', index, revealed.kind, 'tls'];
+    readable([...path, 'ca_file'], revealed.tls.caFile);
+    readable([...path, 'cert_file'], revealed.tls.certFile);
+    readable([...path, 'key_file'], revealed.tls.keyFile);
+    found.push(...pemComplaints(path, revealed.tls, readPem));
   });
   directory(['notices', 'directory'], config.notices.directory);
   const { store } = config.approval;

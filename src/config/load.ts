@@ -28,7 +28,7 @@ export function loadConfig(
   const file = resolve(path);
   const text = readBounded(file, configBytesMax);
   if (text === null) return err([unreadable(file)]);
-  const { config, problems } = checkConfig(text, file, { ...referencesFrom(file, env), kindOf });
+  const { config, problems } = checkConfig(text, file, { ...referencesFrom(file, env), kindOf, readPem });
   if (config === null) return err(problems);
   return ok({ config, file, digest: sha256Hex(text), warnings: problems });
 }
@@ -42,13 +42,20 @@ export function loadSections<Section extends TextSection>(
   const file = resolve(path);
   const text = readBounded(file, configBytesMax);
   if (text === null) return err([unreadable(file)]);
-  const { config, problems } = checkSections(text, file, sections, { ...referencesFrom(file, env), kindOf });
+  const { config, problems } = checkSections(text, file, sections, { ...referencesFrom(file, env), kindOf, readPem });
   return config === null ? err(problems) : ok(config);
 }
 
 function referencesFrom(file: string, env: Readonly<Record<string, string | undefined>>): ReferenceSources {
   return { env, readText: (name) => readBounded(resolve(dirname(file), name), referenceBytesMax) };
 }
+
+function readPem(path: string): string | null {
+  return readBounded(path, pemBytesMax);
+}
+
+/** Some times what a whole bundle of public authorities has. */
+const pemBytesMax = 1_048_576;
 
 /** A secret in a file of its own. */
 const referenceBytesMax = 65_536;

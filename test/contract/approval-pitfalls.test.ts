@@ -200,7 +200,7 @@ test('a requester who is asked to approve: it is told what became of its request
 identity: { issuers: [{ issuer: "https://idp.example.com", audiences: [a] }] }
 notices: { routes: [{ name: r, email: { host: h, from: c@example.com, to_requester: true } }] }`,
     '/etc/c.yaml',
-    { env: {}, readText: () => '', kindOf: (path) => (path === '/etc/b' ? 'file' : 'missing') },
+    { env: {}, readText: () => '', readPem: () => null, kindOf: (path) => (path === '/etc/b' ? 'file' : 'missing') },
   );
   expect(config?.notices.routes[0]?.events).toEqual(['decided', 'break_glass', 'expired', 'revoked']);
   for (const event of config?.notices.routes[0]?.events ?? []) {
@@ -357,7 +357,7 @@ describe('clients that give up before the hold is over', () => {
 
   test('a wait that Envoy would not wait for is refused at the start', () => {
     const text = 'policy: { bundle: b }\napproval: { max_wait: 60s }\nenvoy: { message_timeout: 60s }\n';
-    const machine = { env: {}, readText: () => null, kindOf: () => 'file' as const };
+    const machine = { env: {}, readText: () => null, readPem: () => null, kindOf: () => 'file' as const };
     const { config, problems } = checkConfig(text, '/etc/countersign.yaml', machine);
     expect([config, problems.map(({ setting }) => setting)]).toEqual([
       null,

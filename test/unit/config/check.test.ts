@@ -8,6 +8,7 @@ import { formatProblems } from '../../../src/config/problem.ts';
 const surroundings: Surroundings = {
   env: { SHORT: 'canary', KEY: 'k'.repeat(32) },
   readText: (path) => (path === 'present.key' ? `${'f'.repeat(40)}\n` : null),
+  readPem: () => null,
   kindOf: (path) => (path === '/etc/bundle.tar.gz' ? 'file' : path === '/etc' ? 'directory' : 'missing'),
 };
 

@@ -30,6 +30,7 @@ describe('envoy/countersign.yaml', () => {
     checkConfig(text, file, {
       env,
       readText: () => null,
+      readPem: () => null,
       kindOf: (path) => (/\.(json|gz)$/.test(path) ? 'file' : 'missing'),
     });
 

@@ -22,6 +22,7 @@ test('its configuration has no error, with what the pod is given and nothing els
   const { config, problems } = checkConfig(configMap.data['countersign.yaml'], file, {
     env,
     readText: () => null,
+    readPem: () => null,
     kindOf: (path) => {
       if (!mounts.some((mount) => path.startsWith(mount))) return 'missing';
       return /\.\w+$/.test(path) ? 'file' : 'directory';

@@ -14,6 +14,7 @@ test('its configuration is right', () => {
   const { config, problems } = checkConfig(`policy: { bundle: b }\n${identity}\n${yaml}`, '/etc/countersign.yaml', {
     env: { NOTICE_SECRET: webhookSecret, SLACK_WEBHOOK_URL: 'https://hooks.example.com/services/x' },
     readText: () => 'a password\n',
+    readPem: () => null,
     kindOf: (path) => (path === '/etc/b' ? 'file' : 'missing'),
   });
   expect(problems).toEqual([]);
