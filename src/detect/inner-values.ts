@@ -9,8 +9,8 @@ export interface InnerValues {
   add(candidate: Candidate): Candidate | null;
   /** Whether nothing is remembered. */
   isEmpty(): boolean;
-  /** What begins inside a candidate from `from` on, which is no longer remembered. */
-  take(candidate: Candidate, from: number): readonly number[];
+  /** Whether anything is remembered to begin inside a candidate. */
+  has(candidate: Candidate | undefined): boolean;
   /** A candidate is none any more. Returns what begins inside it from `from` on. */
   release(candidate: Candidate, from: number): readonly number[];
   /** Positions move by as many. */
@@ -31,11 +31,6 @@ export function createInnerValues(): InnerValues {
     else inside.set(candidate, [start]);
   }
 
-  function forgetLast(candidate: Candidate): void {
-    const { order } = candidate.rule;
-    if (last[order] === candidate) last[order] = undefined;
-  }
-
   return {
     isInside: ({ order }, start) => {
       const candidate = last[order];
@@ -54,18 +49,10 @@ export function createInnerValues(): InnerValues {
       return before;
     },
     isEmpty: () => inside.size === 0,
-    take: (candidate, from) => {
-      const starts = inside.get(candidate);
-      if (!starts?.some((start) => start >= from)) return [];
-      forgetLast(candidate);
-      inside.set(
-        candidate,
-        starts.filter((start) => start < from),
-      );
-      return starts.filter((start) => start >= from);
-    },
+    has: (candidate) => candidate !== undefined && inside.has(candidate),
     release: (candidate, from) => {
-      forgetLast(candidate);
+      const { order } = candidate.rule;
+      if (last[order] === candidate) last[order] = undefined;
       const starts = inside.get(candidate);
       if (!starts) return [];
       inside.delete(candidate);

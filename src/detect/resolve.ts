@@ -28,17 +28,6 @@ export function betterOf(a: Candidate, b: Candidate): Candidate {
   return better(b, a) < 0 ? b : a;
 }
 
-/** Of candidates sorted by start: where the group ends that begins at `from`. Groups do not touch each other. */
-export function clusterEnd(candidates: readonly Candidate[], from: number): number {
-  let to = from + 1;
-  let end = candidates[from]?.end ?? 0;
-  for (let next = candidates[to]; next !== undefined && next.start < end; next = candidates[to]) {
-    if (next.end > end) end = next.end;
-    to++;
-  }
-  return to;
-}
-
 export function byStart(a: Candidate, b: Candidate): number {
   return a.start - b.start || a.end - b.end || a.rule.order - b.rule.order;
 }

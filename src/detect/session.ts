@@ -12,14 +12,13 @@ import {
   startAttempt,
   tryValue,
 } from './attempt.ts';
+import { createCandidates } from './candidates.ts';
 import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { isInRow } from './gate.ts';
-import { createInnerValues } from './inner-values.ts';
 import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadEnd } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import type { Program } from './program.ts';
-import { betterOf, byStart, clusterEnd, isBetter, overlaps, resolve } from './resolve.ts';
 import { contextCharsMax } from './rule.ts';
 import { append, createRunningText, dropFirst, restart } from './running-text.ts';
 import { createValueWalk, type ValueWalk } from './value-walk.ts';
@@ -53,7 +52,6 @@ export function createSession(program: Program): Session {
   /** Normalised characters that were dropped before `text`. */
   let base = 0;
   let open: Attempt[] = [];
-  let pending: Candidate[] = [];
   /** Everything before this is reported. */
   let decided = 0;
   /** The unbounded token whose pieces are being reported. */
@@ -68,9 +66,7 @@ export function createSession(program: Program): Session {
   /** By rule, where it was tried last, and where a value of it was: from the same place it comes to the same end. */
   const triedAt = new Int32Array(program.rules.length).fill(nowhere);
   const valueTriedAt = new Int32Array(program.rules.length).fill(nowhere);
-  const inner = createInnerValues();
-  /** Values to be tried after all. */
-  let retries: { readonly rule: CompiledRule; readonly start: number }[] = [];
+  const candidates = createCandidates();
 
   function settle(attempt: Attempt, last: boolean): void {
     const outcome = advance(attempt, running, last);
@@ -81,20 +77,8 @@ export function createSession(program: Program): Session {
   function keep(candidate: Candidate): void {
     // What begins inside what is reported already has lost to it.
     if (candidate.start < decided) return;
-    if (candidate.rule.isRun) {
-      if (inner.isInside(candidate.rule, candidate.start)) return;
-      const begunInside = inner.add(candidate);
-      if (begunInside) pending = pending.filter((other) => other !== begunInside);
-    }
-    if (pending.push(candidate) > limits.findingsMax) boundPending();
-  }
-
-  /** As soon as they are too many: what is still to be read would cost as much again, for nothing. */
-  function boundPending(): void {
-    forgetCovered();
-    if (pending.length > limits.findingsMax) {
-      throw new Fault('detection_failed', `a text holds more than ${limits.findingsMax} open candidates`);
-    }
+    candidates.add(candidate);
+    candidates.bound();
   }
 
   function resume(last: boolean): void {
@@ -128,7 +112,7 @@ export function createSession(program: Program): Session {
   }
 
   function tryAt(rule: CompiledRule, valueStart: number, last: boolean): void {
-    if (valueStart < decided || (rule.isRun && inner.isInside(rule, valueStart))) return;
+    if (valueStart < decided || (rule.isRun && candidates.isInside(rule, valueStart))) return;
     const outcome = tryValue(rule, valueWalkOf(rule), running, valueStart, last);
     if (outcome === 'open') settle(startAttempt(rule, valueStart, true), last);
     else if (outcome !== 'failed') keep(outcome);
@@ -189,59 +173,9 @@ export function createSession(program: Program): Session {
   }
 
   /** What begins inside a token that was reported already has lost to it. */
-  function forgetCovered(): void {
-    forgetBefore(decided);
+  function forgetCovered(last: boolean): void {
+    candidates.dropBefore(decided, (rule, start) => tryAt(rule, start, last));
     open = open.filter((attempt) => inLead(attempt) || attempt.valueStart >= decided);
-  }
-
-  /** Candidates that begin before a place are none. What begins inside them but not before it is left to be tried. */
-  function forgetBefore(place: number): void {
-    const lost = pending.filter(({ start }) => start < place);
-    if (lost.length === 0) return;
-    pending = pending.filter(({ start }) => start >= place);
-    for (const candidate of lost) {
-      for (const start of inner.release(candidate, place)) retries.push({ rule: candidate.rule, start });
-    }
-  }
-
-  function retry(last: boolean): void {
-    while (retries.length > 0) {
-      const tried = retries.sort((a, b) => a.start - b.start);
-      retries = [];
-      for (const { rule, start } of tried) tryAt(rule, start, last);
-    }
-  }
-
-  /**
-   * Tries what begins inside those of the candidates that others are preferred to, as far as it does not lose to those as well. Whether
-   * there was anything: then the candidates are others.
-   */
-  function retryInside(candidates: readonly Candidate[], last: boolean): boolean {
-    if (inner.isEmpty()) return false;
-    const kept = new Set(resolve(candidates));
-    for (const candidate of candidates) {
-      if (kept.has(candidate)) continue;
-      const winners = [...kept].filter((other) => overlaps(other, candidate) && isBetter(other, candidate));
-      const from = Math.max(...winners.map(({ end }) => end));
-      for (const start of inner.take(candidate, from)) retries.push({ rule: candidate.rule, start });
-    }
-    if (retries.length === 0) return false;
-    retry(last);
-    return true;
-  }
-
-  /** Until nothing that is about to be decided depends on what was not tried. */
-  function retryLosers(last: boolean): void {
-    for (let isOther = !inner.isEmpty(); isOther; ) {
-      const place = last ? running.units.length : earliest(null);
-      pending.sort(byStart);
-      isOther = false;
-      for (let from = 0; from < pending.length && !isOther; ) {
-        const to = clusterEnd(pending, from);
-        isOther = furthestEnd(from, to) <= place && retryInside(pending.slice(from, to), last);
-        from = to;
-      }
-    }
   }
 
   /** Begins to report an unbounded token when nothing before it is open any more. */
@@ -254,60 +188,27 @@ export function createSession(program: Program): Session {
     const start = attempt.valueStart;
     const end = certainEnd(attempt);
     open = open.filter((other) => other !== attempt);
-    if (pending.some((rival) => rival.strength === 2 && rival.start <= start && start < rival.end)) return false;
-    const before = pending.filter((other) => other.end <= start);
-    if (retryInside(before, false)) {
-      open.push(attempt);
-      return beginSwallow(findings);
-    }
-    for (const candidate of resolve(before)) {
-      releaseDecided(candidate);
-      report(findings, candidate, false);
-    }
+    if (candidates.some((rival) => rival.strength === 2 && rival.start <= start && start < rival.end)) return false;
+    candidates.decideEndingBy(start, (candidate) => report(findings, candidate, false), tryOn);
     report(findings, { rule: attempt.rule, start, end, score: attempt.score, strength: 2 }, false);
     decided = end;
     swallowed = attempt;
-    forgetBefore(end);
-    retry(false);
+    candidates.dropBefore(end, tryOn);
     return true;
   }
 
-  /** Reports the clusters that nothing can change any more. */
-  function decide(findings: StreamFinding[], place: number): void {
-    const undecided: Candidate[] = [];
-    let next = place;
-    if (pending.length > 1) pending.sort(byStart);
-    for (let from = 0; from < pending.length; ) {
-      const to = clusterEnd(pending, from);
-      if (furthestEnd(from, to) <= place) {
-        reportCluster(findings, from, to);
-        for (let i = from; i < to; i++) releaseDecided(pending[i]);
-      } else {
-        next = Math.min(next, pending[from]?.start ?? next);
-        undecided.push(...pending.slice(from, to));
-      }
-      from = to;
-    }
-    pending = undecided;
-    decided = next;
+  /** Reports what nothing can change any more. */
+  function decide(findings: StreamFinding[], last: boolean): void {
+    decided = candidates.decide(
+      () => (last ? running.units.length : earliest(null)),
+      (candidate) => report(findings, candidate, false),
+      (rule, start) => tryAt(rule, start, last),
+    );
   }
 
-  function releaseDecided(candidate: Candidate | undefined): void {
-    if (candidate?.rule.isRun) inner.release(candidate, Number.POSITIVE_INFINITY);
-  }
-
-  function furthestEnd(from: number, to: number): number {
-    let end = 0;
-    for (let i = from; i < to; i++) end = Math.max(end, pending[i]?.end ?? 0);
-    return end;
-  }
-
-  /** Most stand alone, or where another rule found the same. */
-  function reportCluster(findings: StreamFinding[], from: number, to: number): void {
-    const [first, second] = [pending[from], pending[from + 1]];
-    if (first && to === from + 1) report(findings, first, false);
-    else if (first && second && to === from + 2) report(findings, betterOf(first, second), false);
-    else for (const candidate of resolve(pending.slice(from, to))) report(findings, candidate, false);
+  /** In a text that goes on. */
+  function tryOn(rule: CompiledRule, start: number): void {
+    tryAt(rule, start, false);
   }
 
   /** Lets go of what no rule can look at any more. */
@@ -317,7 +218,7 @@ export function createSession(program: Program): Session {
     dropFirst(running, drop);
     base += drop;
     anchorScan.shift(drop);
-    inner.shift(drop);
+    candidates.shift(drop);
     for (const walk of walks) walk?.forget();
     for (const walk of valueWalks) walk?.forget();
     triedAt.fill(nowhere);
@@ -326,10 +227,6 @@ export function createSession(program: Program): Session {
     for (const attempt of open) shiftAttempt(attempt, drop);
     if (swallowed) shiftAttempt(swallowed, drop);
     for (const roamer of roamers) roamer.shift(drop);
-    for (const candidate of pending) {
-      candidate.start -= drop;
-      candidate.end -= drop;
-    }
   }
 
   return {
@@ -337,14 +234,11 @@ export function createSession(program: Program): Session {
       append(running, plainText(piece, offsets));
       const findings: StreamFinding[] = [];
       swallow(findings, last);
+      forgetCovered(last);
       resume(last);
       anchorScan.read(running.units, last);
-      for (const roamer of roamers) pending.push(...roamer.read(running, last));
-      boundPending();
-      retry(last);
-      if (last || !swallowed) retryLosers(last);
-      if (last) decide(findings, running.units.length);
-      else if (!swallowed && !beginSwallow(findings)) decide(findings, earliest(null));
+      for (const roamer of roamers) for (const found of roamer.read(running, last)) keep(found);
+      if (last || (!swallowed && !beginSwallow(findings))) decide(findings, last);
       const boundary = offsets.boundary(base + decided);
       if (!last) trim();
       return { findings, decided: boundary };
@@ -353,15 +247,14 @@ export function createSession(program: Program): Session {
       restart(running);
       offsets.restart();
       anchorScan.restart();
-      inner.restart();
-      retries = [];
+      candidates.restart();
       for (const walk of walks) walk?.forget();
       for (const walk of valueWalks) walk?.forget();
       triedAt.fill(nowhere);
       valueTriedAt.fill(nowhere);
       if (roamers.length > 0) roamers = program.roamers.map((open) => open());
       [base, decided, reported] = [0, 0, 0];
-      [open, pending, swallowed] = [[], [], null];
+      [open, swallowed] = [[], null];
     },
   };
 }
