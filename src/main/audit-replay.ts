@@ -10,12 +10,17 @@ import type { JsonObject } from '../lib/json.ts';
 import { configFrom, timeNs } from './audit-sinks.ts';
 import { CliError, cliErrorOf, exitCodes, printable, printJson, printLine, table } from './output.ts';
 import type { Replayed } from './replay.ts';
+import { type BytesAgain, bytesJson, bytesText } from './replay-bytes.ts';
 
 const help = `
 Opens what is sealed, so it needs the keys of the configuration, and puts an \`access\` entry with your reason on record
 first. That takes the log's lock: while the service runs, replay over a copy of its folder (--folder).
 
-Exit codes: 0 the same, 1 different, 2 wrong usage, 3 it cannot be decided again (no key, no original, no policy, nothing that fits).`;
+Under the recorded policy it also masks again, and compares that with what was sent on to the model or the caller, byte for
+byte. Placeholders, hashes and surrogates need the key that wrote them (masking.key, masking.key_file); where it is not in the
+configuration they are compared by their form and by which are equal. A difference is told by its place, never by what stands there.
+
+Exit codes: 0 the same, 1 different (a decision, or what was sent on), 2 wrong usage, 3 it cannot be decided again (no key, no original, no policy, nothing that fits).`;
 
 interface Options {
   readonly config: string;
@@ -27,12 +32,12 @@ interface Options {
   readonly json?: boolean;
 }
 
-/** `countersign audit replay`: decisions taken again, under the policy of then or under another. */
+/** `countersign audit replay`: decisions taken again, under the policy of then or under another; under that of then, bodies written again, too. */
 export function addAuditReplayCommand(audit: Command): void {
   audit
     .command('replay')
     .description(
-      'decide again about requests and answers from what is sealed: under the recorded policy, or what another would change',
+      'decide and mask again from what is sealed, requests and answers: as recorded, or what another policy would decide',
     )
     .argument('[id]', 'id of an exchange or record; without it all of a time range')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
@@ -79,8 +84,11 @@ export function addAuditReplayCommand(audit: Command): void {
         if (options.json) printJson(rowJson(record, result));
       }
       if (rows.length === 0 && missing === 0) throw new CliError('Nothing on record fits.', exitCodes.unreachable);
-      if (!options.json) printRows(rows, missing);
-      const isDifferent = rows.some(({ result }) => result.differs.length > 0);
+      if (!options.json) {
+        if (id !== undefined) printVerdicts(rows);
+        printRows(rows, missing);
+      }
+      const isDifferent = rows.some(({ result }) => differs(result));
       process.exitCode = isDifferent ? exitCodes.no : missing > 0 ? exitCodes.unreachable : exitCodes.done;
     });
 }
@@ -123,33 +131,60 @@ function rowJson({ id, exchange, session, wallNs }: StoredRecord, result: Replay
     exchange,
     session,
     time: new Date(Number(wallNs / 1_000_000n)).toISOString(),
-    same: result.differs.length === 0,
+    same: !differs(result),
+    decision: result.differs.length === 0 ? 'same' : 'different',
     differs: result.differs,
+    sent: result.sent && bytesJson(result.sent),
     recorded: result.recorded,
     again: result.again,
     caveats: result.caveats,
   };
 }
 
+function differs({ differs: members, sent }: Replayed): boolean {
+  return members.length > 0 || sent?.result === 'different';
+}
+
+/** What became of each half of an exchange, one by one. */
+function printVerdicts(rows: readonly Row[]): void {
+  for (const { result } of rows) {
+    const decision = result.differs.length === 0 ? 'same' : `different (${result.differs.join(', ')})`;
+    printLine(`${result.phase}: decision: ${decision}`);
+    if (result.sent !== null) printLine(printable(`${result.phase}: sent: ${bytesText(result.sent)}`));
+  }
+}
+
 function printRows(rows: readonly Row[], missing: number): void {
   const flipped = rows.filter(({ result }) => result.differs.length > 0);
-  const cells = flipped.map(({ record, result }) => [
-    new Date(Number(record.wallNs / 1_000_000n)).toISOString(),
-    record.exchange,
-    result.phase,
-    `${String(result.recorded['action'])} -> ${String(result.again['action'])}`,
-    `${rulesOf(result.recorded)} -> ${rulesOf(result.again)}`,
-    result.differs.join(', '),
-    result.caveats.join('; ') || '-',
-  ]);
+  const cells = rows
+    .filter(({ result }) => differs(result))
+    .map(({ record, result }) => [
+      new Date(Number(record.wallNs / 1_000_000n)).toISOString(),
+      record.exchange,
+      result.phase,
+      `${String(result.recorded['action'])} -> ${String(result.again['action'])}`,
+      `${rulesOf(result.recorded)} -> ${rulesOf(result.again)}`,
+      result.differs.join(', ') || '-',
+      result.sent === null ? '-' : bytesText(result.sent),
+      result.caveats.join('; ') || '-',
+    ]);
   if (cells.length > 0) {
-    printLine(printable(table(['TIME', 'EXCHANGE', 'PHASE', 'ACTION', 'RULES', 'DIFFERS', 'CAVEATS'], cells)));
+    printLine(printable(table(['TIME', 'EXCHANGE', 'PHASE', 'ACTION', 'RULES', 'DIFFERS', 'SENT', 'CAVEATS'], cells)));
   }
   const unsure = rows.filter(({ result }) => result.caveats.length > 0).length;
   const note = unsure > 0 ? `, ${unsure} with caveats` : '';
   printLine(
     `${rows.length} decided again: ${rows.length - flipped.length} the same, ${flipped.length} different${note}; ${missing} could not be`,
   );
+  const sent = rows.flatMap(({ result }) => result.sent ?? []);
+  if (sent.length > 0) printLine(sentSummary(sent));
+}
+
+function sentSummary(sent: readonly BytesAgain[]): string {
+  const count = (result: BytesAgain['result']): number => sent.filter((each) => each.result === result).length;
+  const byForm = sent.filter((each) => each.result === 'same' && each.by === 'form').length;
+  const note = byForm > 0 ? ` (${byForm} by the form of placeholders)` : '';
+  return `sent: ${count('same')} the same${note}, ${count('different')} different, ${count('not comparable')} not comparable`;
 }
 
 function rulesOf(decision: JsonObject): string {

@@ -8,7 +8,7 @@ import { limits } from '../lib/limits.ts';
 import { type Conversation, emptyConversation } from '../llm/conversation.ts';
 import type { RouteFacts } from '../llm/dialect.ts';
 import { createDialects } from '../llm/dialects.ts';
-import type { PolicyInput } from '../policy/decision.ts';
+import type { Decision, PolicyInput } from '../policy/decision.ts';
 import { buildPolicyInput, type PolicyFacts } from '../policy/input.ts';
 import {
   compared,
@@ -17,10 +17,12 @@ import {
   type ReplayDeps,
   type Replayed,
   type ReplayPolicy,
+  sentAgain,
   subjectOf,
   text,
   unrecordedParts,
 } from './replay.ts';
+import { compareReleased } from './replay-released.ts';
 
 /** A record, and what was sealed in it. */
 export interface OpenedRecord {
@@ -35,14 +37,15 @@ export function isAnswerDecided({ kind, facts }: StoredRecord): boolean {
 
 /**
  * Takes the decision about an answer again, as the service does: once when only its headers are known, and where that holds it, once more with
- * its text, from the sealed output. Throws Fault `internal` when the text is needed and was not kept, or cannot be read.
+ * its text, from the sealed output. Then lets the answer through once more and compares what the caller got. Throws Fault `internal` when the text is needed and was not kept, or cannot be read.
  */
 export async function decideAnswerAgain(
   intent: OpenedRecord,
   outcome: OpenedRecord,
   policy: ReplayPolicy,
-  { config, detector }: ReplayDeps,
+  deps: ReplayDeps,
 ): Promise<Replayed> {
+  const { config, detector, writing } = deps;
   const asked = intent.record.facts;
   const { facts } = outcome.record;
   const status = typeof facts['status'] === 'number' ? facts['status'] : null;
@@ -55,6 +58,10 @@ export async function decideAnswerAgain(
     model: text(asked['model']) || null,
     stream: asked['stream'] === true,
   };
+  const subject = subjectOf(intent.bodies.find(({ name }) => name === 'caller'));
+  const method = text(asked['method']);
+  const route: RouteFacts = { method, path: text(asked['path']), header: (name) => headers.get(name) ?? null };
+  const dialect = createDialects(config.routes)(route, route.header('content-type'));
   const known: Omit<PolicyFacts, 'conversation' | 'scans' | 'isComplete'> = {
     phase: 'response',
     exchange: {
@@ -62,7 +69,7 @@ export async function decideAnswerAgain(
       session: outcome.record.session,
       receivedNs: BigInt(text(object(asked['t'])['received']) || '0'),
     },
-    subject: subjectOf(intent.bodies.find(({ name }) => name === 'caller')),
+    subject,
     head: headOf(intent.record, headers),
     policyHeaders: config.policy.headers,
     status,
@@ -74,21 +81,31 @@ export async function decideAnswerAgain(
   );
   // One that was held and never judged by its text (nobody waited for it any more, or it could not be read) has but its first decision.
   const isFirst = recorded['action'] === 'hold' && facts['approval'] === undefined;
-  if (first.action !== 'hold' || isFirst) return compared('response', recorded, first, caveats);
+  if (first.action !== 'hold' || isFirst) return comparedWith(first);
   const input = await withText();
   if (asked['detectors'] !== detector.revision) caveats.push('the detectors are not those of then');
-  return compared('response', recorded, await policy.pinned.decide(input), caveats);
+  return comparedWith(await policy.pinned.decide(input));
+
+  async function comparedWith(again: Decision): Promise<Replayed> {
+    if (writing === null) return compared('response', recorded, again, caveats, null);
+    const answer = { intent: intent.record, outcome: outcome.record, bodies: outcome.bodies, subject, dialect, route };
+    const head = headOfAnswer(text(facts['content_type']), bodyNamed('output') ?? Buffer.alloc(0));
+    const request = () => sentAgain(intent.record, intent.bodies, policy, { ...deps, writing });
+    const { outcome: sent } = await compareReleased({ ...answer, head, detector, again, request }, writing);
+    return compared('response', recorded, again, caveats, sent);
+  }
+
+  function bodyNamed(wanted: string): Buffer | undefined {
+    return outcome.bodies.find(({ name }) => name === wanted)?.content;
+  }
 
   /** Policy wants to see the answer whole. */
   async function withText(): Promise<PolicyInput> {
-    const output = outcome.bodies.find(({ name }) => name === 'output');
+    const output = bodyNamed('output');
     const received = object(facts['bytes'])['received'];
     if (output === undefined && received !== 0) throw new Fault('internal', 'the answer was not kept (capture)');
     if (facts['output_truncated'] === true) throw new Fault('internal', 'of the answer only its beginning was kept');
-    const body = output?.content ?? Buffer.alloc(0);
-    const method = text(asked['method']);
-    const route: RouteFacts = { method, path: text(asked['path']), header: (name) => headers.get(name) ?? null };
-    const dialect = createDialects(config.routes)(route, route.header('content-type'));
+    const body = output ?? Buffer.alloc(0);
     const read = await readAnswer(route, headOfAnswer(text(facts['content_type']), body), dialect, body, bodyBytesMax);
     if (!read.ok) throw new Fault('internal', `the answer cannot be read: ${read.error.message}`);
     const conversation = { ...about, ...read.value.texts };

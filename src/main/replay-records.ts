@@ -1,22 +1,29 @@
 import { join } from 'node:path';
 import { openFileLog } from '../audit/file-log.ts';
+import type { AuditKeys } from '../audit/keys.ts';
 import { readLogs } from '../audit/logs.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import { homeOf } from '../audit/shards.ts';
 import type { Config } from '../config/config.ts';
+import type { Detector } from '../detect/finding.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
-import { createPooledRandom, createUuidV7 } from '../lib/ids.ts';
+import { createPooledRandom, createUuidV7, type RandomBytes } from '../lib/ids.ts';
 import { isJsonObject } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
+import { createSessionKeys } from '../mask/session-keys.ts';
+import type { Bundle } from '../policy/bundle.ts';
 import { readKeptBundle } from '../policy/bundle-store.ts';
 import { createFileSource } from '../policy/file-source.ts';
 import { loadPolicy } from '../policy/opa-wasm.ts';
 import { noMetrics, silentLog } from '../telemetry/telemetry.ts';
 import { openAuditKeys } from './audit-keys.ts';
-import { detectorFrom } from './detector.ts';
+import { derivedKeys } from './keys.ts';
+import { openKeyFile } from './masking-keys.ts';
+import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
 import { decideAgain, isDecided, type Replayed, type ReplayPolicy } from './replay.ts';
 import { decideAnswerAgain, isAnswerDecided } from './replay-answer.ts';
+import type { Writing } from './replay-bytes.ts';
 
 export interface ReplayRequest {
   /** Why; goes on record. */
@@ -32,8 +39,8 @@ export interface ReplayRequest {
 const policiesMax = 8;
 
 /**
- * Decides every fitting record again, in order. One `access` entry that says why is durable before the first text is
- * opened. A record that cannot be decided again yields the Fault that says why.
+ * Decides every fitting record again, in order, and under its own policy also masks again what was let through. One `access` entry that
+ * says why is durable before the first text is opened. A record that cannot be decided again yields the Fault that says why.
  */
 export async function* decideRecords(
   config: Config,
@@ -52,10 +59,13 @@ export async function* decideRecords(
     observe: { log: silentLog, metrics: noMetrics },
     openFacts: { purpose: 'replay' },
   });
-  const deps = { config, detector: detectorFrom(config.detection).detector };
+  const detection = createFollowingDetection(config.detection, config.detection.presidio?.entities ?? []);
   const intents = createIntentPlaces();
-  const policies = new Map<string, ReplayPolicy>();
-  const other = request.policyFile === null ? null : await loadFile(request.policyFile);
+  const policies = new Map<string, LoadedPolicy>();
+  const other =
+    request.policyFile === null ? null : await loaded(await createFileSource(request.policyFile).read(), detection);
+  // Another policy masks as it would have: that is no word about the masking of then.
+  const writing = other === null ? await openWriting(config, keys, random, detection.entities) : null;
   try {
     const facts = { purpose: 'replay', reason: request.reason, policy: other?.pinned.revision ?? 'recorded' };
     const { id: access } = await log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });
@@ -74,7 +84,8 @@ export async function* decideRecords(
         const intent = isAnswer ? await intentAt(place) : record;
         // An answer says itself what it was decided by; older ones do not, and had the same as their request but behind ext_authz.
         const judged = isAnswer && isJsonObject(record.facts['policy']) ? record : intent;
-        const policy = other ?? (await recorded(judged, policies, join(homeOf(judged.folder), 'policies')));
+        const policy = other ?? (await recorded(judged, policies, join(homeOf(judged.folder), 'policies'), detection));
+        const deps = { config, detector: policy.detector, writing };
         const bodies = await openBodies(record.folder, record, keys);
         const result = isAnswer
           ? await decideAnswerAgain(
@@ -119,21 +130,52 @@ async function intentAt(place: Place | null): Promise<StoredRecord> {
   return intent;
 }
 
-async function recorded(record: StoredRecord, known: Map<string, ReplayPolicy>, folder: string): Promise<ReplayPolicy> {
+/** A policy with the detector that it had in service: its data may add to what the configuration finds. */
+interface LoadedPolicy extends ReplayPolicy {
+  readonly detector: Detector;
+}
+
+async function recorded(
+  record: StoredRecord,
+  known: Map<string, LoadedPolicy>,
+  folder: string,
+  detection: FollowingDetection,
+): Promise<LoadedPolicy> {
   const { policy } = record.facts;
   const revision = isJsonObject(policy) ? policy['revision'] : undefined;
   if (typeof revision !== 'string') throw new Fault('policy_unavailable', 'the record names no policy');
-  const loaded = known.get(revision);
-  if (loaded !== undefined) return loaded;
-  const bundle = await readKeptBundle(folder, revision);
-  const fresh = { pinned: await loadPolicy(bundle), reads: bundle.reads };
+  const before = known.get(revision);
+  if (before !== undefined) return before;
+  const fresh = await loaded(await readKeptBundle(folder, revision), detection);
   const [oldest] = known.keys();
   if (known.size >= policiesMax && oldest !== undefined) known.delete(oldest);
   known.set(revision, fresh);
   return fresh;
 }
 
-async function loadFile(file: string): Promise<ReplayPolicy> {
-  const bundle = await createFileSource(file).read();
-  return { pinned: await loadPolicy(bundle), reads: bundle.reads };
+async function loaded(bundle: Bundle, detection: FollowingDetection): Promise<LoadedPolicy> {
+  detection.prepare(bundle.revision, bundle.data);
+  const pinned = await loadPolicy(bundle);
+  detection.activate(bundle.revision);
+  return { pinned, reads: bundle.reads, detector: detection.current() };
+}
+
+/** With the keys of placeholders that this configuration has; a key file that is not here holds none. */
+async function openWriting(
+  config: Config,
+  auditKeys: AuditKeys,
+  random: RandomBytes,
+  entities: ReadonlySet<string>,
+): Promise<Writing> {
+  const { key, keyFile, scope } = config.masking;
+  const derived = key === null ? [] : [derivedKeys(key.reveal(), random).placeholder];
+  const [first, ...others] = keyFile === null ? derived : await openKeyFile(keyFile, auditKeys).catch(none);
+  const keys = first && createSessionKeys({ clock: systemClock, entities }, [first, ...others]);
+  return { keysOf: (tenant) => keys?.all(tenant) ?? [], entities, maskingScope: scope, random };
+}
+
+function none(thrown: unknown): readonly [] {
+  const { code } = Fault.from(thrown);
+  if (code !== 'key_unavailable') throw thrown;
+  return [];
 }

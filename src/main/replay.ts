@@ -12,8 +12,10 @@ import type { RouteFacts } from '../llm/dialect.ts';
 import { createDialects } from '../llm/dialects.ts';
 import type { Decision, Phase, PinnedPolicy, PolicyInput } from '../policy/decision.ts';
 import { buildPolicyInput, type PolicyRequestHead } from '../policy/input.ts';
+import type { BytesAgain, Compared, Writing } from './replay-bytes.ts';
+import { compareSent, type RequestAgain } from './replay-sent.ts';
 
-/** A decision taken again. */
+/** A decision taken again, and what it let through written again. */
 export interface Replayed {
   readonly phase: Phase;
   readonly recorded: JsonObject;
@@ -22,6 +24,8 @@ export interface Replayed {
   readonly differs: readonly string[];
   /** Why a difference may come from something else than the policy; empty: nothing of the kind. */
   readonly caveats: readonly string[];
+  /** What was sent on, to the model or to the caller, beside what masking writes now; null: only the decision was asked for. */
+  readonly sent: BytesAgain | null;
 }
 
 /** A policy, and what of its input it may read; null: that cannot be said. */
@@ -33,6 +37,8 @@ export interface ReplayPolicy {
 export interface ReplayDeps {
   readonly config: Pick<Config, 'routes' | 'policy'>;
   readonly detector: Detector;
+  /** Null: only the decision is taken again. */
+  readonly writing: Writing | null;
 }
 
 /** The record of a request's decision: an intent, or the refusal that was the only record. */
@@ -43,14 +49,38 @@ export function isDecided({ kind, facts }: StoredRecord): boolean {
 /**
  * Takes the request's decision again from what is on record: the sealed original, the sealed caller, the time of arrival,
  * under a policy of the caller's choice. What is not on record (headers that policy may see, Envoy's metadata) is empty,
- * which `caveats` says when the policy may read it. Throws Fault `internal` when the record holds no original.
+ * which `caveats` says when the policy may read it. Then masks it again and compares what was sent on. Throws Fault `internal` when the record
+ * holds no original.
  */
 export async function decideAgain(
   record: StoredRecord,
   bodies: readonly OpenedBody[],
   policy: ReplayPolicy,
-  { config, detector }: ReplayDeps,
+  deps: ReplayDeps,
 ): Promise<Replayed> {
+  const { input, request } = await takeAgain(record, bodies, policy, deps);
+  const caveats = [...unrecordedParts(policy), ...detectorCaveats(record, input, deps.detector)];
+  const sent = deps.writing === null ? null : (await compareSent(request, deps.writing)).outcome;
+  return compared('request', object(record.facts['decision']), request.again, caveats, sent);
+}
+
+/** Only what was sent on, with what was written for which value. Throws as `decideAgain` does. */
+export async function sentAgain(
+  record: StoredRecord,
+  bodies: readonly OpenedBody[],
+  policy: ReplayPolicy,
+  deps: ReplayDeps & { readonly writing: Writing },
+): Promise<Compared> {
+  const { request } = await takeAgain(record, bodies, policy, deps);
+  return compareSent(request, deps.writing);
+}
+
+async function takeAgain(
+  record: StoredRecord,
+  bodies: readonly OpenedBody[],
+  policy: ReplayPolicy,
+  { config, detector }: ReplayDeps,
+): Promise<{ readonly input: PolicyInput; readonly request: RequestAgain }> {
   const { facts } = record;
   const body = (name: string): OpenedBody | undefined => bodies.find((each) => each.name === name);
   const original = body('prompt_original');
@@ -71,6 +101,7 @@ export async function decideAgain(
     throw new Fault('internal', `the original cannot be read: ${parsed.error.message}`);
   const conversation = parsed?.value.conversation ?? emptyConversation;
   const scans = await inspect(detector, conversation.segments);
+  const subject = subjectOf(body('caller'));
   const input = buildPolicyInput({
     phase: 'request',
     exchange: {
@@ -78,15 +109,16 @@ export async function decideAgain(
       session: record.session,
       receivedNs: BigInt(text(object(facts['t'])['received']) || '0'),
     },
-    subject: subjectOf(body('caller')),
+    subject,
     head: headOf(record, headers),
     policyHeaders: config.policy.headers,
     conversation,
     scans,
     status: null,
   });
-  const caveats = [...unrecordedParts(policy), ...detectorCaveats(record, input, detector)];
-  return compared('request', object(facts['decision']), await policy.pinned.decide(input), caveats);
+  const again = await policy.pinned.decide(input);
+  const known = { record, bodies, subject, dialect, route, scans, detector, again };
+  return { input, request: { ...known, parsed: parsed?.value ?? null } };
 }
 
 /** What a request's head was, as far as it is on record. */
@@ -103,11 +135,17 @@ export function headOf({ facts }: StoredRecord, headers: ReadonlyMap<string, str
   };
 }
 
-export function compared(phase: Phase, recorded: JsonObject, decision: Decision, caveats: readonly string[]): Replayed {
+export function compared(
+  phase: Phase,
+  recorded: JsonObject,
+  decision: Decision,
+  caveats: readonly string[],
+  sent: BytesAgain | null,
+): Replayed {
   const again = decisionFacts(decision);
   const names = new Set([...Object.keys(again), ...Object.keys(recorded)]);
   const differs = [...names].filter((name) => !isSame(again[name], recorded[name]));
-  return { phase, recorded, again, differs, caveats };
+  return { phase, recorded, again, differs, caveats, sent };
 }
 
 function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {

@@ -1,16 +1,11 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { AuditEntry } from '../../../src/audit/entry.ts';
-import type { OpenedBody, StoredRecord } from '../../../src/audit/read.ts';
 import { createDetector } from '../../../src/detect/detector.ts';
-import { rules } from '../../../src/detect/rules/catalogue.ts';
-import { createExchangeService } from '../../../src/exchange/service.ts';
-import { anonymous } from '../../../src/identity/subject.ts';
-import { ok } from '../../../src/lib/result.ts';
 import { decideAnswerAgain, isAnswerDecided, type OpenedRecord } from '../../../src/main/replay-answer.ts';
 import type { Decision, PolicyInput } from '../../../src/policy/decision.ts';
 import { terms } from '../../support/approvals.ts';
-import { allowAll, exchangeDeps } from '../../support/exchange-deps.ts';
+import { allowAll } from '../../support/exchange-deps.ts';
+import { recordExchange } from '../../support/recorded-exchange.ts';
 
 const detector = createDetector({ tier: 'core' });
 
@@ -114,11 +109,11 @@ function replay(intent: OpenedRecord, outcome: OpenedRecord, policy: Policy) {
     intent,
     outcome,
     { pinned: { revision: 'sha256:00', evaluate: policy, decide: policy }, reads: [] },
-    { config: { routes: [], policy: { bundle: '', reloadMs: 0, headers: [] } }, detector },
+    { config: { routes: [], policy: { bundle: '', reloadMs: 0, headers: [] } }, detector, writing: null },
   );
 }
 
-/** One exchange of the real service, as its records. `body` null: the client leaves before the answer is there. */
+/** `body` null: the client leaves before the answer is there. */
 async function exchange(
   policy: Policy,
   answer: {
@@ -128,71 +123,9 @@ async function exchange(
     readonly capture?: Decision['capture'];
   },
 ): Promise<{ intent: OpenedRecord; outcome: OpenedRecord }> {
-  const recorded: AuditEntry[] = [];
   const decide: Policy = (input) =>
     input.phase === 'request' ? { ...allowAll, capture: answer.capture ?? 'full' } : policy(input);
-  const service = createExchangeService({
-    ...exchangeDeps(recorded, decide, { holdWaitMsMax: 1_000 }),
-    authenticator: {
-      authenticate: async () =>
-        ok({ ...anonymous, authenticated: true, kind: 'human', id: 'rita', groups: ['leads'], issuer: 'https://i' }),
-    },
-    entities: new Set(rules.map((rule) => rule.entity)),
-  });
-  const head = {
-    method: 'POST',
-    path: '/v1/chat/completions',
-    host: 'api.example',
-    headers: new Map([['content-type', 'application/json']]),
-    source: { address: '', principal: null },
-    destination: '',
-    contextExtensions: {},
-    metadata: {},
-  };
-  const request = Buffer.from('{"model":"gpt","stream":true,"messages":[{"role":"user","content":"how?"}]}');
-  const options = { canRewrite: true, handover: null, isBodyWithheld: false };
-  const verdict = await service.request(head, request, options, new AbortController().signal);
-  if (verdict.kind !== 'forward') throw new Error(`refused: ${verdict.reply.body.toString()}`);
-  const encoding: [string, string][] = answer.encoding === undefined ? [] : [['content-encoding', answer.encoding]];
-  const phase = verdict.exchange.openResponse({
-    status: 200,
-    headers: new Map([['content-type', answer.type], ...encoding]),
-  });
-  if (answer.body === null) await verdict.exchange.abort('client_gone');
-  else {
-    phase.push(answer.body);
-    await phase.finish();
-  }
-  const of = (kind: string): OpenedRecord => {
-    const entry = recorded.find((each) => each.kind === kind);
-    if (entry === undefined) throw new Error(`no ${kind}`);
-    return { record: storedOf(entry), bodies: bodiesOf(entry) };
-  };
-  return { intent: of('intent'), outcome: of('outcome') };
-}
-
-function storedOf({ kind, exchange, session, facts }: AuditEntry): StoredRecord {
-  return {
-    sequence: 0,
-    id: kind,
-    kind,
-    exchange,
-    session,
-    wallNs: 0n,
-    // As it is read from disk.
-    facts: JSON.parse(JSON.stringify(facts)),
-    bodies: [],
-    manifest: {},
-    manifestBytes: Buffer.alloc(0),
-    sealed: Buffer.alloc(0),
-    folder: '',
-    segment: 0,
-    offset: 0,
-  };
-}
-
-function bodiesOf({ bodies }: AuditEntry): OpenedBody[] {
-  return Object.entries(bodies).map(([name, { mediaType, bytes }]) => {
-    return { name, mediaType, bytes: bytes.length, content: Buffer.from(bytes), salt: Buffer.alloc(0) };
-  });
+  const { intent, outcome } = await recordExchange({ decide, answer, settings: { holdWaitMsMax: 1_000 } });
+  if (outcome === null) throw new Error('no outcome');
+  return { intent, outcome };
 }

@@ -28,7 +28,7 @@ describe('what a decision taken again differs in', () => {
       { ...record, facts },
       [original],
       { pinned, reads: [] },
-      { config: { routes: [], policy: { bundle: '', reloadMs: 0, headers: [] } }, detector },
+      { config: { routes: [], policy: { bundle: '', reloadMs: 0, headers: [] } }, detector, writing: null },
     );
     expect([replayed.differs, replayed.caveats]).toEqual([differs, []]);
   });
