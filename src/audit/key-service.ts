@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../lib/fault.ts';
 
-/** An answer of a key service that trying again may better: it is overloaded, sealed, restarting. */
+/** An answer of a key service, or none, that trying again may better: it is overloaded, sealed, restarting. */
 export class KeyServiceBusy extends Error {}
 
 const attemptsMax = 3;
@@ -33,11 +33,15 @@ export function keyService(
   };
 }
 
-/** The JSON object of an answer that says yes. What the service says of a refusal is for operators; it holds no secret of ours. */
+/** `replyOf` an answer to `fetch` of at most so many bytes. */
 export async function readReply(reply: Response, bytesMax: number): Promise<Readonly<Record<string, unknown>>> {
-  const text = await readBounded(reply, bytesMax);
-  if (reply.status === 429 || reply.status >= 500) throw new KeyServiceBusy(`status ${reply.status}`);
-  if (!reply.ok) throw new Fault('key_unavailable', `status ${reply.status}: ${text.slice(0, 200)}`);
+  return replyOf(reply.status, await readBounded(reply, bytesMax));
+}
+
+/** The JSON object of an answer that says yes. What the service says of a refusal is for operators; it holds no secret of ours. */
+export function replyOf(status: number, text: string): Readonly<Record<string, unknown>> {
+  if (status === 429 || status >= 500) throw new KeyServiceBusy(`status ${status}`);
+  if (status < 200 || status > 299) throw new Fault('key_unavailable', `status ${status}: ${text.slice(0, 200)}`);
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) throw new Fault('key_unavailable', 'the answer is no object');
   return Object.fromEntries(Object.entries(value));

@@ -18,7 +18,10 @@ export interface TlsClient {
 }
 
 /** Throws when a file cannot be read. */
-export function readTls(files: TlsClientFiles): TlsClient {
+export function readTls(files: TlsClientFiles): TlsClient;
+export function readTls(files: TlsClientFiles | null): TlsClient | null;
+export function readTls(files: TlsClientFiles | null): TlsClient | null {
+  if (files === null) return null;
   const read = (file: string | null): Buffer | null => (file === null ? null : readFileSync(file));
   return { ca: read(files.caFile), cert: read(files.certFile), key: read(files.keyFile), serverName: files.serverName };
 }

@@ -1,7 +1,9 @@
 import { Fault } from '../lib/fault.ts';
 import { limits } from '../lib/limits.ts';
-import { keyService, readReply } from './key-service.ts';
+import { KeyServiceBusy, keyService, replyOf } from './key-service.ts';
 import type { Kek } from './keys.ts';
+import { createHttpClient } from './sinks/http-post.ts';
+import type { TlsClient } from './tls-client.ts';
 
 export interface VaultKekOptions {
   /** `https://vault.example.com:8200`. */
@@ -14,6 +16,8 @@ export interface VaultKekOptions {
   readonly namespace: string | null;
   /** The token, asked for before every call: an agent beside us may renew it. */
   readonly token: () => string;
+  /** Null: what Node has. */
+  readonly tls: TlsClient | null;
   readonly timeoutMs: number;
 }
 
@@ -23,23 +27,22 @@ export interface VaultKekOptions {
  */
 export function createVaultKek(options: VaultKekOptions): Kek {
   const { address, mount, key, namespace, timeoutMs } = options;
+  const http = createHttpClient(options.tls, limits.keyServiceReplyBytesMax);
   const call = keyService(`the transit key ${mount}/${key}`, timeoutMs);
 
   const transit = (action: 'encrypt' | 'decrypt', body: object, answer: string): Promise<string> =>
     call(async (signal) => {
-      const reply = await fetch(`${address.replace(/\/$/, '')}/v1/${mount}/${action}/${key}`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          'x-vault-token': options.token(),
-          'x-vault-request': 'true',
-          ...(namespace === null ? {} : { 'x-vault-namespace': namespace }),
-        },
-        body: JSON.stringify(body),
-        redirect: 'error',
-        signal,
+      const url = `${address.replace(/\/$/, '')}/v1/${mount}/${action}/${key}`;
+      const headers = {
+        'content-type': 'application/json',
+        'x-vault-token': options.token(),
+        'x-vault-request': 'true',
+        ...(namespace === null ? {} : { 'x-vault-namespace': namespace }),
+      };
+      const reply = await http.post(url, headers, JSON.stringify(body), signal).catch((cause: unknown) => {
+        throw new KeyServiceBusy(cause instanceof Error ? cause.message : 'no answer', { cause });
       });
-      const { data } = await readReply(reply, limits.keyServiceReplyBytesMax);
+      const { data } = replyOf(reply.status, reply.text);
       const value: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, answer) : undefined;
       if (typeof value !== 'string') throw new Fault('key_unavailable', `the answer has no ${answer}`);
       return value;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import type { TlsClientFiles } from '../audit/tls-client.ts';
 import type { AuditConfig } from './config.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { sinksSection } from './sinks-section.ts';
+import { overHttps, tlsClient } from './tls-client-section.ts';
 import { distinct, duration, path, text } from './values.ts';
 import { witnessesSection, witnessSection } from './witness-section.ts';
 
@@ -15,6 +17,7 @@ export type KekConfig =
       readonly namespace: string | null;
       /** The token itself, or the file that an agent keeps it in. */
       readonly token: { readonly value: Secret } | { readonly file: string };
+      readonly tls: TlsClientFiles | null;
       readonly timeoutMs: number;
     }
   | {
@@ -22,6 +25,7 @@ export type KekConfig =
       readonly keyId: string;
       readonly region: string;
       readonly endpoint: string | null;
+      readonly tls: TlsClientFiles | null;
       readonly timeoutMs: number;
     }
   | { readonly kind: 'gcp_kms'; readonly key: string; readonly endpoint: string; readonly timeoutMs: number };
@@ -167,6 +171,7 @@ function kekSection(base: string): z.ZodType<KekConfig, object> {
     token_file: path(base)
       .optional()
       .meta({ description: 'File with the token, read before every call: an agent may renew it.' }),
+    tls: tlsClient(base).meta({ description: overHttps }),
     timeout: timeout(),
   });
   const aws = z.strictObject({
@@ -178,6 +183,7 @@ function kekSection(base: string): z.ZodType<KekConfig, object> {
       .regex(/^[a-z0-9-]{1,64}$/, 'must be a region such as eu-central-1')
       .meta({ description: 'Region of the key.' }),
     endpoint: z.url().nullable().default(null).meta({ description: 'Another endpoint than that of the region.' }),
+    tls: tlsClient(base).meta({ description: overHttps }),
     timeout: timeout(),
   });
   const gcp = z.strictObject({

@@ -1,4 +1,5 @@
 import { isToRequester } from '../approval/notice/route.ts';
+import type { TlsClientFiles } from '../audit/tls-client.ts';
 import { ruleCountries } from '../detect/countries.ts';
 import { admitOwn } from '../detect/own-detection.ts';
 import { createRoutableDialects } from '../llm/dialects.ts';
@@ -308,15 +309,19 @@ function files(config: Config, { kindOf, readPem }: Machine): Complaint[] {
     readable(['notices', 'routes', index, channel.kind, 'ca_file'], channel.caFile);
   });
   directory(['audit', 'sink_directory'], config.audit.sinkDirectory);
+  const tlsClientFiles = (path: SettingPath, tls: TlsClientFiles): void => {
+    readable([...path, 'ca_file'], tls.caFile);
+    readable([...path, 'cert_file'], tls.certFile);
+    readable([...path, 'key_file'], tls.keyFile);
+    found.push(...pemComplaints(path, tls, readPem));
+  };
   config.audit.sinks.forEach(({ target }, index) => {
     const revealed = target.reveal();
     if (!('tls' in revealed) || revealed.tls === null || typeof revealed.tls === 'boolean') return;
-    const path = ['audit', 'sinks', index, revealed.kind, 'tls'];
-    readable([...path, 'ca_file'], revealed.tls.caFile);
-    readable([...path, 'cert_file'], revealed.tls.certFile);
-    readable([...path, 'key_file'], revealed.tls.keyFile);
-    found.push(...pemComplaints(path, revealed.tls, readPem));
+    tlsClientFiles(['audit', 'sinks', index, revealed.kind, 'tls'], revealed.tls);
   });
+  const { kek } = config.audit;
+  if (kek !== null && 'tls' in kek && kek.tls !== null) tlsClientFiles(['audit', 'kek', kek.kind, 'tls'], kek.tls);
   directory(['notices', 'directory'], config.notices.directory);
   const { store } = config.approval;
   if (store.kind === 'embedded') directory(['approval', 'store', 'embedded', 'directory'], store.directory);

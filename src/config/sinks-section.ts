@@ -3,6 +3,7 @@ import { formats } from '../audit/sinks/format.ts';
 import type { SinkTarget } from '../audit/sinks/sink-spec.ts';
 import type { SinkConfig } from './config.ts';
 import { createSecret } from './secret.ts';
+import { overHttps, tlsClient, tlsClientFiles } from './tls-client-section.ts';
 import { address, distinct, duration, isLoopback, path, text } from './values.ts';
 
 /** The list `audit.sinks`: where copies of the record go. */
@@ -111,33 +112,6 @@ export function serviceUrl(): z.ZodType<string, string> {
 }
 
 const credential = z.string().min(1, 'must not be empty').max(65_536);
-
-/** How we show ourselves to a receiver, and whom we trust. */
-function tlsClientFiles(base: string) {
-  const file = (description: string) => path(base).nullable().default(null).meta({ description });
-  return z
-    .strictObject({
-      ca_file: file('Authorities that sign the receiver’s certificate, PEM; null: those that Node trusts.'),
-      cert_file: file('Our certificate, PEM, where the receiver asks for one.'),
-      key_file: file('Its key, PEM.'),
-      server_name: text.nullable().default(null).meta({ description: 'Name in the certificate; null: the host.' }),
-    })
-    .refine(({ cert_file: cert, key_file: key }) => (cert === null) === (key === null), {
-      error: 'must have cert_file and key_file, or neither',
-    })
-    .transform((given) => ({
-      caFile: given.ca_file,
-      certFile: given.cert_file,
-      keyFile: given.key_file,
-      serverName: given.server_name,
-    }));
-}
-
-function tlsClient(base: string) {
-  return tlsClientFiles(base).nullable().default(null);
-}
-
-const overHttps = 'Authorities and certificates of an https: address; null: the authorities that Node trusts.';
 
 function webhook(base: string) {
   return z

@@ -9,6 +9,7 @@ import {
   secretsFromEnvironment,
   secretsFromFile,
 } from '../audit/keys.ts';
+import { readTls } from '../audit/tls-client.ts';
 import type { KekConfig } from '../config/audit-section.ts';
 import type { AuditConfig } from '../config/config.ts';
 import { Fault } from '../lib/fault.ts';
@@ -48,11 +49,11 @@ async function remoteKek(config: KekConfig): Promise<Kek> {
   switch (config.kind) {
     case 'vault': {
       const { createVaultKek } = await import('../audit/vault-kek.ts');
-      return createVaultKek({ ...config, token: () => vaultToken(config.token) });
+      return createVaultKek({ ...config, tls: readTls(config.tls), token: () => vaultToken(config.token) });
     }
     case 'aws_kms': {
       const { createAwsKmsKek } = await import('../audit/aws-kms-kek.ts');
-      return createAwsKmsKek(config);
+      return createAwsKmsKek({ ...config, tls: readTls(config.tls) });
     }
     case 'gcp_kms': {
       const { createGcpKmsKek } = await import('../audit/gcp-kms-kek.ts');

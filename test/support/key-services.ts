@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /**
@@ -24,9 +25,9 @@ type Crypt = {
 };
 
 /** `POST /v1/transit/{encrypt,decrypt}/audit` with `X-Vault-Token`. */
-export function startVault(token: () => string): Promise<KeyServiceStandIn> {
+export function startVault(token: () => string, tls: ServerOptions | null = null): Promise<KeyServiceStandIn> {
   const crypt = createCrypt('vault');
-  return start(crypt.rotate, async (request, body) => {
+  return start(tls, crypt.rotate, async (request, body) => {
     if (request.headers['x-vault-token'] !== token()) return { status: 403, body: { errors: ['permission denied'] } };
     const action = /^\/v1\/transit\/(encrypt|decrypt)\/audit$/.exec(request.url ?? '')?.[1];
     if (action === undefined || request.method !== 'POST') return { status: 404, body: { errors: [] } };
@@ -47,9 +48,13 @@ export function startVault(token: () => string): Promise<KeyServiceStandIn> {
 }
 
 /** AWS JSON 1.1, `X-Amz-Target: TrentService.*`, Signature Version 4 checked in full. */
-export function startAwsKms(secret: { id: string; key: string }, keyId: string): Promise<KeyServiceStandIn> {
+export function startAwsKms(
+  secret: { id: string; key: string },
+  keyId: string,
+  tls: ServerOptions | null = null,
+): Promise<KeyServiceStandIn> {
   const crypt = createCrypt('aws');
-  return start(crypt.rotate, async (request, body) => {
+  return start(tls, crypt.rotate, async (request, body) => {
     if (!isSigned(request, body, secret)) {
       return {
         status: 400,
@@ -81,7 +86,7 @@ export function startAwsKms(secret: { id: string; key: string }, keyId: string):
 export function startGcpKms(key: string, crc: (bytes: Uint8Array) => number): Promise<KeyServiceStandIn> {
   const crypt = createCrypt('gcp');
   const token = randomBytes(12).toString('hex');
-  return start(crypt.rotate, async (request, body) => {
+  return start(null, crypt.rotate, async (request, body) => {
     const path = request.url ?? '';
     if (path.startsWith('/computeMetadata/')) {
       if (request.headers['metadata-flavor'] !== 'Google') return { status: 403, body: {} };
@@ -112,12 +117,12 @@ export function startGcpKms(key: string, crc: (bytes: Uint8Array) => number): Pr
 }
 
 async function start(
+  tls: ServerOptions | null,
   rotate: () => void,
   answer: (request: IncomingMessage, body: string) => Promise<Answer>,
 ): Promise<KeyServiceStandIn> {
   const next: (number | 'hang' | 'reset')[] = [];
   const requests: string[] = [];
-  const server = createServer((request, response) => void serve(request, response));
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
@@ -138,8 +143,11 @@ async function start(
     const headers = { 'content-type': 'application/json', 'metadata-flavor': 'Google' };
     response.writeHead(given.status, headers).end(JSON.stringify(given.body));
   };
+  const take: RequestListener = (request, response) => void serve(request, response);
+  const server = tls === null ? createServer(take) : createTlsServer(tls, take);
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  return { url: `http://127.0.0.1:${portOf(server)}`, next, requests, rotate, close: () => closeServer(server) };
+  const scheme = tls === null ? 'http' : 'https';
+  return { url: `${scheme}://127.0.0.1:${portOf(server)}`, next, requests, rotate, close: () => closeServer(server) };
 }
 
 function portOf(server: Server): number {

@@ -23,8 +23,11 @@ export interface HttpClient {
   close(): void;
 }
 
-/** TLS 1.2 or later for `https:`, the receiver's certificate always verified. */
-export function createHttpClient(tls: TlsClient | null): HttpClient {
+/** TLS 1.2 or later for `https:`, the receiver's certificate always verified. A longer answer than `answerBytesMax` is none. */
+export function createHttpClient(
+  tls: TlsClient | null,
+  answerBytesMax: number = limits.sinkAnswerBytesMax,
+): HttpClient {
   const kept = { keepAlive: true, maxSockets: limits.sinkAcksMax };
   const plain = new PlainAgent(kept);
   const secure = new TlsAgent({ ...kept, ...tlsOptions(tls) });
@@ -40,7 +43,7 @@ export function createHttpClient(tls: TlsClient | null): HttpClient {
         };
         const call = (isSecure ? requestTls : requestPlain)(url, options, (response) => {
           const { statusCode: status = 0, headers: own } = response;
-          readText(response).then(
+          readText(response, answerBytesMax).then(
             (text) => resolve({ status, text, retryAfterMs: retryAfterMs(own['retry-after']) }),
             (thrown: unknown) => {
               call.destroy();
@@ -58,12 +61,12 @@ export function createHttpClient(tls: TlsClient | null): HttpClient {
   };
 }
 
-async function readText(response: AsyncIterable<Uint8Array>): Promise<string> {
+async function readText(response: AsyncIterable<Uint8Array>, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response) {
     bytes += chunk.length;
-    if (bytes > limits.sinkAnswerBytesMax) throw new Error('the answer is too long');
+    if (bytes > bytesMax) throw new Error('the answer is too long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

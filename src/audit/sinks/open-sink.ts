@@ -1,4 +1,4 @@
-import { readTls, type TlsClient, type TlsClientFiles } from '../tls-client.ts';
+import { readTls } from '../tls-client.ts';
 import { createElasticsearchSink } from './elasticsearch-sink.ts';
 import { createFileSink } from './file-sink.ts';
 import type { Product } from './format.ts';
@@ -36,9 +36,9 @@ export async function openSink(
     case 'file':
       return events(createFileSink(target.path));
     case 'webhook':
-      return events(createWebhookSink({ ...target, nowMs, tls: read(target.tls) }));
+      return events(createWebhookSink({ ...target, nowMs, tls: readTls(target.tls) }));
     case 'syslog':
-      return events(createSyslogSink({ ...target, host, processId: process.pid, tls: read(target.tls) }));
+      return events(createSyslogSink({ ...target, host, processId: process.pid, tls: readTls(target.tls) }));
     case 'splunk_hec':
       return events(
         createSplunkHecSink({
@@ -47,13 +47,13 @@ export async function openSink(
           channel,
           ackPollMs: ack.pollMs,
           ackWaitMs: ack.waitMs,
-          tls: read(target.tls),
+          tls: readTls(target.tls),
         }),
       );
     case 'elasticsearch':
-      return events(createElasticsearchSink({ ...target, tls: read(target.tls) }));
+      return events(createElasticsearchSink({ ...target, tls: readTls(target.tls) }));
     case 'otlp':
-      return events(createOtlpSink({ ...target, version, host, nowNs, tls: read(target.tls) }));
+      return events(createOtlpSink({ ...target, version, host, nowNs, tls: readTls(target.tls) }));
     case 'kafka': {
       const tls = typeof target.tls === 'boolean' ? target.tls : readTls(target.tls);
       const { createKafkaSink } = await import('./kafka-sink.ts');
@@ -61,17 +61,13 @@ export async function openSink(
     }
     case 's3': {
       const { createS3Store } = await import('./s3-store.ts');
-      return { kind: 'segments', store: createS3Store({ ...target, nowMs, tls: read(target.tls) }) };
+      return { kind: 'segments', store: createS3Store({ ...target, nowMs, tls: readTls(target.tls) }) };
     }
   }
 }
 
 function events(sink: Sink): { readonly kind: 'events'; readonly sink: Sink } {
   return { kind: 'events', sink };
-}
-
-function read(files: TlsClientFiles | null): TlsClient | null {
-  return files === null ? null : readTls(files);
 }
 
 /** Longest wait for a receiver's word: what is configured, and for Splunk the indexers' time on top. */

@@ -2,7 +2,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createAwsKmsKek } from '../../../src/audit/aws-kms-kek.ts';
 import { crc32c, createGcpKmsKek } from '../../../src/audit/gcp-kms-kek.ts';
 import type { Kek } from '../../../src/audit/keys.ts';
+import type { TlsClient } from '../../../src/audit/tls-client.ts';
 import { createVaultKek } from '../../../src/audit/vault-kek.ts';
+import { createAuthority } from '../../support/certificates.ts';
 import { type KeyServiceStandIn, startAwsKms, startGcpKms, startVault } from '../../support/key-services.ts';
 
 const gcpKey = 'projects/p/locations/eu/keyRings/r/cryptoKeys/audit';
@@ -27,6 +29,7 @@ const cases: readonly Case[] = [
         key: 'audit',
         namespace: null,
         token: () => (isTrusted ? 'vault-token' : 'stolen'),
+        tls: null,
         timeoutMs,
       }),
     refusal: /the transit key transit\/audit: status 403: .*permission denied/,
@@ -37,7 +40,7 @@ const cases: readonly Case[] = [
     kek: ({ url }, isTrusted, timeoutMs) => {
       vi.stubEnv('AWS_ACCESS_KEY_ID', awsSecret.id);
       vi.stubEnv('AWS_SECRET_ACCESS_KEY', isTrusted ? awsSecret.key : 'wrong');
-      return createAwsKmsKek({ keyId: 'alias/audit', region: 'eu-central-1', endpoint: url, timeoutMs });
+      return createAwsKmsKek({ keyId: 'alias/audit', region: 'eu-central-1', endpoint: url, tls: null, timeoutMs });
     },
     refusal: /the KMS key alias\/audit: The request signature does not match/,
   },
@@ -99,6 +102,65 @@ describe.each(cases)('$name', (each) => {
     service.next.push('hang', 'hang', 'hang');
     await expect(kek.wrap(secret, 'subjects')).rejects.toThrow('no answer within 300 ms');
   });
+});
+
+describe('a key service with certificates of a company', () => {
+  const company = createAuthority('a company');
+  const ours = company.issue('countersign');
+  const stranger = createAuthority('another company');
+  const server = { ...company.issue('keys'), ca: company.cert, requestCert: true, rejectUnauthorized: true };
+  const whole: TlsClient = { ca: company.cert, cert: ours.cert, key: ours.key, serverName: null };
+  const services = {
+    'Vault transit': {
+      start: () => startVault(() => 'vault-token', server),
+      kek: (address: string, tls: TlsClient | null) =>
+        createVaultKek({
+          ...{ address, tls, mount: 'transit', key: 'audit', namespace: null, timeoutMs: 10_000 },
+          token: () => 'vault-token',
+        }),
+    },
+    'AWS KMS': {
+      start: () => startAwsKms(awsSecret, 'alias/audit', server),
+      kek: (endpoint: string, tls: TlsClient | null) => {
+        vi.stubEnv('AWS_ACCESS_KEY_ID', awsSecret.id);
+        vi.stubEnv('AWS_SECRET_ACCESS_KEY', awsSecret.key);
+        return createAwsKmsKek({ keyId: 'alias/audit', region: 'eu-central-1', endpoint, tls, timeoutMs: 10_000 });
+      },
+    },
+  };
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  test.each(Object.entries(services))(
+    '%s is asked by who trusts it and shows a certificate, alone',
+    async (_, each) => {
+      const service = await each.start();
+      try {
+        for (const tls of [whole, { ...whole, serverName: 'localhost' }]) {
+          const kek = each.kek(service.url, tls);
+          expect(await kek.unwrap(await kek.wrap(secret, 'subjects'), 'subjects')).toEqual(secret);
+        }
+        const taken = service.requests.length;
+        const wrong: readonly (readonly [TlsClient | null, RegExp])[] = [
+          [null, /unable to verify|self-signed/],
+          [{ ...whole, ca: stranger.cert }, /unable to verify|self-signed/],
+          [{ ...whole, serverName: 'keys.example.com' }, /altnames/],
+          [{ ...whole, cert: null, key: null }, /SSL|ECONNRESET|EPIPE|hang up/],
+        ];
+        for (const [tls, reason] of wrong) {
+          const refused = each.kek(service.url, tls).wrap(secret, 'subjects');
+          await expect(refused).rejects.toMatchObject({
+            code: 'key_unavailable',
+            message: expect.stringMatching(reason),
+          });
+        }
+        expect(service.requests).toHaveLength(taken);
+      } finally {
+        await service.close();
+      }
+    },
+  );
 });
 
 test('CRC-32C (RFC 3720 B.4)', () => {

@@ -149,6 +149,7 @@ describe('values', () => {
       given: 'vault: { address: "https://vault:8200", key: audit, token_file: token }',
       want: {
         kind: 'vault',
+        tls: null,
         address: 'https://vault:8200',
         mount: 'transit',
         key: 'audit',
@@ -159,7 +160,14 @@ describe('values', () => {
     },
     {
       given: 'aws_kms: { key_id: alias/audit, region: eu-central-1, timeout: 1s }',
-      want: { kind: 'aws_kms', keyId: 'alias/audit', region: 'eu-central-1', endpoint: null, timeoutMs: 1_000 },
+      want: {
+        kind: 'aws_kms',
+        keyId: 'alias/audit',
+        region: 'eu-central-1',
+        endpoint: null,
+        tls: null,
+        timeoutMs: 1_000,
+      },
     },
     {
       given: 'gcp_kms: { key: projects/p/locations/eu/keyRings/r/cryptoKeys/k }',

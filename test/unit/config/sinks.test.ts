@@ -1,8 +1,6 @@
-import { createPrivateKey } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createWitnessKey } from '../../../src/audit/witness/witness-key.ts';
 import { checkConfig, type Surroundings } from '../../../src/config/check.ts';
-import { createAuthority } from '../../support/certificates.ts';
 
 const surroundings: Surroundings = {
   env: { TOKEN: 'made-up' },
@@ -11,9 +9,9 @@ const surroundings: Surroundings = {
   kindOf: (path) => (path === '/etc/bundle.tar.gz' ? 'file' : 'missing'),
 };
 
-function check(sinks: string, more = '', machine = surroundings): ReturnType<typeof checkConfig> {
+function check(sinks: string, more = ''): ReturnType<typeof checkConfig> {
   const text = `policy: { bundle: bundle.tar.gz }\naudit:\n  sinks:\n${sinks.replace(/^/gm, '    ')}\n${more}`;
-  return checkConfig(text, '/etc/countersign.yaml', machine);
+  return checkConfig(text, '/etc/countersign.yaml', surroundings);
 }
 
 const kinds: readonly (readonly [string, string, object])[] = [
@@ -56,81 +54,6 @@ const kinds: readonly (readonly [string, string, object])[] = [
     { kind: 's3', lockMs: 30 * 86_400_000, legalHold: false, endpoint: null, tls: null },
   ],
 ];
-
-describe('the files of TLS', () => {
-  const company = createAuthority('a company');
-  const ours = company.issue('countersign');
-  const kept: Readonly<Record<string, string>> = {
-    'ca.pem': `# ours\n${company.cert}\n${createAuthority('the one before').cert}`,
-    'cert.pem': `${ours.cert}\n${company.cert}`,
-    'key.pem': String(ours.key),
-    'other-key.pem': String(company.issue('countersign').key),
-    'locked-key.pem': String(
-      createPrivateKey(ours.key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'made-up' }),
-    ),
-    'der.pem': 'no PEM',
-    'broken.pem': `${company.cert}\n${String(company.cert).replace(/\nM.{40}/, '\nMAAA')}`,
-  };
-  const own = (path: string): string | null => kept[path.replace('/etc/', '')] ?? null;
-  const machine: Surroundings = {
-    ...surroundings,
-    readPem: own,
-    kindOf: (path) => (own(path) === null ? surroundings.kindOf(path) : 'file'),
-  };
-  const sinks: Readonly<Record<string, string>> = {
-    webhook: 'url: "https://hook.example.com", secret: "${env:TOKEN}"',
-    syslog: 'address: "10.0.0.1:6514"',
-    splunk_hec: 'url: "https://splunk.example.com:8088", token: "${env:TOKEN}"',
-    elasticsearch: 'url: "https://elastic.example.com:9200"',
-    otlp: 'url: "https://collector.example.com:4318"',
-    kafka: 'brokers: ["k1:9092"], topic: audit',
-    s3: 'bucket: evidence, endpoint: "https://minio.example.com:9000"',
-  };
-  const told = (kind: string, tls: string) =>
-    check(`- name: one\n  ${kind}:\n    { ${sinks[kind]},\n      tls: ${tls} }`, '', machine).problems.map(
-      ({ line, setting, message }) => `${line} ${setting.replace(`audit.sinks[0].${kind}.`, '')} ${message}`,
-    );
-
-  test.each(Object.keys(sinks))('may be given to %s, and are looked for and read', (kind) => {
-    const given = '{ ca_file: ca.pem, cert_file: cert.pem, key_file: key.pem, server_name: receiver }';
-    expect(told(kind, given)).toEqual([]);
-    expect(told(kind, '{ ca_file: lost.pem }')).toEqual(['7 tls.ca_file names /etc/lost.pem, which does not exist']);
-    expect(told(kind, '{ ca_file: der.pem }')).toEqual([
-      '7 tls.ca_file names /etc/der.pem, in which there is no certificate',
-    ]);
-    expect(told(kind, '{ cert_file: cert.pem }')).toEqual(['7 tls must have cert_file and key_file, or neither']);
-    expect(told(kind, '{ ca: ca.pem }')).toEqual(['7 tls.ca is no known setting']);
-    expect(told(kind, '{ ca_file: 1 }')).toEqual(['7 tls.ca_file must be a text']);
-  });
-
-  test.each([
-    ['{ ca_file: broken.pem }', 'ca_file names /etc/broken.pem, whose certificate number 2 cannot be read'],
-    ['{ ca_file: key.pem }', 'ca_file names /etc/key.pem, in which there is no certificate'],
-    [
-      '{ cert_file: cert.pem, key_file: other-key.pem }',
-      'key_file names /etc/other-key.pem, which is not the key of the certificate in cert_file',
-    ],
-    [
-      '{ cert_file: cert.pem, key_file: locked-key.pem }',
-      'key_file names /etc/locked-key.pem, in which there is no private key that can be read',
-    ],
-    [
-      '{ cert_file: cert.pem, key_file: cert.pem }',
-      'key_file names /etc/cert.pem, in which there is no private key that can be read',
-    ],
-  ])('%s: what stands in them is told', (tls, want) => {
-    expect(told('s3', tls)).toEqual([`7 tls.${want}`]);
-  });
-
-  test('to Kafka TLS is a section, or a word', () => {
-    expect([told('kafka', 'true'), told('kafka', 'false')]).toEqual([[], []]);
-    expect(told('kafka', '"yes"')).toEqual(['7 tls must be true or false, or a section']);
-    const { config } = check(`- { name: a, kafka: { ${sinks['kafka']}, tls: { ca_file: ca.pem } } }`, '', machine);
-    expect(config?.audit.sinks[0]?.target.reveal()).toMatchObject({
-      tls: { caFile: '/etc/ca.pem', certFile: null, keyFile: null, serverName: null },
-    });
-  });
-});
 
 test.each(kinds)('a sink of kind %s', (_, yaml, want) => {
   const { config, problems } = check(`- name: one\n  ${yaml}`);

@@ -45,6 +45,7 @@ function inVault(tokenFrom: { readonly file: string } | { readonly value: string
     key: 'audit',
     namespace: null,
     token: 'file' in tokenFrom ? tokenFrom : { value: createSecret(tokenFrom.value) },
+    tls: null,
     timeoutMs: 5_000,
   };
 }
