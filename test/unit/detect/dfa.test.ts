@@ -78,7 +78,7 @@ describe('literal prefixes', () => {
   test.each([
     { pattern: /gh[pou]_[a-z]{3}/, want: ['gho_', 'ghp_', 'ghu_'] },
     { pattern: /(?:AKIA|ASIA)[A-Z]{16}/, want: ['akia', 'asia'] },
-    { pattern: /https?:\/\//, want: ['http:', 'https'] },
+    { pattern: /https?:\/\//, want: ['http://', 'https://'] },
     { pattern: /sk-(?:proj-)?x/, want: ['sk-proj-', 'sk-x'] },
     { pattern: /api[ _-]?key/i, want: ['api'] },
     { pattern: /pass(?:word)?/, want: ['pass'] },
