@@ -21,10 +21,8 @@ export interface FormMinter {
   readonly minter: Minter;
   /** Reads texts in pairs: as written with marks, and as recorded. */
   read(marked: readonly string[], recorded: readonly string[]): void;
-  /** Whether a text holds a mark for which nothing was read. */
-  holdsMark(text: string): boolean;
   /** Marks for which nothing was read. */
-  unread(): number;
+  unread(): readonly string[];
   /** All that it was asked to write and was read, in that order, repetitions left out. */
   written(): readonly Written[];
   /** Whether anything that it said depends on the record instead of on a key. */
@@ -135,8 +133,7 @@ export function createFormMinter({ entities, recorded, known, random }: FormMint
     read: (marked, texts) => {
       for (const [index, text] of marked.entries()) readPair(text, texts[index] ?? '');
     },
-    holdsMark: (text) => marks.test(text),
-    unread: () => inOrder.filter(({ written }) => written === null).length,
+    unread: () => inOrder.flatMap(({ mark, written }) => (written === null ? [mark] : [])),
     written: () =>
       inOrder.flatMap(({ form, entity, value, written }) =>
         written === null ? [] : [{ form, entity, value, written }],

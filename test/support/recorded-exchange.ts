@@ -6,6 +6,7 @@ import type { ExchangeSettings } from '../../src/exchange/deps.ts';
 import { createExchangeService } from '../../src/exchange/service.ts';
 import { anonymous } from '../../src/identity/subject.ts';
 import { ok } from '../../src/lib/result.ts';
+import { createDialects, type DialectRoute } from '../../src/llm/dialects.ts';
 import type { OpenedRecord } from '../../src/main/replay-answer.ts';
 import type { SessionKeys } from '../../src/mask/session-keys.ts';
 import type { Decision, PolicyInput } from '../../src/policy/decision.ts';
@@ -17,8 +18,11 @@ export const ownEntities: ReadonlySet<string> = new Set(rules.map((rule) => rule
 export interface WantedExchange {
   readonly decide: (input: PolicyInput) => Decision;
   /** Default: a short question to a chat model. */
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Which dialect speaks where its path does not tell. */
+  readonly routes?: readonly DialectRoute[];
   /** Absent: nothing answers. `body` null: the client leaves before the answer is there. */
   readonly answer?: {
     readonly type: string;
@@ -41,6 +45,7 @@ export async function recordExchange(
   const deps = exchangeDeps(recorded, wanted.decide, wanted.settings);
   const service = createExchangeService({
     ...deps,
+    selectDialect: createDialects(wanted.routes),
     ...(detector ? { detection: { current: () => detector } } : {}),
     ...(placeholders ? { keys: { ...deps.keys, placeholder: placeholders } } : {}),
     authenticator: {
@@ -53,7 +58,7 @@ export async function recordExchange(
     method: 'POST',
     path: wanted.path ?? '/v1/chat/completions',
     host: 'api.example',
-    headers: new Map([['content-type', 'application/json']]),
+    headers: new Map(Object.entries({ 'content-type': 'application/json', ...wanted.headers })),
     source: { address: '', principal: null },
     destination: '',
     contextExtensions: {},
