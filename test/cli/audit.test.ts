@@ -254,7 +254,27 @@ describe('the record of a running service', () => {
     const same = await withConfig(['replay', exchange, '--folder', copy, '--reason', 'ticket 7', '--json']);
     expect([same.code, jsonLines(same.stdout)]).toEqual([
       0,
-      ['request', 'response'].map((phase) => expect.objectContaining({ exchange, phase, same: true, differs: [] })),
+      ['request', 'response'].map((phase) =>
+        expect.objectContaining({
+          exchange,
+          phase,
+          same: true,
+          decision: 'same',
+          differs: [],
+          // The service had a key of its own, which is gone.
+          sent: { result: 'same', by: phase === 'request' ? 'form' : 'bytes' },
+        }),
+      ),
+    ]);
+    const one = await withConfig(['replay', exchange, '--folder', copy, '--reason', 'ticket 7']);
+    expect([one.code, one.stdout.split('\n').slice(0, 4)]).toEqual([
+      0,
+      [
+        'request: decision: same',
+        'request: sent: same (placeholders by their form: no key here wrote them)',
+        'response: decision: same',
+        'response: sent: same',
+      ],
     ]);
     const all = await withConfig([
       'replay',
@@ -265,7 +285,11 @@ describe('the record of a running service', () => {
       '--since',
       '2026-01-01T00:00:00Z',
     ]);
-    expect([all.code, all.stdout]).toEqual([0, '4 decided again: 4 the same, 0 different; 0 could not be\n']);
+    expect([all.code, all.stdout]).toEqual([
+      0,
+      '4 decided again: 4 the same, 0 different; 0 could not be\n' +
+        'sent: 4 the same (1 by the form of placeholders), 0 different, 0 not comparable\n',
+    ]);
     // No difference, but nothing to compare: a script must tell the two apart.
     expect((await withConfig(['replay', 'nosuch', '--folder', copy, '--reason', 'ticket 7'])).code).toBe(3);
     const held = await withConfig(['replay', exchange, '--reason', 'ticket 7']);
