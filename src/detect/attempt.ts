@@ -49,9 +49,8 @@ export function tryValue(
   last: boolean,
 ): Outcome {
   const { units } = running;
-  if (rule.standsAlone !== null && !rule.standsAlone(units, start, last) && !isSupported(rule, running, start)) {
-    return 'failed';
-  }
+  const alone = digitsAlone(rule, running, start, last);
+  if (alone === 0) return 'failed';
   if (endsNowhere(running, rule, start)) return 'failed';
   const matched = walk.end(units, start, last);
   if (matched === valueOpen) return 'open';
@@ -59,8 +58,18 @@ export function tryValue(
   const after = rule.after();
   const followed = after !== null && follows(after, units, matched);
   if (followed === null && !last) return 'open';
-  const found = judge(rule, running, start, matched, followed === true);
+  const found =
+    alone === anyDigits
+      ? judge(rule, running, start, matched, followed === true)
+      : judgeAlone(rule, running, start, matched, alone);
   return found !== null && rule.rest() !== null ? 'open' : (found ?? 'failed');
+}
+
+/** How many digits the value may have, a bit each: without context not many can have any number of them. */
+function digitsAlone(rule: CompiledRule, running: RunningText, start: number, last: boolean): number {
+  if (rule.digitsAlone === null) return anyDigits;
+  const alone = rule.digitsAlone(running.units, start, last);
+  return alone === anyDigits || isSupported(rule, running, start) ? anyDigits : alone;
 }
 
 /** Whether what begins at `start` is matched; null where the text ends before that is known. */
@@ -243,11 +252,27 @@ function judge(
   if (digits === 0) return null;
   // Words behind the longest match say nothing of a shorter one.
   if (followed) supported = null;
-  for (const end of shorterEnds(rule, units, start, matched, digits)) {
+  for (const end of endsWithDigits(rule, units, start, matched, digits)) {
     const shorter = verdictOn(rule, running, start, end, false);
     if (shorter === 'proven') return { rule, start, end, score: 1, strength: 1 };
     // Half of a doubtful value is no value: a date cut short must not become a phone number.
     if (shorter === 'plausible') return plausible(rule, start, end, supported ?? isSupported(rule, running, start));
+  }
+  return null;
+}
+
+/** The same where neither context nor words behind it speak for any of them. */
+function judgeAlone(
+  rule: CompiledRule,
+  running: RunningText,
+  start: number,
+  matched: number,
+  digits: number,
+): Candidate | null {
+  for (const end of endsWithDigits(rule, running.units, start, matched + 1, digits)) {
+    const verdict = verdictOn(rule, running, start, end, false);
+    if (verdict === 'proven') return { rule, start, end, score: 1, strength: 1 };
+    if (verdict === 'plausible') return plausible(rule, start, end, false);
   }
   return null;
 }
@@ -286,14 +311,14 @@ function digitsOfShorter(
   return retryDigits !== null ? retryDigits(running.units, start, matched) : retry !== null ? anyDigits : 0;
 }
 
-/** Ends of the shorter matches that may pass, longest first. */
-function shorterEnds(rule: CompiledRule, units: Uint16Array, start: number, matched: number, wanted: number): number[] {
+/** Ends of the matches before `to` that have so many digits, longest first. */
+function endsWithDigits(rule: CompiledRule, units: Uint16Array, start: number, to: number, wanted: number): number[] {
   const dfa = rule.value();
   const ends: number[] = [];
   let state = dfa.start;
   let digits = 0;
   let isCounted = true;
-  for (let at = start; at < matched; at++) {
+  for (let at = start; at < to; at++) {
     const left = wanted >>> Math.min(digits, 31);
     // What follows has no fewer digits.
     if (left === 0) break;

@@ -34,7 +34,7 @@ export interface CompiledRule {
   readonly context: () => ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;
   readonly checkPlace: ((place: Place) => Verdict) | null;
-  readonly standsAlone: ((units: Uint16Array, start: number, last: boolean) => boolean) | null;
+  readonly digitsAlone: ((units: Uint16Array, start: number, last: boolean) => number) | null;
 }
 
 /** The automaton that an attempt begins with. */

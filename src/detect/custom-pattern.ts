@@ -107,7 +107,7 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     checkPlace: null,
     notAfterId: 0,
     lengths: nothing,
-    standsAlone: null,
+    digitsAlone: null,
     context: () => words,
     ...{ lead: nothing, rest: nothing, after: nothing, never: null, notBefore: null, notAfter: null, reach: null },
   };

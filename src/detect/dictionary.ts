@@ -127,7 +127,7 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
         checkPlace: null,
         notAfterId: 0,
         lengths: nothing,
-        standsAlone: null,
+        digitsAlone: null,
       },
     };
     return () => createReader(rule, { fold, kinds, seen, byFirst });

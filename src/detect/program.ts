@@ -148,7 +148,7 @@ function compileRule(
     reach: rule.reach ? compileReach(rule.reach, anchors, automatonOf(rule.lead ?? rule.pattern)) : null,
     check: rule.check ?? null,
     checkPlace: rule.checkPlace ?? null,
-    standsAlone: rule.standsAlone ?? null,
+    digitsAlone: rule.digitsAlone ?? null,
   };
 }
 

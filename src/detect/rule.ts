@@ -67,10 +67,11 @@ export interface Rule {
   /** In place of `check`, where the units alone tell: nothing is cut out of the text for the many matches that are nothing. */
   readonly checkPlace?: (place: Place) => Verdict;
   /**
-   * Whether a match that begins there may pass without context before it. Where it says no, none does, whatever its length: nothing of it
-   * is read. The text goes on behind `units` unless it is the `last` of it. Absent: it may.
+   * How many digits a match that begins there must have to pass without words near it, a bit each (counted as for `retryDigits`): 0 where
+   * none does and nothing of it is read, -1 where any may, or where words may follow. The text goes on behind `units` unless it is the
+   * `last` of it. Absent: any.
    */
-  readonly standsAlone?: (units: Uint16Array, start: number, last: boolean) => boolean;
+  readonly digitsAlone?: (units: Uint16Array, start: number, last: boolean) => number;
   /** What the check looks at, in a few words for the catalogue. */
   readonly verifies?: string;
   /** When the longest match fails its check and looks like this, shorter ones are tried. */

@@ -1,6 +1,6 @@
 import { digitRun } from '../anchors.ts';
 import type { Rule } from '../rule.ts';
-import { checkPhone, phoneLabels, phoneMax, shorterPhoneDigits, standsAsPhone } from '../validators/phone-form.ts';
+import { checkPhone, phoneDigitsAlone, phoneLabels, phoneMax, shorterPhoneDigits } from '../validators/phone-form.ts';
 
 const context = [
   ...[
@@ -86,7 +86,7 @@ export const phoneRules: readonly Rule[] = [
     after: phoneLabels,
     retryDigits: shorterPhoneDigits,
     checkPlace: checkPhone,
-    standsAlone: standsAsPhone,
+    digitsAlone: phoneDigitsAlone,
     context,
     score: 0.5,
     source: 'https://www.itu.int/rec/T-REC-E.164',

@@ -1,6 +1,6 @@
 import type { Place, Verdict } from '../rule.ts';
 import { signTable } from './char-kinds.ts';
-import { beginsInternational, internationalLengths, internationalNumberKind, isAssignedNational } from './phone.ts';
+import { internationalEnds, internationalNumberKind, isAssignedNational } from './phone.ts';
 
 /**
  * What a run of digits and signs is: a telephone number by itself, one if words near it say so, or none. All of it is read from the units:
@@ -32,21 +32,23 @@ export function checkPhone({ text, units, start, end }: Place): Verdict {
   return run >= 15 || isOneDigit || isCount ? 'wrong' : 'doubtful';
 }
 
-/** Whether what begins there may be a number by itself, or because a word right before or behind says so. */
-export function standsAsPhone(units: Uint16Array, start: number, last: boolean): boolean {
-  if (isPartOfNumber(units, start)) return false;
-  if (isToldToCall(units, start)) return true;
-  const end = units.length;
+/**
+ * How many digits what begins there must have to be a number by itself, a bit each: any where a word right before says so, or one right
+ * behind may.
+ */
+export function phoneDigitsAlone(units: Uint16Array, start: number, last: boolean): number {
+  if (isPartOfNumber(units, start)) return 0;
   const furthest = start + phoneMax + signsBeforeLabel;
-  if (end < furthest && !last) return true;
-  const to = Math.min(end, furthest);
-  if (opensAsPhone(units, start, to)) return true;
-  for (let at = start; at < to; at++) {
-    const unit = units[at] ?? 0;
-    // What is no digit and no sign begins a label, or an extension behind which one may come.
-    if (plain[unit] !== 1) return labels[unit] === 1;
-  }
-  return false;
+  if ((units.length < furthest && !last) || isToldToCall(units, start)) return anyCount;
+  const end = Math.min(units.length, furthest);
+  return mayBeLabelled(units, start, end) ? anyCount : digitsOfPhone(units, start, end);
+}
+
+/** What is no digit and no sign begins a label, or an extension behind which one may come. */
+function mayBeLabelled(units: Uint16Array, start: number, end: number): boolean {
+  let at = start;
+  while (at < end && plain[units[at] ?? 0] === 1) at++;
+  return at < end && labels[units[at] ?? 0] === 1;
 }
 
 /** Characters of a number at most. */
@@ -57,10 +59,11 @@ const signsBeforeLabel = 3;
 const labels: Uint8Array = signTable('ofmcpthwdOFMCPTHWDxeXE#');
 const plain: Uint8Array = signTable('0123456789 \t()[+-./');
 
-/** Whether a number that begins there may be one by itself. */
-function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
-  if (opensInternational(units, start)) return beginsInternational(units, start, end, !hasPlus(units, start));
-  return opensAsTrunkNumber(units, start, end) || northAmericanEnd(units, start, end) !== none;
+/** How many digits a number that begins there must have, a bit each; 0 where it is none by itself. */
+function digitsOfPhone(units: Uint16Array, start: number, end: number): number {
+  if (opensInternational(units, start)) return internationalEnds(units, start, end, !hasPlus(units, start));
+  const isNational = opensAsTrunkNumber(units, start, end) || northAmericanEnd(units, start, end) !== none;
+  return isNational ? (1 << 10) | (1 << 11) : 0;
 }
 
 /**
@@ -69,8 +72,7 @@ function opensAsPhone(units: Uint16Array, start: number, end: number): boolean {
  */
 export function shorterPhoneDigits(units: Uint16Array, start: number, end: number): number {
   if (isToldToCall(units, start)) return looksLikePhone(units, start, end) ? anyCount : 0;
-  if (opensInternational(units, start)) return internationalLengths(units, start, end);
-  return opensAsPhone(units, start, end) ? (1 << 10) | (1 << 11) : 0;
+  return digitsOfPhone(units, start, end);
 }
 
 const anyCount = -1;
