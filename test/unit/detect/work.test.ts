@@ -5,7 +5,7 @@ import type { Gate } from '../../../src/detect/gate.ts';
 import { compileProgram, type Program } from '../../../src/detect/program.ts';
 import { rules as catalogue } from '../../../src/detect/rules/catalogue.ts';
 import { createSession } from '../../../src/detect/session.ts';
-import { attacksOn } from '../../support/attack-texts.ts';
+import { attacksOn, knownAttacks } from '../../support/attack-texts.ts';
 import { promptText } from '../../support/prompt-text.ts';
 
 const rules = catalogue.filter(({ tier }) => tier === 'core');
@@ -79,9 +79,21 @@ test('ordinary text is passed over: a step a character and a check for a hundred
   expect({ steps: steps < 1_000, checks: checks < 8 }).toEqual({ steps: true, checks: true });
 });
 
+test.each(['12/ ', '))220 (00', '0012.34  '])(
+  'numbers that need context are not read where none stands: %j',
+  (attack) => {
+    const { steps, checks } = workOn(attack.repeat(512));
+    expect({ steps: steps < 1_000, checks }).toEqual({ steps: true, checks: 0 });
+  },
+);
+
+test('a token of bounded length is not read inside a longer run of its characters', () => {
+  expect(workOn('dbtc_'.repeat(512)).steps).toBeLessThan(1_000);
+});
+
 test('no text made of the beginnings of a match costs more than a bounded number of steps and checks a character', () => {
   const worst = { steps: 0, stepsOn: '', checks: 0, checksOn: '' };
-  for (const attack of new Set(rules.flatMap(attacksOn))) {
+  for (const attack of new Set([...rules.flatMap(attacksOn), ...knownAttacks])) {
     const { steps, checks } = workOn(attack.repeat(Math.ceil(2_048 / attack.length)));
     if (steps > worst.steps) Object.assign(worst, { steps, stepsOn: attack });
     if (checks > worst.checks) Object.assign(worst, { checks, checksOn: attack });
