@@ -83,7 +83,7 @@ export async function decideAnswerAgain(
   const isFirst = recorded['action'] === 'hold' && facts['approval'] === undefined;
   if (first.action !== 'hold' || isFirst) return comparedWith(first);
   const input = await withText();
-  if (asked['detectors'] !== detector.revision) caveats.push('the detectors are not those of then');
+  tellOfDetectors();
   return comparedWith(await policy.pinned.decide(input));
 
   async function comparedWith(again: Decision): Promise<Replayed> {
@@ -92,7 +92,13 @@ export async function decideAnswerAgain(
     const head = headOfAnswer(text(facts['content_type']), bodyNamed('output') ?? Buffer.alloc(0));
     const request = () => sentAgain(intent.record, intent.bodies, policy, { ...deps, writing });
     const { outcome: sent } = await compareReleased({ ...answer, head, detector, again, request }, writing);
+    if (sent.result === 'different') tellOfDetectors();
     return compared('response', recorded, again, caveats, sent);
+  }
+
+  function tellOfDetectors(): void {
+    const caveat = 'the detectors are not those of then';
+    if (asked['detectors'] !== detector.revision && !caveats.includes(caveat)) caveats.push(caveat);
   }
 
   function bodyNamed(wanted: string): Buffer | undefined {

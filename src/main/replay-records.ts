@@ -48,6 +48,11 @@ export async function* decideRecords(
 ): AsyncGenerator<{ readonly record: StoredRecord; readonly result: Replayed | Fault }> {
   const random = createPooledRandom();
   const keys = await openAuditKeys(config.audit, process.env, random);
+  const detection = createFollowingDetection(config.detection, config.detection.presidio?.entities ?? []);
+  const other =
+    request.policyFile === null ? null : await loaded(await createFileSource(request.policyFile).read(), detection);
+  // Another policy masks as it would have: that is no word about the masking of then.
+  const writing = other === null ? await openWriting(config, keys, random, detection.entities) : null;
   const { directory, origin } = config.audit;
   const log = await openFileLog({
     directory,
@@ -59,13 +64,8 @@ export async function* decideRecords(
     observe: { log: silentLog, metrics: noMetrics },
     openFacts: { purpose: 'replay' },
   });
-  const detection = createFollowingDetection(config.detection, config.detection.presidio?.entities ?? []);
   const intents = createIntentPlaces();
   const policies = new Map<string, LoadedPolicy>();
-  const other =
-    request.policyFile === null ? null : await loaded(await createFileSource(request.policyFile).read(), detection);
-  // Another policy masks as it would have: that is no word about the masking of then.
-  const writing = other === null ? await openWriting(config, keys, random, detection.entities) : null;
   try {
     const facts = { purpose: 'replay', reason: request.reason, policy: other?.pinned.revision ?? 'recorded' };
     const { id: access } = await log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });

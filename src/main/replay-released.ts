@@ -7,6 +7,7 @@ import type { Subject } from '../identity/subject.ts';
 import { Fault } from '../lib/fault.ts';
 import { isJsonObject, type JsonObject } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
+import { emptyConversation } from '../llm/conversation.ts';
 import type { Dialect, RouteFacts } from '../llm/dialect.ts';
 import type { Minter } from '../mask/placeholder.ts';
 import { createRestorables, type Restorables, type Restoration, type Restorer } from '../mask/restorables.ts';
@@ -43,7 +44,7 @@ export async function compareReleased(answer: AnswerAgain, writing: Writing): Pr
   if (ended !== 'complete') return notComparable(`it did not go out whole: ${typeof ended === 'string' ? ended : '?'}`);
   if (facts['output_truncated'] === true) return notComparable('of the answer only its beginning was kept');
   if (output === undefined) return notComparable('what came was not kept, as policy said (capture), or nothing came');
-  if (dialect.id !== intent.facts['dialect']) return notComparable('it is read as another dialect than then');
+  if (!isDialectOf(intent, dialect)) return notComparable('it is read as another dialect than then');
   const recorded = isJsonObject(facts['decision']) ? facts['decision'] : {};
   const plan = recordedPlan(recorded, again);
   if (plan === null) return notComparable('policy masks otherwise now, and the record holds not all of how it did');
@@ -87,6 +88,12 @@ export async function compareReleased(answer: AnswerAgain, writing: Writing): Pr
   const isKept = restorables?.forAnswer(again.redact)?.knows;
   const minting = mintingOf(outcome, subject, writing);
   return compareBytes(body, { ...minting, known: request?.written ?? [], ...(isKept ? { isKept } : {}) });
+}
+
+/** A request without a body that can be read names none on record. */
+function isDialectOf({ facts }: StoredRecord, { id }: Dialect): boolean {
+  const { dialect } = facts;
+  return dialect === id || dialect === emptyConversation.dialect;
 }
 
 function unread(thrown: unknown): Compared {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createDetector } from '../../../src/detect/detector.ts';
 import type { Detector } from '../../../src/detect/finding.ts';
@@ -11,6 +12,7 @@ import { createSessionKeys, type EpochKey, type SessionKeyRing } from '../../../
 import type { Decision, PolicyInput } from '../../../src/policy/decision.ts';
 import { allowAll } from '../../support/exchange-deps.ts';
 import { ownEntities, recordExchange, type WantedExchange } from '../../support/recorded-exchange.ts';
+import { sensitiveTexts } from '../../support/sensitive-texts.ts';
 
 const card = ['4111', '1111', '1111', '1111'].join(' ');
 const otherCard = ['5500', '0000', '0000', '0004'].join(' ');
@@ -178,6 +180,26 @@ describe('what was sent to the model, written again', () => {
     expect(await sentOf(intent, decide, depsOf(then))).toEqual({ result: 'different', at: place });
   });
 
+  test('any text: the same without the key, and a difference with one more character anywhere', async () => {
+    const decide = masking('token');
+    const where = fc.double({ min: 0, max: 1, noNaN: true });
+    await fc.assert(
+      fc.asyncProperty(sensitiveTexts, where, async (content, share) => {
+        const { intent } = await recordExchange({ decide, body: said(content), placeholders: then });
+        const sent = await sentOf(intent, decide, depsOf(null));
+        expect(sent?.result).toBe('same');
+        const name = intent.bodies.some((body) => body.name === 'prompt_sent') ? 'prompt_sent' : null;
+        if (name === null) return;
+        const longer = withBody(intent, name, (text) => {
+          const at = Math.floor(share * text.length);
+          return `${text.slice(0, at)}A${text.slice(at)}`;
+        });
+        expect((await sentOf(longer, decide, depsOf(null)))?.result).toBe('different');
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test('another detector under the same decision is a difference, told by its place', async () => {
     const decide = masking('label');
     const { intent } = await recordExchange({ decide, body: said(text), detector: blindFor('EMAIL_ADDRESS') });
@@ -294,6 +316,19 @@ describe('what the caller got, written again', () => {
       result: 'not comparable',
       why: expect.stringContaining('put back'),
     });
+  });
+
+  test('the answer to a request without a body', async () => {
+    const { type, body } = answers[0];
+    const whole = await answered(masking('token'), { type, body }, { body: '' });
+    expect(whole.intent.record.facts['dialect']).toBe('none');
+    expect(await releasedOf(whole, masking('token'), depsOf(null))).toEqual(byForm);
+  });
+
+  test('one that named no media type', async () => {
+    const whole = await answered(masking('label'), { type: '', body: answers[0].body });
+    expect(bodyOf(whole.outcome, 'output_released')).toContain('CREDIT_CARD_REDACTED');
+    expect(await releasedOf(whole, masking('label'), depsOf(null))).toEqual(byBytes);
   });
 
   test('one that was cut off, or not kept, is not comparable, and said to be', async () => {
