@@ -41,13 +41,18 @@ export function createCandidates(): Candidates {
   let pending: Candidate[] = [];
   /** Those found while others are decided. */
   let fresh: Candidate[] | null = null;
+  /** What is to be tried with the next decision. */
+  let untried: Untried[] = [];
   const inner = createInnerValues();
 
   function add(candidate: Candidate): void {
     if (candidate.rule.isRun) {
       if (inner.isInside(candidate.rule, candidate.start)) return;
-      const begunInside = inner.add(candidate);
-      if (begunInside) remove(begunInside);
+      const begun = inner.add(candidate);
+      if (begun) {
+        remove(begun.covered);
+        for (const start of begun.behind) untried.push({ rule: candidate.rule, start });
+      }
     }
     (fresh ?? pending).push(candidate);
   }
@@ -59,23 +64,26 @@ export function createCandidates(): Candidates {
     }
   }
 
-  function tryAll(untried: Untried[], tryAt: TryAt): void {
-    untried.sort((a, b) => a.start - b.start);
-    for (const { rule, start } of untried) tryAt(rule, start);
+  function tryAll(tryAt: TryAt): void {
+    while (untried.length > 0) {
+      const tried = untried.sort((a, b) => a.start - b.start);
+      untried = [];
+      for (const { rule, start } of tried) tryAt(rule, start);
+    }
   }
 
   function dropBefore(place: number, tryAt: TryAt): void {
     const lost = pending.filter(({ start }) => start < place);
     if (lost.length === 0) return;
     pending = pending.filter(({ start }) => start >= place);
-    const untried: Untried[] = [];
     for (const candidate of lost) {
       for (const start of inner.release(candidate, place)) untried.push({ rule: candidate.rule, start });
     }
-    tryAll(untried, tryAt);
+    tryAll(tryAt);
   }
 
   function decide(placeOf: () => number, report: (candidate: Candidate) => void, tryAt: TryAt): number {
+    tryAll(tryAt);
     let place = placeOf();
     const undecided: Candidate[] = [];
     let next = place;
@@ -105,12 +113,11 @@ export function createCandidates(): Candidates {
         const winner = firstKept(pending, from, to);
         decided = Math.max(decided, winner.end);
         report(winner);
-        const untried = dropLosers(winner, from);
-        from = untried.from;
+        from = dropLosers(winner, from);
         to = from;
-        if (untried.values.length === 0) continue;
+        if (untried.length === 0) continue;
         fresh = [];
-        tryAll(untried.values, tryAt);
+        tryAll(tryAt);
         for (const found of fresh) pending.splice(placeIn(pending, found, from), 0, found);
         fresh = null;
         place = Math.min(place, placeOf());
@@ -126,21 +133,23 @@ export function createCandidates(): Candidates {
     return false;
   }
 
-  /** Takes out a winner and all that it is preferred to, from `from` on. What begins inside those behind it is to be tried. */
-  function dropLosers(winner: Candidate, from: number): { readonly from: number; readonly values: Untried[] } {
-    const values: Untried[] = [];
+  /**
+   * Takes out a winner and all that it is preferred to, from `from` on. What begins inside those behind it is to be tried. Returns where the
+   * others begin now.
+   */
+  function dropLosers(winner: Candidate, from: number): number {
     const left: Candidate[] = [];
     let to = from;
     for (let other = pending[to]; other !== undefined && other.start < winner.end; other = pending[++to]) {
       if (other === winner) inner.release(other, Number.POSITIVE_INFINITY);
       else if (!overlaps(other, winner) || isBetter(other, winner)) left.push(other);
-      else for (const start of inner.release(other, winner.end)) values.push({ rule: other.rule, start });
+      else for (const start of inner.release(other, winner.end)) untried.push({ rule: other.rule, start });
     }
     const begin = to - left.length;
     left.forEach((candidate, i) => {
       pending[begin + i] = candidate;
     });
-    return { from: begin, values };
+    return begin;
   }
 
   function reportAll(
@@ -179,6 +188,7 @@ export function createCandidates(): Candidates {
     },
     shift: (by) => {
       inner.shift(by);
+      untried = untried.map(({ rule, start }) => ({ rule, start: start - by }));
       for (const candidate of pending) {
         candidate.start -= by;
         candidate.end -= by;
@@ -187,6 +197,7 @@ export function createCandidates(): Candidates {
     restart: () => {
       pending = [];
       fresh = null;
+      untried = [];
       inner.restart();
     },
   };

@@ -5,8 +5,11 @@ import type { CompiledRule } from './compiled-rule.ts';
 export interface InnerValues {
   /** Whether a good value of the rule covers `start`, which is remembered then and need not be tried. */
   isInside(rule: CompiledRule, start: number): boolean;
-  /** A value was found good. Returns the last one of its rule if that begins inside it: it is remembered, and no candidate any more. */
-  add(candidate: Candidate): Candidate | null;
+  /**
+   * A value was found good. The last one of its rule, if that begins inside it, is remembered and no candidate any more; it goes on behind
+   * it, so `behind` are places that are inside nothing now.
+   */
+  add(candidate: Candidate): { readonly covered: Candidate; readonly behind: readonly number[] } | null;
   /** Whether nothing is remembered. */
   isEmpty(): boolean;
   /** Whether anything is remembered to begin inside a candidate. */
@@ -44,9 +47,10 @@ export function createInnerValues(): InnerValues {
       last[order] = candidate;
       if (before === undefined || before.start <= candidate.start || before.start >= candidate.end) return null;
       note(candidate, before.start);
-      for (const start of inside.get(before) ?? []) note(candidate, start);
+      const starts = inside.get(before) ?? [];
       inside.delete(before);
-      return before;
+      for (const start of starts) if (start < candidate.end) note(candidate, start);
+      return { covered: before, behind: starts.filter((start) => start >= candidate.end) };
     },
     isEmpty: () => inside.size === 0,
     has: (candidate) => candidate !== undefined && inside.has(candidate),
