@@ -27,7 +27,7 @@ interface Drawn {
   readonly strength: number;
 }
 
-const drawn = fc.record({
+const drawn: fc.Arbitrary<Drawn> = fc.record({
   order: fc.nat(3),
   start: fc.nat(textEnd - 1),
   length: fc.integer({ min: 1, max: 60 }),
