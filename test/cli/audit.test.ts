@@ -31,8 +31,11 @@ function inFolder(name: string): string {
 }
 
 /** With what the service's configuration refers to. */
-function withConfig(args: readonly string[], dataFolder = stack.dataFolder): Promise<CliResult> {
-  return cli(['audit', ...args, '--config', inFolder('countersign.yaml')], {
+function withConfig(
+  args: readonly string[],
+  { dataFolder = stack.dataFolder, file = 'countersign.yaml' } = {},
+): Promise<CliResult> {
+  return cli(['audit', ...args, '--config', inFolder(file)], {
     env: {
       COUNTERSIGN_DATA: dataFolder,
       COUNTERSIGN_BUNDLE: join(root, '.cache', 'policy', 'bundle.tar.gz'),
@@ -232,10 +235,12 @@ describe('the record of a running service', () => {
     const bytes = readFileSync(path);
     bytes[900] = (bytes[900] ?? 0) ^ 1;
     writeFileSync(path, bytes);
-    const looked = await withConfig(['repair'], copy);
+    const looked = await withConfig(['repair'], { dataFolder: copy });
     expect([looked.code, looked.stdout]).toEqual([1, expect.stringContaining('DAMAGED     the audit log is damaged')]);
-    expect((await withConfig(['repair', '--quarantine'], copy)).code).toBe(2);
-    const repaired = await withConfig(['repair', '--quarantine', '--reason', 'a bad sector', '--json'], copy);
+    expect((await withConfig(['repair', '--quarantine'], { dataFolder: copy })).code).toBe(2);
+    const repaired = await withConfig(['repair', '--quarantine', '--reason', 'a bad sector', '--json'], {
+      dataFolder: copy,
+    });
     const [done] = jsonLines(repaired.stdout);
     expect([repaired.code, Reflect.get(done ?? {}, 'quarantined')]).toEqual([
       0,
@@ -294,6 +299,21 @@ describe('the record of a running service', () => {
     expect((await withConfig(['replay', 'nosuch', '--folder', copy, '--reason', 'ticket 7'])).code).toBe(3);
     const held = await withConfig(['replay', exchange, '--reason', 'ticket 7']);
     expect([held.code, held.stderr]).toEqual([3, expect.stringMatching(/held by another writer.*--folder/)]);
+
+    const lenient = readFileSync(inFolder('countersign.yaml'), 'utf8').replace(
+      /^detection:\n/m,
+      `detection:\n  allow: ["${card}"]\n`,
+    );
+    writeFileSync(inFolder('lenient.yaml'), lenient);
+    const other = await withConfig(['replay', exchange, '--folder', copy, '--reason', 'ticket 8'], {
+      file: 'lenient.yaml',
+    });
+    expect([other.code, other.stdout]).toEqual([1, expect.stringContaining('request: decision: same\n')]);
+    expect(other.stdout).toContain('request: sent: different at /messages/0/content, character 11\n');
+    expect(other.stdout).toMatch(/ different at \S+, character 11 +the detectors are not those of then/);
+    expect(other.stdout).toContain('sent: 1 the same, 1 different, 0 not comparable\n');
+    expect(other.stdout).not.toContain('4111');
+
     const access = await cli(['audit', 'search', copy, '--kind', 'access', '--json']);
     expect(access.stdout).toContain('ticket 7');
 
