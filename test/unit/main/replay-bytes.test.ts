@@ -10,6 +10,7 @@ import { type BytesAgain, bytesText } from '../../../src/main/replay-bytes.ts';
 import type { MaskMethod } from '../../../src/mask/plan.ts';
 import { createSessionKeys, type EpochKey, type SessionKeyRing } from '../../../src/mask/session-keys.ts';
 import type { Decision, PolicyInput } from '../../../src/policy/decision.ts';
+import { terms } from '../../support/approvals.ts';
 import { allowAll } from '../../support/exchange-deps.ts';
 import { ownEntities, recordExchange, type WantedExchange } from '../../support/recorded-exchange.ts';
 import { sensitiveTexts } from '../../support/sensitive-texts.ts';
@@ -323,6 +324,17 @@ describe('what the caller got, written again', () => {
     const whole = await answered(masking('token'), { type, body }, { body: '' });
     expect(whole.intent.record.facts['dialect']).toBe('none');
     expect(await releasedOf(whole, masking('token'), depsOf(null))).toEqual(byForm);
+  });
+
+  test.each(answers)('$name that was held and judged by its text', async ({ type, body }) => {
+    const decide: Policy = (input) =>
+      input.phase === 'request' || input.resource.complete === true
+        ? { ...allowAll, redact: [{ entity: '*', method: 'token' }] }
+        : { ...allowAll, action: 'hold', hold: terms({ waitS: 30 }) };
+    const whole = await answered(decide, { type, body }, { settings: { holdWaitMsMax: 1_000 } });
+    expect(bodyOf(whole.outcome, 'output_released')).toContain('CREDIT_CARD_');
+    expect(await releasedOf(whole, decide, depsOf(then))).toEqual(byBytes);
+    expect(await releasedOf(whole, decide, depsOf(null))).toEqual(byForm);
   });
 
   test('one that named no media type', async () => {
