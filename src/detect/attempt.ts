@@ -49,8 +49,9 @@ export function tryValue(
   last: boolean,
 ): Outcome {
   const { units } = running;
-  const alone = digitsAlone(rule, running, start, last);
-  if (alone === 0) return 'failed';
+  const alone = rule.digitsAlone === null ? anyDigits : rule.digitsAlone(units, start, last);
+  const supported = alone === anyDigits ? null : isSupported(rule, running, start);
+  if (alone === 0 && supported === false) return 'failed';
   if (endsNowhere(running, rule, start)) return 'failed';
   const matched = walk.end(units, start, last);
   if (matched === valueOpen) return 'open';
@@ -59,17 +60,10 @@ export function tryValue(
   const followed = after !== null && follows(after, units, matched);
   if (followed === null && !last) return 'open';
   const found =
-    alone === anyDigits
-      ? judge(rule, running, start, matched, followed === true)
-      : judgeAlone(rule, running, start, matched, alone);
+    supported === false
+      ? judgeAlone(rule, running, start, matched, alone)
+      : judge(rule, running, start, matched, followed === true, supported);
   return found !== null && rule.rest() !== null ? 'open' : (found ?? 'failed');
-}
-
-/** How many digits the value may have, a bit each: without context not many can have any number of them. */
-function digitsAlone(rule: CompiledRule, running: RunningText, start: number, last: boolean): number {
-  if (rule.digitsAlone === null) return anyDigits;
-  const alone = rule.digitsAlone(running.units, start, last);
-  return alone === anyDigits || isSupported(rule, running, start) ? anyDigits : alone;
 }
 
 /** Whether what begins at `start` is matched; null where the text ends before that is known. */
@@ -231,17 +225,18 @@ function enter(attempt: Attempt, phase: Phase, dfa: Dfa, at: number): 'next' {
   return 'next';
 }
 
-/** The longest match that passes; null when there is none. */
+/** The longest match that passes; null when there is none. `known`: whether context stands before it, as far as that is known. */
 function judge(
   rule: CompiledRule,
   running: RunningText,
   start: number,
   matched: number,
   followed: boolean,
+  known: boolean | null = null,
 ): Candidate | null {
   const { units } = running;
-  /** As far as it is known: the shorter matches have the same. */
-  let supported: boolean | null = followed || null;
+  /** The same of this match and, but for words behind it, of the shorter ones. */
+  let supported = followed || known;
   const verdict = verdictOn(rule, running, start, matched, followed);
   if (verdict === 'proven') return { rule, start, end: matched, score: 1, strength: 1 };
   if (verdict !== 'wrong') {
@@ -251,7 +246,7 @@ function judge(
   const digits = digitsOfShorter(rule, running, start, matched);
   if (digits === 0) return null;
   // Words behind the longest match say nothing of a shorter one.
-  if (followed) supported = null;
+  if (followed) supported = known;
   for (const end of endsWithDigits(rule, units, start, matched, digits)) {
     const shorter = verdictOn(rule, running, start, end, false);
     if (shorter === 'proven') return { rule, start, end, score: 1, strength: 1 };
@@ -269,12 +264,27 @@ function judgeAlone(
   matched: number,
   digits: number,
 ): Candidate | null {
-  for (const end of endsWithDigits(rule, running.units, start, matched + 1, digits)) {
-    const verdict = verdictOn(rule, running, start, end, false);
-    if (verdict === 'proven') return { rule, start, end, score: 1, strength: 1 };
-    if (verdict === 'plausible') return plausible(rule, start, end, false);
+  let to = matched + 1;
+  if (matched - start < aloneUnits) {
+    // Nothing but one number, most often.
+    const whole = candidateAlone(rule, running, start, matched);
+    if (whole !== null) return whole;
+    to = matched;
+  }
+  for (const end of endsWithDigits(rule, running.units, start, to, digits)) {
+    const found = candidateAlone(rule, running, start, end);
+    if (found !== null) return found;
   }
   return null;
+}
+
+/** Of longer matches the end is looked for before anything is checked. */
+const aloneUnits = 24;
+
+function candidateAlone(rule: CompiledRule, running: RunningText, start: number, end: number): Candidate | null {
+  const verdict = verdictOn(rule, running, start, end, false);
+  if (verdict === 'proven') return { rule, start, end, score: 1, strength: 1 };
+  return verdict === 'plausible' ? plausible(rule, start, end, false) : null;
 }
 
 function plausible(rule: CompiledRule, start: number, end: number, supported: boolean): Candidate {
