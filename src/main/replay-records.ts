@@ -5,25 +5,23 @@ import { readLogs } from '../audit/logs.ts';
 import { openBodies, readRecordAt, type StoredRecord } from '../audit/read.ts';
 import { homeOf } from '../audit/shards.ts';
 import type { Config } from '../config/config.ts';
-import type { Detector } from '../detect/finding.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Fault } from '../lib/fault.ts';
 import { createPooledRandom, createUuidV7, type RandomBytes } from '../lib/ids.ts';
 import { isJsonObject } from '../lib/json.ts';
 import { limits } from '../lib/limits.ts';
 import { createSessionKeys } from '../mask/session-keys.ts';
-import type { Bundle } from '../policy/bundle.ts';
-import { readKeptBundle } from '../policy/bundle-store.ts';
 import { createFileSource } from '../policy/file-source.ts';
 import { loadPolicy } from '../policy/opa-wasm.ts';
 import { noMetrics, silentLog } from '../telemetry/telemetry.ts';
 import { openAuditKeys } from './audit-keys.ts';
 import { derivedKeys } from './keys.ts';
 import { openKeyFile } from './masking-keys.ts';
-import { createFollowingDetection, type FollowingDetection } from './policy-detection.ts';
-import { decideAgain, isDecided, type Replayed, type ReplayPolicy } from './replay.ts';
+import { createFollowingDetection } from './policy-detection.ts';
+import { decideAgain, isDecided, type Replayed } from './replay.ts';
 import { decideAnswerAgain, isAnswerDecided } from './replay-answer.ts';
 import type { Writing } from './replay-bytes.ts';
+import { createReplayPolicies } from './replay-policies.ts';
 
 export interface ReplayRequest {
   /** Why; goes on record. */
@@ -34,9 +32,6 @@ export interface ReplayRequest {
   readonly logs: readonly string[];
   fits(record: StoredRecord): boolean;
 }
-
-/** Policies in memory at once. */
-const policiesMax = 8;
 
 /**
  * Decides every fitting record again, in order, and under its own policy also masks again what was let through. One `access` entry that
@@ -49,8 +44,9 @@ export async function* decideRecords(
   const random = createPooledRandom();
   const keys = await openAuditKeys(config.audit, process.env, random);
   const detection = createFollowingDetection(config.detection, config.detection.presidio?.entities ?? []);
-  const other =
-    request.policyFile === null ? null : await loaded(await createFileSource(request.policyFile).read(), detection);
+  const policies = createReplayPolicies(detection, loadPolicy);
+  const { policyFile } = request;
+  const other = policyFile === null ? null : await policies.load(await createFileSource(policyFile).read());
   // Another policy masks as it would have: that is no word about the masking of then.
   const writing = other === null ? await openWriting(config, keys, random, detection.entities) : null;
   const { directory, origin } = config.audit;
@@ -65,7 +61,6 @@ export async function* decideRecords(
     openFacts: { purpose: 'replay' },
   });
   const intents = createIntentPlaces();
-  const policies = new Map<string, LoadedPolicy>();
   try {
     const facts = { purpose: 'replay', reason: request.reason, policy: other?.pinned.revision ?? 'recorded' };
     const { id: access } = await log.append({ kind: 'access', exchange: '', session: '', facts, bodies: {} });
@@ -84,7 +79,7 @@ export async function* decideRecords(
         const intent = isAnswer ? await intentAt(place) : record;
         // An answer says itself what it was decided by; older ones do not, and had the same as their request but behind ext_authz.
         const judged = isAnswer && isJsonObject(record.facts['policy']) ? record : intent;
-        const policy = other ?? (await recorded(judged, policies, join(homeOf(judged.folder), 'policies'), detection));
+        const policy = other ?? (await policies.of(judged, join(homeOf(judged.folder), 'policies')));
         const deps = { config, detector: policy.detector, writing };
         const bodies = await openBodies(record.folder, record, keys);
         const result = isAnswer
@@ -128,36 +123,6 @@ async function intentAt(place: Place | null): Promise<StoredRecord> {
   const intent = place === null ? null : await readRecordAt(place.folder, place.segment, place.offset);
   if (intent === null) throw new Fault('internal', 'what it was an answer to is not on record any more');
   return intent;
-}
-
-/** A policy with the detector that it had in service: its data may add to what the configuration finds. */
-interface LoadedPolicy extends ReplayPolicy {
-  readonly detector: Detector;
-}
-
-async function recorded(
-  record: StoredRecord,
-  known: Map<string, LoadedPolicy>,
-  folder: string,
-  detection: FollowingDetection,
-): Promise<LoadedPolicy> {
-  const { policy } = record.facts;
-  const revision = isJsonObject(policy) ? policy['revision'] : undefined;
-  if (typeof revision !== 'string') throw new Fault('policy_unavailable', 'the record names no policy');
-  const before = known.get(revision);
-  if (before !== undefined) return before;
-  const fresh = await loaded(await readKeptBundle(folder, revision), detection);
-  const [oldest] = known.keys();
-  if (known.size >= policiesMax && oldest !== undefined) known.delete(oldest);
-  known.set(revision, fresh);
-  return fresh;
-}
-
-async function loaded(bundle: Bundle, detection: FollowingDetection): Promise<LoadedPolicy> {
-  detection.prepare(bundle.revision, bundle.data);
-  const pinned = await loadPolicy(bundle);
-  detection.activate(bundle.revision);
-  return { pinned, reads: bundle.reads, detector: detection.current() };
 }
 
 /** With the keys of placeholders that this configuration has; a key file that is not here holds none. */
