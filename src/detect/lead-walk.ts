@@ -11,28 +11,8 @@ export interface LeadWalk {
 
 export const noLead = -1;
 export const leadOpen = -2;
-/** A walk must tell. */
-export const leadGoesOn = -3;
-
-/** What a walk says of a lead that ends within a few units, as most do; otherwise `leadGoesOn`. */
-export function shortLeadEnd(dfa: Dfa, units: Uint16Array, start: number): number {
-  const { next, ascii, accepting } = dfa;
-  const to = Math.min(units.length, start + shortUnits);
-  let state = dfa.start;
-  let matched = state >= accepting ? start : noLead;
-  for (let at = start; at < to; at++) {
-    const unit = units[at] ?? 0;
-    state = next[state + (unit < 0x80 ? (ascii[unit] ?? 0) : wideSymbolOf(dfa, unit))] ?? dead;
-    if (state === dead) return matched;
-    if (state >= accepting) matched = at + 1;
-  }
-  return to === units.length ? leadOpen : leadGoesOn;
-}
-
-/** Most leads end within as many units. */
-const shortUnits = 8;
-/** Only what goes on is remembered. */
-const plainUnits = 4;
+/** Most leads end within as many units: only what goes on is remembered. */
+const plainUnits = 8;
 /** At least as many as a lead may have. */
 const remembered = 128;
 

@@ -16,7 +16,7 @@ import { createCandidates } from './candidates.ts';
 import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { isInRow } from './gate.ts';
-import { createLeadWalk, type LeadWalk, leadGoesOn, leadOpen, noLead, shortLeadEnd } from './lead-walk.ts';
+import { createLeadWalk, type LeadWalk, leadOpen, noLead } from './lead-walk.ts';
 import { createOffsets, plainText } from './normalise.ts';
 import type { Program } from './program.ts';
 import { contextCharsMax } from './rule.ts';
@@ -100,7 +100,7 @@ export function createSession(program: Program): Session {
     }
     if (notBefore !== null && start > 0 && notBefore[kindOf(units[start - 1] ?? 0)] === 1) return;
     if (rule.isApart && isDigit(units[start] ?? 0) && isInRow(units, start)) return;
-    const valueStart = rule.hasLead ? leadEnd(rule, units, start) : start;
+    const valueStart = rule.hasLead ? leadWalkOf(rule).end(units, start) : start;
     if (valueStart === noLead) return;
     if (valueStart === leadOpen) {
       settle(startAttempt(rule, start), last);
@@ -118,13 +118,10 @@ export function createSession(program: Program): Session {
     else if (outcome !== 'failed') keep(outcome);
   }
 
-  function leadEnd(rule: CompiledRule, units: Uint16Array, start: number): number {
-    const head = rule.head ?? headOf(rule);
-    const end = shortLeadEnd(head, units, start);
-    if (end !== leadGoesOn) return end;
-    const walk = walks[rule.leadId] ?? createLeadWalk(head);
+  function leadWalkOf(rule: CompiledRule): LeadWalk {
+    const walk = walks[rule.leadId] ?? createLeadWalk(headOf(rule));
     walks[rule.leadId] = walk;
-    return walk.end(units, start);
+    return walk;
   }
 
   function valueWalkOf(rule: CompiledRule): ValueWalk {

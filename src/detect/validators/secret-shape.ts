@@ -67,18 +67,26 @@ function isKnownFrom(units: Uint16Array, at: number): boolean {
 
 /** Whether a mixed piece is none without the terms in it. */
 function isTerm(value: string, units: Uint16Array, from: number, to: number, start: number): boolean {
-  let pair = 0;
-  let mayBegin = false;
-  for (let at = from; at < to && !mayBegin; at++) {
-    const unit = units[at] ?? 0;
-    pair = unit < 0x80 ? ((pair & 0x7f) << 7) | unit : 0;
-    mayBegin = termPairs[pair] === 1;
-  }
-  if (!mayBegin) return false;
+  let at = from;
+  while (at < to && !mayBeginTerm(units, at, to)) at++;
+  if (at === to) return false;
   const rest = value.slice(from - start, to - start).replace(termOfArt, '');
   if (rest.length === to - from) return false;
   const { units: left } = wholeValue(rest);
   return !isMixed(left, 0, left.length);
+}
+
+/** Whether the letters stand there that a term begins with: those of most are told apart by the first. */
+function mayBeginTerm(units: Uint16Array, at: number, to: number): boolean {
+  const first = units[at] ?? 0;
+  const beginnings = first < 0x80 ? termBeginnings[first | 0x20] : null;
+  if (!beginnings) return false;
+  for (const beginning of beginnings) {
+    let same = 0;
+    while (same < beginning.length && at + same < to && ((units[at + same] ?? 0) | 0x20) === beginning[same]) same++;
+    if (same === beginning.length) return true;
+  }
+  return false;
 }
 
 const joints: Uint8Array = signTable('-_./=+~');
@@ -87,12 +95,20 @@ const joints: Uint8Array = signTable('-_./=+~');
 const termOfArt =
   /base(?:16|32|58|62|64)(?:url)?|sha-?\d{1,3}(?:withrsa|rsa)?|md5|utf-?\d+|aes-?\d+(?:gcm|cbc|kw)?|a\d{3}(?:gcm)?kw|rsa\d+|x509v?\d?|oauth\d?|ed25519|secp256[kr]1|curve25519|pkcs\d+|ipv[46]|http\d|h264|mp[34]|utf8mb4|int\d+|float\d+|es20\d\d/gi;
 
-/** What terms begin with. */
-const termStarts = /^(?:ba|sh|md|ut|ae|a\d|rs|x\d|oa|ed|se|cu|pk|ip|ht|h\d|mp|in|fl|es)$/i;
-/** By `first << 7 | second`. */
-const termPairs: Uint8Array = Uint8Array.from({ length: 1 << 14 }, (_, pair) =>
-  Number(termStarts.test(String.fromCharCode(pair >> 7, pair & 0x7f))),
-);
+/** What terms begin with, by its first letter. */
+const termBeginnings: readonly (readonly (readonly number[])[] | null)[] = beginningsByFirst([
+  ...['base', 'sha', 'md5', 'utf', 'aes', 'rsa', 'x509', 'oauth', 'ed25519', 'secp256', 'curve25519', 'pkcs', 'ipv'],
+  ...['http', 'h264', 'mp3', 'mp4', 'int', 'float', 'es20'],
+  ...[...'0123456789'].map((digit) => `a${digit}`),
+]);
+
+function beginningsByFirst(texts: readonly string[]): ((readonly number[])[] | null)[] {
+  const codes = texts.map((text) => [...text].map((char) => char.charCodeAt(0)));
+  return Array.from({ length: 0x80 }, (_, first) => {
+    const own = codes.filter((each) => each[0] === first);
+    return own.length > 0 ? own : null;
+  });
+}
 
 /** Letters and digits, or the two cases, in an order that no word and no camelCase name has. */
 function isMixed(units: Uint16Array, begin: number, end: number): boolean {
