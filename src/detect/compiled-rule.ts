@@ -31,6 +31,9 @@ export interface CompiledRule {
   /** Units of a value at least and at most; null where nothing but `maxLength` bounds it. */
   readonly lengths: () => { readonly shortest: number; readonly longest: number } | null;
   readonly reach: Reach | null;
+  /** The characters that may follow an anchor that a match begins with, by `kindOf`: null until an attempt first needs it (`followOf`). */
+  follow: Uint8Array | null;
+  readonly followers: () => Uint8Array;
   readonly context: () => ContextWords | null;
   readonly check: ((match: Match) => Verdict) | null;
   readonly checkPlace: ((place: Place) => Verdict) | null;
@@ -41,6 +44,12 @@ export interface CompiledRule {
 export function headOf(rule: CompiledRule): Dfa {
   rule.head ??= rule.lead() ?? rule.value();
   return rule.head;
+}
+
+/** What may follow an anchor of a rule without reach, by `kindOf`. */
+export function followOf(rule: CompiledRule): Uint8Array {
+  rule.follow ??= rule.followers();
+  return rule.follow;
 }
 
 /** How far to the left of its anchor a match may begin. */
@@ -74,6 +83,11 @@ export function kindTable(characters: RegExp): Uint8Array {
   table[0x80] = Number(characters.test('\u00e9'));
   table[0x81] = Number(characters.test('\u4e00'));
   return table;
+}
+
+/** A table in which every character is. */
+export function anything(): Uint8Array {
+  return new Uint8Array(kinds).fill(1);
 }
 
 /** What a rule without one of its parts has in its place. */

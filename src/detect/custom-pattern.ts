@@ -1,7 +1,7 @@
 import { RE2JS, RE2JSException } from 're2js';
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { type CompiledRule, nothing } from './compiled-rule.ts';
+import { anything, type CompiledRule, nothing } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
 import { determinise } from './dfa.ts';
 import { costOf } from './pattern-cost.ts';
@@ -98,6 +98,8 @@ function admit(pattern: CustomPattern): Result<CompiledRule, string> {
     maxLength: limits.customMatchCharsMax,
     isApart: false,
     isRun: false,
+    follow: null,
+    followers: anything,
     order: 0,
     head: dfa,
     hasLead: false,

@@ -1,7 +1,7 @@
 import { limits } from '../lib/limits.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Candidate } from './attempt.ts';
-import { type CompiledRule, nothing } from './compiled-rule.ts';
+import { anything, type CompiledRule, nothing } from './compiled-rule.ts';
 import { compileDfa } from './dfa.ts';
 import { type Offsets, plainText } from './normalise.ts';
 import type { ProgramExtras } from './program.ts';
@@ -122,6 +122,8 @@ function compile(dictionary: Dictionary, entries: readonly string[]): AdmittedDi
         notBefore: null,
         notAfter: null,
         reach: null,
+        follow: null,
+        followers: anything,
         context: nothing,
         check: null,
         checkPlace: null,

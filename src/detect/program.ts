@@ -1,8 +1,9 @@
 import { invariant } from '../lib/invariant.ts';
 import { type AnchorEntry, type Anchors, buildAnchors, digitRun } from './anchors.ts';
-import { type CompiledRule, kindOf, kinds, kindTable, type Reach } from './compiled-rule.ts';
+import { type CompiledRule, headOf, kindOf, kindTable, type Reach } from './compiled-rule.ts';
 import { compileContext } from './context.ts';
-import { compileDfa, type Dfa, dead, goesOn, lengthsOf, statesOf, step } from './dfa.ts';
+import { compileDfa, type Dfa, dead, lengthsOf, step } from './dfa.ts';
+import { followersAnywhere, followersAtStart, textsOf } from './followers.ts';
 import { buildGates, type Gate, type ShortAnchor } from './gate.ts';
 import { createHoldBack, type HoldBack } from './hold-back.ts';
 import { literalPrefixes } from './literal-prefix.ts';
@@ -124,7 +125,7 @@ function compileRule(
   const { id, entity, score } = rule;
   const ranksAlike = !rule.context && !rule.after && !rule.rest && !rule.retry;
   invariant(rule.isRun !== true || ranksAlike, `all findings of rule ${id} are of one quality`);
-  return {
+  const compiled: CompiledRule = {
     rule: { id, entity, score },
     retry: rule.retry ?? null,
     retryDigits: rule.retryDigits ?? null,
@@ -139,6 +140,8 @@ function compileRule(
     value: lazy(() => automatonOf(rule.pattern)),
     rest: lazy(() => made(rule.rest)),
     after: lazy(() => made(rule.after)),
+    follow: null,
+    followers: () => followersAtStart(headOf(compiled), anchors),
     context: lazy(() => (rule.context ? compileContext(rule.context) : null)),
     never: made(rule.never),
     notBefore: rule.notBefore ? kindTable(rule.notBefore) : null,
@@ -150,6 +153,7 @@ function compileRule(
     checkPlace: rule.checkPlace ?? null,
     digitsAlone: rule.digitsAlone ?? null,
   };
+  return compiled;
 }
 
 /** Makes it at the first call, once. */
@@ -198,20 +202,15 @@ function compileReach(
     first: kindTable(reach.first ?? /[\s\S]/),
     max: reach.max,
     min: leastBefore(dfa, anchors, chars, reach.max),
-    follow: followers(dfa, anchors),
+    follow: followersAnywhere(dfa, anchors),
     holdChars,
     holdMax: reach.max + anchorMax - 1,
   };
 }
 
-/** The texts that an anchor stands for. */
-function texts(anchor: string | typeof digitRun): readonly string[] {
-  return anchor === digitRun ? [...'0123456789'] : [anchor];
-}
-
 /** How many units stand before the anchor in any match, at least. */
 function leastBefore(dfa: Dfa, anchors: readonly (string | typeof digitRun)[], chars: Uint8Array, max: number): number {
-  const forms = anchors.flatMap(texts).flatMap((text) => [text.charCodeAt(0), text.toUpperCase().charCodeAt(0)]);
+  const forms = anchors.flatMap(textsOf).flatMap((text) => [text.charCodeAt(0), text.toUpperCase().charCodeAt(0)]);
   const units = Array.from({ length: 0x80 }, (_, unit) => unit).filter((unit) => chars[unit] === 1);
   let states: ReadonlySet<number> = new Set([dfa.start]);
   for (let before = 0; before < max; before++) {
@@ -223,22 +222,4 @@ function leastBefore(dfa: Dfa, anchors: readonly (string | typeof digitRun)[], c
     states = after;
   }
   return max;
-}
-
-/** What may stand behind an anchor in a match, wherever in the pattern the anchor comes. */
-function followers(dfa: Dfa, anchors: readonly (string | typeof digitRun)[]): Uint8Array {
-  const behind = new Set<number>();
-  for (const anchor of anchors.flatMap(texts)) {
-    for (const form of new Set([anchor, anchor.toUpperCase()])) {
-      for (const state of statesOf(dfa)) {
-        behind.add([...form].reduce((at, char) => (at === dead ? dead : step(dfa, at, char.charCodeAt(0))), state));
-      }
-    }
-  }
-  behind.delete(dead);
-  const table = new Uint8Array(kinds);
-  for (const state of behind) {
-    for (let kind = 0; kind < kinds; kind++) if (state >= dfa.accepting || goesOn(dfa, state, kind)) table[kind] = 1;
-  }
-  return table;
 }

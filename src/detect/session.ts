@@ -13,7 +13,7 @@ import {
   tryValue,
 } from './attempt.ts';
 import { createCandidates } from './candidates.ts';
-import { type CompiledRule, headOf, kindOf, type Reach } from './compiled-rule.ts';
+import { type CompiledRule, followOf, headOf, kindOf, type Reach } from './compiled-rule.ts';
 import type { StreamFinding, StreamScan } from './finding.ts';
 import { isInRow } from './gate.ts';
 import { createLeadWalk, type LeadWalk, leadOpen, noLead } from './lead-walk.ts';
@@ -91,8 +91,9 @@ export function createSession(program: Program): Session {
     const { reach, notBefore } = rule;
     const { units } = running;
     let start = anchor;
+    const follow = reach?.follow ?? followOf(rule);
+    if (anchorEnd < units.length && follow[kindOf(units[anchorEnd] ?? 0)] !== 1) return;
     if (reach !== null) {
-      if (anchorEnd < units.length && reach.follow[kindOf(units[anchorEnd] ?? 0)] !== 1) return;
       if (!isReached(units, anchor, reach)) return;
       start = startOf(units, anchor, reach);
       if (triedAt[rule.order] === start) return;
