@@ -2,13 +2,15 @@
  * Speed of detection, all core rules, one core: `npm run bench:detect`. Medians of many short slices of processor time, each subject and
  * size warmed up until it is steady; beside them, in the same run, the same rules as a loop of native expressions, secretlint and
  * openredaction. A machine whose cores are threads that others use as well wobbles by a factor of two, in seconds: see the best quartile.
- * `--only text|growth|streams|attacks|patterns` for one of the tables.
+ * `--only text|growth|streams|attacks|alone|patterns` for one of the tables.
  */
 import { parseArgs } from 'node:util';
 import { admitPatterns } from '../../src/detect/custom-pattern.ts';
 import { createDetector } from '../../src/detect/detector.ts';
 import type { Detector } from '../../src/detect/finding.ts';
+import { compileProgram } from '../../src/detect/program.ts';
 import { rules as catalogue } from '../../src/detect/rules/catalogue.ts';
+import { createSession } from '../../src/detect/session.ts';
 import { Fault } from '../../src/lib/fault.ts';
 import { attacksOn, knownAttacks } from '../support/attack-texts.ts';
 import { promptText } from '../support/prompt-text.ts';
@@ -107,6 +109,7 @@ const tables: Readonly<Record<string, () => Promise<void>>> = {
   growth: growthTable,
   streams: streamTable,
   attacks: attackTable,
+  alone: aloneTable,
   patterns: patternTable,
 };
 const wanted = options.only === undefined ? Object.values(tables) : [tables[options.only]];
@@ -197,16 +200,37 @@ async function attackTable(): Promise<void> {
   console.log(
     `below: ${below} by the median, ${rows.filter(({ best }) => best < 5).length} at best; ordinary text between them:`,
   );
-  console.table(
-    [{ subject: ordinary, ...ordinary.rates() }, ...rows.slice(0, Math.max(12, below))].map(
-      ({ subject, median, best }) => ({
-        rule: subject.rule,
-        attack: subject.attack,
-        'MB/s': median.toFixed(1),
-        'at best': best.toFixed(1),
-      }),
-    ),
-  );
+  console.table([{ subject: ordinary, ...ordinary.rates() }, ...rows.slice(0, Math.max(12, below))].map(rowOf));
+}
+
+function rowOf({ subject, median, best }: { subject: Subject; median: number; best: number }): Record<string, string> {
+  return {
+    rule: subject.rule,
+    attack: subject.attack,
+    'MB/s': median.toFixed(1),
+    'at best': best.toFixed(1),
+  };
+}
+
+/** Each rule by itself, against its own texts and all that a search found. */
+async function aloneTable(): Promise<void> {
+  const subjects = core.flatMap((rule) => {
+    const session = createSession(compileProgram([rule]));
+    return [...new Set([...attacksOn(rule), ...knownAttacks])].map((attack) => {
+      const hostile = attack.repeat(Math.ceil(65_536 / attack.length));
+      return createSubject(attack, rule.id, () => refusedOrNot(() => session.feed(hostile, true), session.restart));
+    });
+  });
+  for (const subject of subjects) for (let call = 0; call < 4; call++) subject.call();
+  const near = subjects.filter((subject) => subject.rates().best < 16);
+  for (const subject of near) for (let call = 0; call < 20; call++) subject.call();
+  for (const subject of near) subject.forget();
+  for (let round = 0; round < slices; round++) for (const subject of near) subject.call();
+  const rows = near.map((subject) => ({ subject, ...subject.rates() })).sort((a, b) => a.median - b.median);
+  const below = rows.filter(({ median }) => median < 5).length;
+  console.log(`each of ${core.length} rules by itself, against its worst of ${subjects.length} texts; goal: 5 MB/s`);
+  console.log(`below: ${below} by the median, ${rows.filter(({ best }) => best < 5).length} at best`);
+  console.table(rows.slice(0, Math.max(8, below)).map(rowOf));
 }
 
 interface Subject {
@@ -236,12 +260,18 @@ function createSubject(attack: string, rule: string, run: () => unknown): Subjec
   };
 }
 
-/** More findings than are allowed are an outcome of their own, found out at the same cost. */
 function scanned(hostile: string): void {
+  refusedOrNot(() => detector.scan(hostile));
+}
+
+/** More findings than are allowed are an outcome of their own, found out at the same cost. */
+function refusedOrNot(run: () => unknown, after: () => void = () => {}): void {
   try {
-    detector.scan(hostile);
+    run();
   } catch (error) {
     if (Fault.from(error).code !== 'detection_failed') throw error;
+  } finally {
+    after();
   }
 }
 

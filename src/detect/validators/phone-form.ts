@@ -46,10 +46,26 @@ export function phoneDigitsAlone(units: Uint16Array, start: number, last: boolea
 
 /** What is no digit and no sign begins a label, or an extension behind which one may come. */
 function mayBeLabelled(units: Uint16Array, start: number, end: number): boolean {
-  let at = start;
-  while (at < end && plain[units[at] ?? 0] === 1) at++;
+  const at = plainEnd(units, start, end);
   return at < end && labels[units[at] ?? 0] === 1;
 }
+
+/** Where digits and signs end. Of numbers that overlap, what was read for the one before is not read again for the next. */
+function plainEnd(units: Uint16Array, start: number, end: number): number {
+  const isKnown = units === read.units && start >= read.from && start <= read.to;
+  let at = isKnown ? read.to : start;
+  while (at < end && plain[units[at] ?? 0] === 1) at++;
+  if (!isKnown) read.from = start;
+  read.units = units;
+  read.to = at;
+  return Math.min(at, end);
+}
+
+/**
+ * Digits and signs alone stand between the two places. A running text whose units change has an array of its own each time, so the same
+ * array holds the same units.
+ */
+const read: { units: Uint16Array; from: number; to: number } = { units: new Uint16Array(0), from: 0, to: 0 };
 
 /** Characters of a number at most. */
 export const phoneMax = 48;

@@ -45,8 +45,20 @@ export function isAssignedNational(code: number, units: Uint16Array, start: numb
   return plan !== undefined && isAssigned(plan, digitsAmong(units, start, end, nationalMax + 1));
 }
 
-/** Only of the lengths that the plan has: no other is assigned. */
+/** Only of the lengths that the plan has: no other is assigned. Asked twice of most: whether one may begin there, and what it is. */
 function isAssigned(plan: NumberPlan, national: string): boolean {
+  if (plan !== asked.plan || national !== asked.national) {
+    asked.is = isOfPlan(plan, national);
+    asked.plan = plan;
+    asked.national = national;
+  }
+  return asked.is;
+}
+
+/** What was asked last. */
+const asked: { plan: NumberPlan | null; national: string; is: boolean } = { plan: null, national: '', is: false };
+
+function isOfPlan(plan: NumberPlan, national: string): boolean {
   const beginsWithZero = national.charCodeAt(0) === zero;
   const isOwn = !beginsWithZero || plan.mayBeginWithZero;
   if (isOwn && hasLength(plan, national.length) && plan.assigned.test(national)) return true;
