@@ -119,18 +119,21 @@ function isMixed(units: Uint16Array, begin: number, end: number): boolean {
   let changes = 0;
   let humps = 0;
   let humpFrom = begin;
+  let kind = kindAt(units, begin, end);
   for (let at = begin; at < end; at++) {
-    const kind = kindAt(units, at, end);
     const next = kindAt(units, at + 1, end);
     if (kind === figure) figures++;
     else if (kind !== other) letters++;
     if (kind === figure ? isLetterKind(next) : isLetterKind(kind) && next === figure) changes++;
-    if (at < humpFrom) continue;
-    // `aB`, `ABc`: what is part of one hump begins no other.
-    const size = kind === lower && next === upper ? 2 : kind === upper && next === upper ? 3 : 0;
-    if (size === 0 || (size === 3 && kindAt(units, at + 2, end) !== lower)) continue;
-    humps++;
-    humpFrom = at + size;
+    if (next === upper && at >= humpFrom) {
+      // `aB`, `ABc`: what is part of one hump begins no other.
+      const size = kind === lower ? 2 : kind === upper && kindAt(units, at + 2, end) === lower ? 3 : 0;
+      if (size > 0) {
+        humps++;
+        humpFrom = at + size;
+      }
+    }
+    kind = next;
   }
   if (figures === length) return length >= 14;
   const digits = length - letters;
@@ -147,12 +150,16 @@ const lower = 2;
 const upper = 3;
 
 function kindAt(units: Uint16Array, at: number, end: number): number {
-  if (at >= end) return other;
-  const unit = units[at] ?? 0;
-  if (unit >= 0x30 && unit <= 0x39) return figure;
-  if (unit >= 0x61 && unit <= 0x7a) return lower;
-  return unit >= 0x41 && unit <= 0x5a ? upper : other;
+  const unit = at < end ? (units[at] ?? 0) : 0;
+  return unit < 0x80 ? (asciiKinds[unit] ?? other) : other;
 }
+
+const asciiKinds: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, unit) => {
+  const char = String.fromCharCode(unit);
+  if (/[0-9]/.test(char)) return figure;
+  if (/[a-z]/.test(char)) return lower;
+  return /[A-Z]/.test(char) ? upper : other;
+});
 
 function isLetterKind(kind: number): boolean {
   return kind >= lower;
