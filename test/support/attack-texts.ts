@@ -19,7 +19,14 @@ export const knownAttacks: readonly string[] = [
   ...['bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdp ', '(415) 555-0132 ', '+44 (0)20 7946 0958 ', '+1 (415) 555-2671\n'],
   ...['.PW\ub294r', '\ube44\ubc00\ubc88\ud638(', ':"dis4b1d_secret":', '"~db427k_secret', 'KEY=4'],
   ...['\u5bc6\u7801\uff1a', ':pw', 'PASS=secret44_', 'pass:', '))220 (00', 'lKEY=KEY=KEY=X0', '!<pass>', 'b>PASS='],
-  ...['002 (', '0012.34  4  ', 'o00 d', ':3*01:', '-76\u0422\u0435\u043b\u0435\u0444\u043e\u043d8 (912) 348-77'],
+  ...[
+    '002 (',
+    '0012.34  4  ',
+    'o00 d',
+    ':3*01:',
+    '009-.',
+    '-76\u0422\u0435\u043b\u0435\u0444\u043e\u043d8 (912) 348-77',
+  ],
   ...['pass=aB1x9_4111111111111111_', 'pass=aB1x9_secret=k8Jq2Z_', 'pass=aB1x9_secret=k8Jq2Z_4111111111111111_'],
   ...['442secret"d', 'sasecret1a4""', 'sonar_se_secret070GOCSPX-788161617"'],
 ];

@@ -67,8 +67,8 @@ function isOfPlan(plan: NumberPlan, national: string): boolean {
 }
 
 /**
- * With how many of its digits, from the first on, it is a number of a possible length, or an assigned one where that is asked, a bit each:
- * up to one that no other digit stands behind.
+ * With how many of its digits, from the first on, it is a number of a possible length, a bit each: up to one that no other digit stands
+ * behind, and, where an assigned one is asked for, up to the longest that is assigned.
  */
 export function internationalEnds(units: Uint16Array, start: number, end: number, wantsAssigned: boolean): number {
   const number = readNumber(units, start, end);
@@ -78,12 +78,12 @@ export function internationalEnds(units: Uint16Array, start: number, end: number
   const possible = lengths & gather(units, from, end, 31 - Math.clz32(lengths));
   if (possible === 0 || !wantsAssigned) return possible << before;
   const national = firstFigures(31 - Math.clz32(possible));
-  let assigned = 0;
-  for (let left = possible; left !== 0; left &= left - 1) {
-    const length = 31 - Math.clz32(left & -left);
-    if (isAssigned(plan, national.slice(0, length))) assigned |= 1 << length;
+  for (let left = possible; left !== 0; ) {
+    const length = 31 - Math.clz32(left);
+    if (isAssigned(plan, national.slice(0, length))) return left << before;
+    left &= ~(1 << length);
   }
-  return assigned << before;
+  return 0;
 }
 
 interface InternationalNumber {
