@@ -53,16 +53,15 @@ export function tryValue(
   const supported = alone === anyDigits ? null : isSupported(rule, running, start);
   if (alone === 0 && supported === false) return 'failed';
   if (endsNowhere(running, rule, start)) return 'failed';
+  // All that such a value may be has come.
+  if (supported === false) return judgeAlone(rule, running, start, alone) ?? 'failed';
   const matched = walk.end(units, start, last);
   if (matched === valueOpen) return 'open';
   if (matched === noValue) return 'failed';
   const after = rule.after();
   const followed = after !== null && follows(after, units, matched);
   if (followed === null && !last) return 'open';
-  const found =
-    supported === false
-      ? judgeAlone(rule, running, start, matched, alone)
-      : judge(rule, running, start, matched, followed === true, supported);
+  const found = judge(rule, running, start, matched, followed === true, supported);
   return found !== null && rule.rest() !== null ? 'open' : (found ?? 'failed');
 }
 
@@ -256,30 +255,15 @@ function judge(
   return null;
 }
 
-/** The same where neither context nor words behind it speak for any of them. */
-function judgeAlone(
-  rule: CompiledRule,
-  running: RunningText,
-  start: number,
-  matched: number,
-  digits: number,
-): Candidate | null {
-  let to = matched + 1;
-  if (matched - start < aloneUnits) {
-    // Nothing but one number, most often.
-    const whole = candidateAlone(rule, running, start, matched);
-    if (whole !== null) return whole;
-    to = matched;
-  }
+/** The same where neither context nor words behind it speak for any of them: only those with so many digits are looked at. */
+function judgeAlone(rule: CompiledRule, running: RunningText, start: number, digits: number): Candidate | null {
+  const to = Math.min(running.units.length, start + rule.maxLength) + 1;
   for (const end of endsWithDigits(rule, running.units, start, to, digits)) {
     const found = candidateAlone(rule, running, start, end);
     if (found !== null) return found;
   }
   return null;
 }
-
-/** Of longer matches the end is looked for before anything is checked. */
-const aloneUnits = 24;
 
 function candidateAlone(rule: CompiledRule, running: RunningText, start: number, end: number): Candidate | null {
   const verdict = verdictOn(rule, running, start, end, false);
@@ -333,6 +317,7 @@ function endsWithDigits(rule: CompiledRule, units: Uint16Array, start: number, t
     // What follows has no fewer digits.
     if (left === 0) break;
     if (state >= dfa.accepting && (left & 1) === 1) ends.push(at);
+    if (state === dead) break;
     const unit = units[at] ?? 0;
     if (unit === hash || unit > 0x40) isCounted = false;
     else if (isCounted && unit >= 0x30 && unit <= 0x39) digits++;

@@ -111,13 +111,15 @@ function readNumber(units: Uint16Array, start: number, end: number): Internation
   }
   let code = 0;
   let plan: NumberPlan | undefined;
-  for (let length = 0; !plan && length < codeDigitsMax && at < end; length++) {
+  // Nobody writes a calling code in two pieces.
+  for (let length = 0; !plan && length < codeDigitsMax && at < end && isDigit(units[at] ?? 0); length++) {
     code = 10 * code + (units[at] ?? zero) - zero;
     if (code === 0) return null;
     plan = plans[code];
-    at = nextDigit(units, at + 1, end);
+    at++;
     before++;
   }
+  at = nextDigit(units, at, end);
   return plan ? { plan, from: at, before, isTrunkZero: at < end && units[at] === zero } : null;
 }
 
