@@ -25,6 +25,7 @@ export const knownAttacks: readonly string[] = [
     'o00 d',
     ':3*01:',
     '009-.',
+    '0039-.',
     '-76\u0422\u0435\u043b\u0435\u0444\u043e\u043d8 (912) 348-77',
   ],
   ...['pass=aB1x9_4111111111111111_', 'pass=aB1x9_secret=k8Jq2Z_', 'pass=aB1x9_secret=k8Jq2Z_4111111111111111_'],
