@@ -13,7 +13,12 @@ interface NumberPlan {
   readonly lengths: number;
   /** Whether one may begin with a zero: in few plans. */
   readonly mayBeginWithZero: boolean;
+  /** Whether a zero may be dialled first that is no part of it. */
+  readonly hasTrunkZero: boolean;
 }
+
+/** Its calling code: there the zero is part of the number. */
+const italy = 39;
 
 /** In a pattern: some alternative that begins with a zero, or with a class that may hold it. */
 const numbersWithZero = /(?:^|[|(:])(?:0|\[0|\\d)/;
@@ -63,7 +68,8 @@ function isOfPlan(plan: NumberPlan, national: string): boolean {
   const isOwn = !beginsWithZero || plan.mayBeginWithZero;
   if (isOwn && hasLength(plan, national.length) && plan.assigned.test(national)) return true;
   // People write the trunk zero in brackets: +44 (0)20 …
-  return beginsWithZero && hasLength(plan, national.length - 1) && plan.assigned.test(national.slice(1));
+  if (!beginsWithZero || !plan.hasTrunkZero) return false;
+  return hasLength(plan, national.length - 1) && plan.assigned.test(national.slice(1));
 }
 
 /**
@@ -96,7 +102,7 @@ interface InternationalNumber {
 
 /** Digits that the national number may have, a bit each. */
 function lengthsOf({ plan, isTrunkZero }: InternationalNumber): number {
-  return isTrunkZero ? plan.lengths | (plan.lengths << 1) : plan.lengths;
+  return isTrunkZero && plan.hasTrunkZero ? plan.lengths | (plan.lengths << 1) : plan.lengths;
 }
 
 function readNumber(units: Uint16Array, start: number, end: number): InternationalNumber | null {
@@ -213,10 +219,12 @@ function readPlans(): (NumberPlan | undefined)[] {
     const lengths: unknown = row[column.lengths];
     if (Array.isArray(lengths)) for (const length of lengths) plan.lengths |= 1 << Number(length);
   }
-  return Array.from(byCode, (plan) => (plan ? planOf([...plan.patterns].join('|'), plan.lengths) : undefined));
+  return Array.from(byCode, (plan, code) =>
+    plan ? planOf([...plan.patterns].join('|'), plan.lengths, code) : undefined,
+  );
 }
 
-function planOf(numbers: string, lengths: number): NumberPlan {
+function planOf(numbers: string, lengths: number, code: number): NumberPlan {
   const mayBeginWithZero = numbersWithZero.test(numbers);
-  return { assigned: new RegExp(`^(?:${numbers})$`), lengths, mayBeginWithZero };
+  return { assigned: new RegExp(`^(?:${numbers})$`), lengths, mayBeginWithZero, hasTrunkZero: code !== italy };
 }
