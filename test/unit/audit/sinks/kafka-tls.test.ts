@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { createKafkaSink, type KafkaOptions } from '../../../../src/audit/sinks/kafka-sink.ts';
-import type { SinkEvent } from '../../../../src/audit/sinks/sink.ts';
 import type { TlsClient } from '../../../../src/audit/tls-client.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { type KafkaStandIn, startKafkaStandIn } from '../../../support/kafka-stand-in.ts';
+import { sampleEvent as event } from '../../../support/sink-event.ts';
 
 const authority = createAuthority('a company');
 const ofBroker = authority.issue('broker');
@@ -11,19 +11,6 @@ const ours = authority.issue('countersign');
 const others = createAuthority('another company');
 const stranger = others.issue('countersign');
 const whole: TlsClient = { ca: authority.cert, cert: ours.cert, key: ours.key, serverName: null };
-const event: SinkEvent = {
-  id: 'record-1',
-  origin: 'countersign.local/test',
-  sequence: 1,
-  kind: 'intent',
-  type: 'countersign.intent',
-  action: 'allow',
-  timeNs: 1_764_000_000_000_000_000n,
-  severity: 1,
-  trace: null,
-  json: '{"of":"the event"}',
-};
-
 let broker: KafkaStandIn | null = null;
 afterEach(async () => {
   await broker?.close();

@@ -3,29 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { openSink } from '../../../../src/audit/sinks/open-sink.ts';
-import type { SinkEvent } from '../../../../src/audit/sinks/sink.ts';
 import { loadConfig } from '../../../../src/config/load.ts';
 import { sinkSpecs } from '../../../../src/main/sinks.ts';
 import { createAuthority } from '../../../support/certificates.ts';
 import { startKafkaStandIn } from '../../../support/kafka-stand-in.ts';
 import { startReceiver } from '../../../support/receiver.ts';
+import { sampleEvent as event } from '../../../support/sink-event.ts';
 import { testProduct } from '../../../support/sink-log.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'open-sink-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const event: SinkEvent = {
-  id: 'record-1',
-  origin: 'countersign.local/test',
-  sequence: 1,
-  kind: 'intent',
-  type: 'countersign.intent',
-  action: 'allow',
-  timeNs: 1_764_000_000_000_000_000n,
-  severity: 1,
-  trace: null,
-  json: '{"of":"the event"}',
-};
 
 test('a configuration that names the files of a company reaches its receivers', async () => {
   const company = createAuthority('a company');
